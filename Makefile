@@ -1,0 +1,51 @@
+# Every target that runs something sets .venv up first; `make setup GPU=1` (and GPU=1 on the others)
+# installs the CUDA builds. PYTHON=python3.12 chooses the interpreter .venv is made from.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+KIND  := $(if $(filter 1,$(GPU)),gpu,cpu)
+# An environment that was set up for GPUs stays one, also when GPU=1 is left out later.
+ifneq ($(wildcard .venv/.installed-gpu),)
+KIND  := gpu
+endif
+STAMP := .venv/.installed-$(KIND)
+BIN   := .venv/bin
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP)  ## create .venv and install everything (GPU=1: the CUDA builds)
+
+$(STAMP): setup.py docker/setup_env.sh docker/torchvision_hook.py
+	PYTHON="$(PYTHON)" docker/setup_env.sh $(KIND)
+
+quickstart: setup  ## cold start, RL under PTST and evaluation of a tiny model, without a GPU
+	$(BIN)/vr1 run configs/quickstart.yaml
+
+test: setup  ## every test that needs no GPU, with real Ray, vLLM and DeepSpeed
+	$(BIN)/pytest -m "not gpu"
+
+check: lint types floors unit  ## lint, types, import floors, unit tests: under two minutes
+
+lint: setup  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup  ## mypy over the package
+	$(BIN)/mypy
+
+floors: setup  ## import-linter: who may import whom
+	$(BIN)/lint-imports
+
+unit: setup  ## the quick unit tests
+	$(BIN)/pytest tests/unit -m "not slow and not gpu"
+
+format: setup  ## rewrite the files as ruff wants them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove build outputs and caches; keeps .venv and runs/
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.PHONY: help setup quickstart test check lint types floors unit format clean

@@ -1,0 +1,80 @@
+"""Joining or starting a Ray cluster, and checking that a run fits on it before any actor starts."""
+
+import os
+import sys
+from pathlib import Path
+
+import ray
+
+from vr1_ray.config import ConfigError, RunConfig
+
+
+def connect(config: RunConfig) -> None:
+    """Join the cluster at `cluster.address` (or RAY_ADDRESS), or start a local one; check that the run fits.
+
+    Raises ConfigError naming the field if the run asks for more CPUs or GPUs than the cluster has.
+    """
+    if not ray.is_initialized():
+        address = config.cluster.address or os.environ.get("RAY_ADDRESS")
+        local = address in (None, "", "local")
+        # A dashboard would be one more process on a laptop; a joined cluster has its own.
+        options = {"include_dashboard": False, "num_cpus": config.cluster.num_cpus or None} if local else {}
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        ray.init(
+            address="local" if local else address,
+            namespace=namespace(config),
+            log_to_driver=False,  # actors write to files in the run folder instead
+            logging_level="error",
+            **options,
+        )
+    _check_resources(config)
+
+
+def namespace(config: RunConfig) -> str:
+    """The Ray namespace of a run: its named actors are found there from another process."""
+    return "vr1-" + config.name.replace("/", "-")
+
+
+def disconnect() -> None:
+    """Leave the cluster; a local one ends with it."""
+    ray.shutdown()
+
+
+def demand(config: RunConfig) -> dict[str, float]:
+    """CPUs and GPUs that the actors of a run reserve, all together."""
+    counts = {"CPU": 0.0, "GPU": 0.0}
+    if config.kind in ("sft", "rl"):
+        counts["CPU"] += config.trainer.num_workers * config.trainer.num_cpus_per_worker
+        counts["GPU"] += config.trainer.num_workers * config.trainer.num_gpus_per_worker
+    if config.kind in ("rl", "eval"):
+        counts["CPU"] += config.rollout.num_engines * config.rollout.num_cpus_per_engine
+        counts["GPU"] += config.rollout.num_engines * config.rollout.num_gpus_per_engine
+        counts["CPU"] += config.reward_pool.num_actors * config.reward_pool.num_cpus_per_actor
+    if config.kind == "rl" and config.algorithm.kl_coef > 0:
+        counts["CPU"] += config.reference.num_actors * config.reference.num_cpus_per_actor
+        counts["GPU"] += config.reference.num_actors * config.reference.num_gpus_per_actor
+    return counts
+
+
+def _check_resources(config: RunConfig) -> None:
+    available = ray.cluster_resources()
+    for kind, wanted in demand(config).items():
+        has = available.get(kind, 0.0)
+        if wanted > has + 1e-6:
+            raise ConfigError(
+                f"the run reserves {wanted:g} {kind}s (trainer.num_workers {config.trainer.num_workers}, "
+                f"rollout.num_engines {config.rollout.num_engines}, reward and reference actors) but the cluster has "
+                f"{has:g}; lower num_workers / num_engines / num_{kind.lower()}s_per_*, or add nodes"
+            )
+
+
+def write_output_to(folder: str, name: str) -> None:
+    """Send this process's stdout and stderr, also those of libraries and children, to FOLDER/NAME.log."""
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)

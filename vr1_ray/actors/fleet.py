@@ -1,0 +1,204 @@
+"""The fleet: all actors of a run, and the verbs the loops are written in.
+
+The actor classes are plain; `ray.remote` is applied here. Actors belong to the driver: none outlives it.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import ray
+
+from vr1_ray.actors.cluster import namespace
+from vr1_ray.actors.curriculum_actor import CURRICULUM_ACTOR_NAME, CurriculumActor
+from vr1_ray.actors.reference_actor import ReferenceActor
+from vr1_ray.actors.reward_actor import RewardActor
+from vr1_ray.actors.rollout_actor import RolloutActor
+from vr1_ray.actors.rollout_pool import RolloutPool
+from vr1_ray.actors.trainer_group import TrainerGroup
+from vr1_ray.actors.waiting import wait_for
+from vr1_ray.actors.weight_sync import ObjectStoreTransport
+from vr1_ray.config import RunConfig
+from vr1_ray.training.rows import Unit, balance, images_of, row_to_score, unit_of_group
+from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
+
+
+class Fleet:
+    """Every actor a run needs, started together.
+
+    Example:
+        fleet = Fleet(config)
+        fleet.start(total_updates=200)
+        fleet.submit(prompts, stage, step)
+        groups = fleet.collect(step)
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.timeout = config.cluster.step_timeout_seconds
+        self.start_timeout = config.cluster.start_timeout_seconds
+        self.trainers: TrainerGroup | None = None
+        self.transport: ObjectStoreTransport | None = None
+        self.engines: list[Any] = []
+        self.references: list[Any] = []
+
+    def start(self, *, total_updates: int = 0, model_path: str | None = None) -> None:
+        """Start the actors this kind of run needs, side by side. Raises ActorFailure with the cause first."""
+        starting: dict[str, Any] = {}
+        if self.config.kind in ("sft", "rl"):
+            self.trainers = TrainerGroup(self.config)
+            starting |= self.trainers.starting(total_updates, model_path)
+            self.transport = ObjectStoreTransport(self.trainers.actors, timeout_seconds=self.timeout)
+        if self.config.kind in ("rl", "eval"):
+            starting |= self._start_rollouts(model_path)
+        if self.config.kind == "rl":
+            self._start_curriculum()
+            if self.config.algorithm.kl_coef > 0:
+                starting |= self._start_references()
+        wait_for(starting, phase="starting the run's actors", timeout_seconds=self.start_timeout)
+
+    def _start_rollouts(self, model_path: str | None) -> dict[str, Any]:
+        rollout, pool = self.config.rollout, self.config.reward_pool
+        remote = ray.remote(RolloutActor).options(
+            num_cpus=rollout.num_cpus_per_engine,
+            num_gpus=rollout.num_gpus_per_engine,
+            # Requests wait inside the engine, which batches them; weight loads must not queue behind them.
+            max_concurrency=rollout.max_concurrent_groups + 8,
+        )
+        self.engines = [remote.remote(self.config, index) for index in range(rollout.num_engines)]
+        reward = ray.remote(RewardActor).options(num_cpus=pool.num_cpus_per_actor)
+        self.rewards = [reward.remote(self.config, index) for index in range(pool.num_actors)]
+        self.pool = RolloutPool(
+            self.engines,
+            self.rewards,
+            max_concurrent_groups=rollout.max_concurrent_groups,
+            timeout_seconds=self.timeout,
+        )
+        starting = {f"engine {i}": engine.start.remote(model_path) for i, engine in enumerate(self.engines)}
+        return starting | {f"reward actor {i}": actor.ready.remote() for i, actor in enumerate(self.rewards)}
+
+    def _start_references(self) -> dict[str, Any]:
+        reference = self.config.reference
+        remote = ray.remote(ReferenceActor).options(
+            num_cpus=reference.num_cpus_per_actor, num_gpus=reference.num_gpus_per_actor
+        )
+        self.references = [remote.remote(self.config, index) for index in range(reference.num_actors)]
+        return {f"reference {i}": actor.start.remote() for i, actor in enumerate(self.references)}
+
+    def _start_curriculum(self) -> None:
+        remote = ray.remote(CurriculumActor).options(
+            name=CURRICULUM_ACTOR_NAME, namespace=namespace(self.config), num_cpus=0
+        )
+        self.curriculum = CurriculumHandle(remote.remote(self.config), timeout_seconds=self.start_timeout)
+
+    # The verbs of the loop.
+
+    def submit(self, prompts: list[Prompt], stage: Stage, step: int) -> None:
+        """Ask for one group per prompt, under the stage's response budget and group size."""
+        spec = SamplingSpec(
+            max_response_tokens=stage.max_response_tokens,
+            group_size=stage.group_size,
+            temperature=self.config.rollout.temperature,
+            top_p=self.config.rollout.top_p,
+        )
+        self.pool.submit(prompts, spec, stage, step)
+
+    def collect(self, step: int) -> list[RolloutGroup]:
+        """The step's groups, complete and scored, in prompt order."""
+        return self.pool.collect(step)
+
+    def evaluate(self, prompts: list[Prompt], *, max_response_tokens: int, temperature: float) -> list[RolloutGroup]:
+        """One response per prompt through the same engines and rewards, outside any stage."""
+        spec = SamplingSpec(max_response_tokens=max_response_tokens, group_size=1, temperature=temperature)
+        outside = Stage(number=0, max_response_tokens=max_response_tokens, group_size=1, steps=0)
+        self.pool.submit(prompts, spec, outside, step=EVALUATION_STEP)
+        return self.pool.collect(EVALUATION_STEP)
+
+    def add_reference_logprobs(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
+        """Fill `ref_logprobs` of every rollout."""
+        temperature = self.config.rollout.temperature
+        units: list[Unit] = [
+            [row_to_score(group, index, temperature=temperature) for index in range(len(group.rollouts))]
+            for group in groups
+        ]
+        prompts = [group.prompt for group in groups]
+        parts = balance(units, len(self.references))
+        pending = {}
+        for index, (actor, part) in enumerate(zip(self.references, parts, strict=True)):
+            rows = [row for unit in part for row in unit]
+            pending[f"reference {index}"] = actor.compute_logprobs.remote(rows, images_of(prompts, part))
+        results = wait_for(pending, phase="computing reference log-probabilities", timeout_seconds=self.timeout)
+        logprobs = {
+            row.row_id: values
+            for part, answer in zip(parts, results, strict=True)
+            for row, values in zip([row for unit in part for row in unit], answer, strict=True)
+        }
+        return [
+            group.with_rollouts(
+                [
+                    replace(rollout, ref_logprobs=logprobs[f"{group.prompt.prompt_id}/{rollout.index}"])
+                    for rollout in group.rollouts
+                ]
+            )
+            for group in groups
+        ]
+
+    def train_step(self, groups: list[RolloutGroup]) -> dict[str, float]:
+        """Update the policy on a step's groups."""
+        units = [unit_of_group(group, temperature=self.config.rollout.temperature) for group in groups]
+        return self.train_units(units, [group.prompt for group in groups])
+
+    def train_units(self, units: list[Unit], prompts: list[Prompt]) -> dict[str, float]:
+        """Update the policy on training rows; `prompts` bring the images."""
+        assert self.trainers is not None
+        return self.trainers.train_step(units, prompts)
+
+    def sync_weights(self, policy_version: int) -> None:
+        """Bring every engine to the trainer's weights, as version `policy_version`."""
+        assert self.transport is not None
+        self.transport.publish(policy_version)
+        self.transport.load({f"engine {index}": engine for index, engine in enumerate(self.engines)})
+
+    def reset_reference(self, model_path: str) -> None:
+        """Make another policy folder the reference (`reference.reset_at_stage_change`)."""
+        pending = {f"reference {i}": actor.start.remote(model_path) for i, actor in enumerate(self.references)}
+        wait_for(pending, phase="resetting the reference", timeout_seconds=self.start_timeout)
+
+    def close(self) -> None:
+        """Shut the engines down in order. Actors end with the driver in any case."""
+        pending = {f"engine {index}": engine.close.remote() for index, engine in enumerate(self.engines)}
+        wait_for(pending, phase="closing the engines", timeout_seconds=60.0)
+
+
+EVALUATION_STEP = -1  # seeds and queues of an evaluation never meet those of a training step
+
+
+class CurriculumHandle:
+    """The curriculum actor, with time limits, remembering its last state for checkpoints."""
+
+    def __init__(self, actor: Any, *, timeout_seconds: float) -> None:
+        self.actor = actor
+        self.timeout_seconds = timeout_seconds
+        self.state: dict[str, Any] = {}
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        ref = getattr(self.actor, method).remote(*arguments)
+        return wait_for({"curriculum": ref}, phase=method, timeout_seconds=self.timeout_seconds)[0]
+
+    def is_finished(self) -> bool:
+        return self._call("is_finished")
+
+    def begin_step(self) -> tuple[int, Stage]:
+        step, stage, self.state = self._call("begin_step")
+        return step, stage
+
+    def observe(self, step: int, metrics: dict[str, float]) -> list[str]:
+        """Report a step; returns alarms to show."""
+        alarms, self.state = self._call("observe", step, metrics)
+        return alarms
+
+    def summary(self) -> list[dict[str, Any]]:
+        return self._call("summary")
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._call("load_state_dict", state)
+        self.state = state

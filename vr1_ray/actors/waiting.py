@@ -1,0 +1,54 @@
+"""Waiting for actors: every wait has a limit, and every failure names the actor and the phase.
+
+There is no bare `ray.get` elsewhere in this package: a lost actor must end in an error, never in a hang.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+
+
+class ActorFailure(RuntimeError):
+    """An actor died, or its work raised. The message names actor, phase and cause."""
+
+
+class ActorTimeout(ActorFailure):
+    """An actor did not answer in time. The message names actor, phase and limit."""
+
+
+def wait_for(pending: Mapping[str, Any], *, phase: str, timeout_seconds: float) -> list[Any]:
+    """The results of `pending` (actor name -> object ref), in its order.
+
+    Raises ActorTimeout or ActorFailure; the first failure found is reported, cause first.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    results = {}
+    waiting = {ref: name for name, ref in pending.items()}
+    while waiting:
+        # One by one as they end, so that a failure shows even while another rank hangs waiting for it.
+        ready, _ = ray.wait(list(waiting), num_returns=1, timeout=max(0.0, deadline - time.monotonic()))
+        if not ready:
+            names = ", ".join(waiting.values())
+            raise ActorTimeout(f"{phase}: no answer from {names} within {timeout_seconds:.0f} s")
+        name = waiting.pop(ready[0])
+        results[name] = take(ready[0], actor=name, phase=phase)
+    return [results[name] for name in pending]
+
+
+def take(ref: Any, *, actor: str, phase: str, timeout_seconds: float = 60.0) -> Any:
+    """The value of a ref that is ready (the time limit is for fetching it).
+
+    Raises ActorFailure with the cause first: what the user reads is the error, not Ray's wrapping of it.
+    """
+    try:
+        return ray.get(ref, timeout=timeout_seconds)
+    except RayTaskError as error:
+        cause = error.cause if error.cause is not None else error
+        raise ActorFailure(f"{cause}\n(raised in {actor}, while {phase}: {type(cause).__name__})") from error
+    except RayActorError as error:
+        raise ActorFailure(f"{actor} died, while {phase}: {error}") from error
+    except GetTimeoutError as error:
+        raise ActorTimeout(f"{phase}: the result of {actor} could not be fetched in {timeout_seconds:.0f} s") from error

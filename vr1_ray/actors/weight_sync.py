@@ -1,0 +1,46 @@
+"""Weight transport, trainer -> rollout engines: `publish(version)` and `load(engine, version)`.
+
+This backend moves packed buckets through Ray's object store: it works for any set of engines, on any
+machine, and an engine that joins later loads the same published buckets. The engines then feed
+them to vLLM's own weight-transfer interface (`rollout/vllm_worker.py`), which also clears what was
+computed from the old weights.
+
+Not here: NCCL and CUDA IPC. They will stand behind the same two verbs.
+"""
+
+from typing import Any
+
+from vr1_ray.actors.waiting import ActorFailure, wait_for
+
+BUCKET_BYTES = 1 << 30  # one gigabyte a bucket: few calls, and bounded memory under ZeRO-3
+
+
+class ObjectStoreTransport:
+    """Keeps the buckets of the last published version until the next is published."""
+
+    def __init__(self, trainers: list[Any], *, timeout_seconds: float) -> None:
+        self.trainers = trainers
+        self.timeout_seconds = timeout_seconds
+        self.version = -1
+        self.buckets: list[tuple[Any, Any]] = []
+
+    def publish(self, version: int) -> None:
+        """Gather and pack the trainers' weights as policy version `version`. All ranks take part."""
+        pending = {
+            f"trainer {rank}": trainer.publish.remote(BUCKET_BYTES) for rank, trainer in enumerate(self.trainers)
+        }
+        gathered = wait_for(pending, phase=f"publishing version {version}", timeout_seconds=self.timeout_seconds)
+        self.buckets = gathered[0]
+        self.version = version
+
+    def load(self, engines: dict[str, Any]) -> None:
+        """Bring engines (name -> actor) to the published version, all at once.
+
+        Raises ActorFailure if an engine then reports another version: it must not serve.
+        """
+        pending = {name: engine.load_weights.remote(self.version, self.buckets) for name, engine in engines.items()}
+        phase = f"loading version {self.version}"
+        versions = wait_for(pending, phase=phase, timeout_seconds=self.timeout_seconds)
+        for name, version in zip(engines, versions, strict=True):
+            if version != self.version:
+                raise ActorFailure(f"{name} reports policy version {version} after {phase}")

@@ -1,0 +1,48 @@
+"""Configuration: the dataclasses of a run (`schema`), how they are read (`loading`), their rules (`checks`)."""
+
+from vr1_ray.config.checks import check_config
+from vr1_ray.config.loading import ConfigError, load_config, recipe_runs, save_config
+from vr1_ray.config.schema import (
+    AlgorithmConfig,
+    CheckpointConfig,
+    ClusterConfig,
+    CurriculumConfig,
+    DataConfig,
+    EvalConfig,
+    FigureMathConfig,
+    ModelConfig,
+    OptimizerConfig,
+    ReferenceConfig,
+    RewardPoolConfig,
+    RewardSpec,
+    RolloutConfig,
+    RunConfig,
+    StageConfig,
+    TrackingConfig,
+    TrainerConfig,
+)
+
+__all__ = [
+    "AlgorithmConfig",
+    "CheckpointConfig",
+    "ClusterConfig",
+    "ConfigError",
+    "CurriculumConfig",
+    "DataConfig",
+    "EvalConfig",
+    "FigureMathConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "ReferenceConfig",
+    "RewardPoolConfig",
+    "RewardSpec",
+    "RolloutConfig",
+    "RunConfig",
+    "StageConfig",
+    "TrackingConfig",
+    "TrainerConfig",
+    "check_config",
+    "load_config",
+    "recipe_runs",
+    "save_config",
+]

@@ -1,0 +1,106 @@
+"""Rules between the fields of a config: what a type can't say. Checked before anything is started.
+
+Each rule yields one line: the field, its value, and the cure. Add a rule as a generator below and to RULES.
+"""
+
+import re
+from collections.abc import Iterator
+
+from vr1_ray.config.loading import ConfigError
+from vr1_ray.config.schema import RunConfig
+
+
+def check_config(config: RunConfig) -> None:
+    """Raise ConfigError listing everything that is wrong, one line each."""
+    found = [problem for rule in RULES for problem in rule(config)]
+    if found:
+        raise ConfigError("\n".join(found))
+
+
+def _names(config: RunConfig) -> Iterator[str]:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", config.name) or ".." in config.name:
+        yield f"name: {config.name!r} can't be a run folder; use letters, digits, '.', '_', '-'"
+    if config.kind in ("sft", "rl", "eval") and not config.model.path:
+        yield "model.path: empty; give a model folder or hub name, such as examples/vr1_tiny/model"
+    if config.kind == "rl" and not config.data.train:
+        yield "data.train: empty; give a parquet or JSONL file, a dataset folder or a hub name"
+    if config.kind == "sft" and not config.data.demonstrations:
+        yield "data.demonstrations: empty; list the sharegpt JSON files of the cold start"
+    wants_eval = config.eval.at_start or config.eval.at_end or config.eval.every_steps > 0
+    if (config.kind == "eval" or (config.kind == "rl" and wants_eval)) and not config.eval.data:
+        yield "eval.data: empty; give the held-out data, or turn evaluation off"
+
+
+def _positive(config: RunConfig) -> Iterator[str]:
+    counts = {
+        "prompts_per_step": config.prompts_per_step,
+        "trainer.num_workers": config.trainer.num_workers,
+        "trainer.mini_batches_per_step": config.trainer.mini_batches_per_step,
+        "trainer.max_tokens_per_micro_batch": config.trainer.max_tokens_per_micro_batch,
+        "trainer.logprob_chunk_tokens": config.trainer.logprob_chunk_tokens,
+        "rollout.num_engines": config.rollout.num_engines,
+        "rollout.max_concurrent_groups": config.rollout.max_concurrent_groups,
+        "reward_pool.num_actors": config.reward_pool.num_actors,
+        "model.max_model_len": config.model.max_model_len,
+    }
+    for key, value in counts.items():
+        if value < 1:
+            yield f"{key}: {value} must be at least 1"
+    if config.trainer.zero_stage not in (0, 1, 2, 3):
+        yield f"trainer.zero_stage: {config.trainer.zero_stage} is not a ZeRO stage; use 0, 1, 2 or 3"
+
+
+def _stages(config: RunConfig) -> Iterator[str]:
+    if config.kind != "rl":
+        return
+    enabled = [stage for stage in config.curriculum.stages if stage.enabled]
+    if not enabled:
+        yield "curriculum.stages: none is enabled; give at least one {max_response_tokens, group_size, steps}"
+    room = config.model.max_model_len - config.data.max_prompt_tokens
+    for number, stage in enumerate(enabled, start=1):
+        where = f"curriculum.stages[{number}]"
+        if stage.max_response_tokens > room:
+            yield (
+                f"{where}.max_response_tokens: {stage.max_response_tokens} does not fit: model.max_model_len "
+                f"{config.model.max_model_len} less data.max_prompt_tokens {config.data.max_prompt_tokens} leaves "
+                f"{room}; raise model.max_model_len to {config.data.max_prompt_tokens + stage.max_response_tokens}"
+            )
+        if stage.group_size < 2:
+            yield f"{where}.group_size: {stage.group_size} gives no group to compare with; use 2 or more"
+        if stage.steps < 1 or stage.max_response_tokens < 1:
+            yield f"{where}: steps {stage.steps} and max_response_tokens {stage.max_response_tokens} must be positive"
+
+
+def _eval_fits(config: RunConfig) -> Iterator[str]:
+    room = config.model.max_model_len - config.data.max_prompt_tokens
+    if config.eval.max_response_tokens > room:
+        yield (
+            f"eval.max_response_tokens: {config.eval.max_response_tokens} does not fit: model.max_model_len less "
+            f"data.max_prompt_tokens leaves {room}"
+        )
+    if config.kind == "eval" and config.eval.max_response_tokens < 1:
+        yield "eval.max_response_tokens: an evaluation on its own has no stage to take it from; set it"
+
+
+def _batches(config: RunConfig) -> Iterator[str]:
+    parts = config.trainer.mini_batches_per_step
+    if parts >= 1 and config.prompts_per_step % parts:
+        yield (
+            f"prompts_per_step: {config.prompts_per_step} does not divide into trainer.mini_batches_per_step "
+            f"{parts}; use a multiple of {parts}"
+        )
+
+
+def _sampling(config: RunConfig) -> Iterator[str]:
+    if config.kind == "rl" and config.rollout.top_p != 1.0:
+        yield (
+            f"rollout.top_p: {config.rollout.top_p} would give engine and trainer different supports; "
+            "use 1.0 in training"
+        )
+    if config.kind == "rl" and config.rollout.temperature <= 0:
+        yield f"rollout.temperature: {config.rollout.temperature} samples equal groups; use 1.0"
+    if config.algorithm.kl_coef < 0:
+        yield f"algorithm.kl_coef: {config.algorithm.kl_coef} is negative; use 0 for no KL term"
+
+
+RULES = (_names, _positive, _stages, _eval_fits, _batches, _sampling)

@@ -1,0 +1,93 @@
+"""Reading a run's config: one YAML, then `key=value` overrides, checked against the schema.
+
+Order: the schema's defaults < the YAML < the overrides. Unknown keys and wrong types are refused by
+name. `${key}` interpolation is OmegaConf's and sees the whole file, so a recipe's steps can name each
+other's folders.
+"""
+
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from vr1_ray.config.schema import RunConfig
+
+NOT_A_DEFAULT = ("kind", "name", "steps")  # keys of a recipe that its steps do not inherit
+
+
+class ConfigError(ValueError):
+    """A mistake in the config: the message names the field, the value and the cure."""
+
+
+def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
+    """Read `path`, apply `key=value` overrides, and return the typed config.
+
+    Raises ConfigError for an unreadable file, an unknown key, a wrong type or a missing value.
+    """
+    raw = _read_yaml(Path(path))
+    for override in overrides or []:
+        if "=" not in override:
+            raise ConfigError(f"override {override!r} has no '=': write key=value, such as seed=1")
+    try:
+        tree = OmegaConf.merge(OmegaConf.create(raw), OmegaConf.from_dotlist(overrides or []))
+    except (OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(f"{path}: {_first_line(error)}") from error
+    config = _typed(tree, where=str(path))
+    if config.kind == "recipe":
+        recipe_runs(config)  # a mistake in the last step shows before the first one runs
+    return config
+
+
+def recipe_runs(recipe: RunConfig) -> list[RunConfig]:
+    """The runs of a recipe, in order, each named RECIPE/STEP and with the recipe's keys as defaults.
+
+    Raises ConfigError naming the step whose settings are wrong, or a recipe without steps.
+    """
+    if not recipe.steps:
+        raise ConfigError("steps: a recipe needs at least one step; add `steps: {NAME: {kind: ...}}`")
+    shared = OmegaConf.to_container(OmegaConf.structured(recipe))
+    defaults = {key: value for key, value in cast(dict, shared).items() if key not in NOT_A_DEFAULT}
+    runs = []
+    for step_name, settings in recipe.steps.items():
+        if not isinstance(settings, dict) or settings.get("kind", "recipe") == "recipe":
+            raise ConfigError(
+                f"steps.{step_name}.kind: a step needs a kind other than recipe: figure_math, sft, rl or eval"
+            )
+        own = OmegaConf.create({"name": f"{recipe.name}/{step_name}", **settings})
+        runs.append(_typed(OmegaConf.merge(OmegaConf.create(defaults), own), where=f"steps.{step_name}"))
+    return runs
+
+
+def save_config(config: RunConfig, path: Path) -> None:
+    """Write the resolved config, every default spelled out."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
+
+
+def _typed(tree: Any, *, where: str) -> RunConfig:
+    """Check a tree against the schema. Raises ConfigError that names the field."""
+    try:
+        merged = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(RunConfig), tree))
+        return cast(RunConfig, OmegaConf.to_object(merged))
+    except (OmegaConfBaseException, ValueError) as error:
+        key = getattr(error, "full_key", None)
+        field = f"{key}: " if key else ""
+        raise ConfigError(f"{where}: {field}{_first_line(error)}. See vr1_ray/config/schema.py") from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigError(f"config {str(path)!r} does not exist; the shipped ones are in configs/")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config {str(path)!r} is not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"config {str(path)!r} must be a mapping of keys to values, not {type(raw).__name__}")
+    return raw
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".")

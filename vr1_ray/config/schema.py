@@ -1,0 +1,254 @@
+"""Every setting of a run, as typed dataclasses with a comment per field.
+
+A config is data: nothing writes to it after loading, and this module imports nothing it configures.
+`loading.py` reads YAML and overrides into these classes, `checks.py` holds the cross-field rules.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import MISSING
+
+
+@dataclass
+class ModelConfig:
+    """Which vision-language model, and how its images are scaled."""
+
+    path: str = ""  # local folder or hub name in Hugging Face format
+    dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16 on GPU, float32 on CPU
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    min_pixels: int = 3136  # images with fewer pixels are enlarged; the same in SFT, RL and evaluation
+    max_pixels: int = 1_003_520  # images with more pixels are shrunk
+    max_model_len: int = 1024  # prompt plus response tokens; covers the longest stage
+    freeze_vision_tower: bool = False  # paper: frozen in cold start, trained in RL
+    freeze_projector: bool = False  # the merger between vision tower and language model
+    system_prompt: str | None = None  # None sends no system message
+    trust_remote_code: bool = False
+
+
+@dataclass
+class DataConfig:
+    """Where rows come from. `train` etc. are a local .parquet/.jsonl/.json file, a folder or a hub name."""
+
+    train: str = ""
+    split: str = "train"  # split of a hub name or folder
+    prompt_column: str = "problem"
+    answer_column: str = "answer"
+    images_column: str = "images"
+    image_root: str = ""  # folder that relative image paths may not leave; default: the data file's folder
+    max_prompt_tokens: int = 512
+    overlong_prompts: Literal["skip", "error"] = "skip"  # skipped ones are counted
+    max_image_pixels: int = 64_000_000  # more is refused as a decompression bomb
+    max_rows: int = 0  # 0: all
+    cutoff_len: int = 16384  # SFT: longer rows are dropped and counted, never cut
+    demonstrations: list[str] = field(default_factory=list)  # SFT: sharegpt .json files
+    shuffle_seed: int = 0
+
+
+@dataclass
+class OptimizerConfig:
+    """AdamW and the learning-rate schedule."""
+
+    lr: float = 1e-6
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_ratio: float = 0.0  # share of all optimizer updates
+    max_grad_norm: float = 1.0
+
+
+@dataclass
+class TrainerConfig:
+    """The DeepSpeed trainer: one Ray actor a rank."""
+
+    num_workers: int = 1
+    num_cpus_per_worker: float = 1.0
+    num_gpus_per_worker: float = 0.0
+    num_threads: int = 1  # torch threads of each rank on CPU; fixed, so that sums come out the same
+    zero_stage: int = 0  # 0, 1, 2 or 3
+    offload_optimizer: bool = False  # ZeRO-3 on GPU: optimizer state in host memory
+    mini_batches_per_step: int = 1  # optimizer updates per RL step
+    max_tokens_per_micro_batch: int = 8192  # prompt + response tokens, padding counted
+    logprob_chunk_tokens: int = 1024  # response positions whose logits exist at once
+    gradient_checkpointing: bool = False
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+
+@dataclass
+class RolloutConfig:
+    """The rollout engines: how many, how large, how they sample."""
+
+    engine: str = "vllm"  # a row of vr1_ray/rollout, or package.module:Name
+    num_engines: int = 1
+    num_cpus_per_engine: float = 1.0
+    num_gpus_per_engine: float = 0.0
+    num_threads: int = 1  # CPU threads of one engine
+    tensor_parallel_size: int = 1
+    max_concurrent_groups: int = 32  # groups in flight on one engine
+    max_num_seqs: int = 256  # sequences an engine decodes at once
+    kv_cache_gib: float = 1.0  # CPU engines; on GPU gpu_memory_utilization rules
+    gpu_memory_utilization: float = 0.85
+    temperature: float = 1.0
+    top_p: float = 1.0  # must stay 1 in training: engine and trainer would disagree on the support
+    save: Literal["none", "sampled", "all"] = "sampled"  # saved rollouts, to browse and to replay
+    save_groups_per_step: int = 2  # with save=sampled
+    options: dict[str, Any] = field(default_factory=dict)  # passed to the engine as they are
+
+
+@dataclass
+class RewardSpec:
+    """One reward by name (a row of vr1_ray/rewards, or package.module:Name) and its weight in the sum."""
+
+    name: str = MISSING
+    weight: float = 1.0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class RewardPoolConfig:
+    """The reward actors."""
+
+    num_actors: int = 1
+    num_cpus_per_actor: float = 0.5
+    timeout_seconds: float = 60.0  # per group; past it the group's rollouts are invalid, never reward 0
+
+
+@dataclass
+class ReferenceConfig:
+    """The frozen reference policy; its actors start only if `algorithm.kl_coef` is above 0."""
+
+    num_actors: int = 1
+    num_cpus_per_actor: float = 0.5
+    num_gpus_per_actor: float = 0.0
+    num_threads: int = 1
+    reset_at_stage_change: bool = False  # paper does not say; the cold-started policy is kept by default
+
+
+@dataclass
+class AlgorithmConfig:
+    """What turns rewards into a loss (Vision-R1, Eq. 1 and 2)."""
+
+    name: str = "grpo"  # a row of vr1_ray/algorithms, or package.module:Name
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    kl_coef: float = 0.01  # weight of the k3 term; 0 starts no reference actors
+    loss_aggregation: Literal["token_mean", "sequence_mean"] = "token_mean"
+    old_logprobs: Literal["trainer", "rollout"] = "trainer"  # who computed pi_old
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class StageConfig:
+    """One PTST stage."""
+
+    max_response_tokens: int = MISSING
+    group_size: int = MISSING
+    steps: int = MISSING
+    enabled: bool = True
+
+
+@dataclass
+class CurriculumConfig:
+    """The schedule of stages, and the alarms that watch it."""
+
+    name: str = "ptst"
+    stages: list[StageConfig] = field(default_factory=list)
+    alarm_truncation_rate: float = 0.98  # at or above: nearly all is cut, nothing can be learnt
+    alarm_informative_group_rate: float = 0.0  # at or below: no group has a gradient
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class EvalConfig:
+    """Greedy evaluation through the run's own engines."""
+
+    data: str = ""
+    split: str = "test"
+    max_prompts: int = 0  # 0: all
+    max_response_tokens: int = 0  # 0: the longest stage's
+    temperature: float = 0.0
+    at_start: bool = False
+    at_end: bool = False
+    every_steps: int = 0  # 0: never in between
+    start_label: str = "start"  # what the policy of `at_start` is called in the results
+    label: str = "policy"  # what the evaluated policy is called in the results
+
+
+@dataclass
+class CheckpointConfig:
+    """What is kept on disk. Paths are POSIX folders that every trainer node sees."""
+
+    every_steps: int = 0  # 0: only at the end
+    keep_last: int = 2
+    resume: Literal["auto", "never", "must"] = "auto"
+
+
+@dataclass
+class TrackingConfig:
+    """Where metrics go. `metrics.jsonl` is always written."""
+
+    console: bool = True
+    wandb: bool = False  # offline without a key
+    tensorboard: bool = False
+    project: str = "vr1_ray"
+
+
+@dataclass
+class ClusterConfig:
+    """The Ray cluster: join one by address, or start a local one."""
+
+    address: str | None = None  # None: RAY_ADDRESS if set, else a local cluster; "local": always local
+    num_cpus: int = 0  # of a local cluster; 0: what the machine has
+    start_timeout_seconds: float = 600.0
+    step_timeout_seconds: float = 3600.0  # every wait of the loop has this limit
+
+
+@dataclass
+class FigureMathConfig:
+    """Size of the generated dataset (`kind: figure_math`)."""
+
+    num_train: int = 4000
+    num_validation: int = 200
+    num_test: int = 600
+    num_demonstrations: int = 3000
+    folder: str = "data/figure_math"
+
+
+@dataclass
+class RunConfig:
+    """One run. A recipe chains runs: `steps` maps a name to a mapping of this same form, run in order.
+
+    In a recipe, the keys beside `steps` are the defaults of every step.
+    """
+
+    kind: Literal["recipe", "figure_math", "sft", "rl", "eval"] = MISSING
+    name: str = ""  # the run folder is RUNS_FOLDER/NAME
+    runs_folder: str = "runs"
+    seed: int = 0
+    deterministic: bool = True  # CPU, fp32: the same seed gives bit-identical weights
+    num_epochs: float = 1.0  # SFT
+    max_steps: int = 0  # SFT: 0 means by epochs; RL: 0 means by the curriculum
+    prompts_per_step: int = 16  # RL: prompts; SFT: demonstrations of one optimizer update
+    allow_base_policy: bool = False  # RL: start from a policy that had no cold start
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    rewards: list[RewardSpec] = field(default_factory=lambda: [RewardSpec(name="hard_format")])
+    reward_pool: RewardPoolConfig = field(default_factory=RewardPoolConfig)
+    reference: ReferenceConfig = field(default_factory=ReferenceConfig)
+    algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
+    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    figure_math: FigureMathConfig = field(default_factory=FigureMathConfig)
+    steps: dict[str, Any] = field(default_factory=dict)  # recipe: step name -> its settings
+
+    @property
+    def folder(self) -> Path:
+        """The run folder: config.yaml, metrics.jsonl, checkpoints/, rollouts/, logs/."""
+        return Path(self.runs_folder) / self.name

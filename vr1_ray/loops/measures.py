@@ -1,0 +1,62 @@
+"""What is measured of groups: the metrics of a step and of an evaluation. Plain functions, no actor."""
+
+from statistics import fmean
+from typing import Any
+
+from vr1_ray.rewards import accuracy_of, hard_format_reward, parse_response
+from vr1_ray.types import Rollout, RolloutGroup
+
+
+def group_metrics(groups: list[RolloutGroup]) -> dict[str, float]:
+    """Metrics of one step's scored groups; documented in `vr1_ray/tracking/METRICS.md`."""
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    lengths = [rollout.num_tokens for rollout in rollouts]
+    return {
+        "reward/mean": fmean(reward for group in groups for reward in group.rewards_G),
+        "accuracy": fmean(part(rollout, "accuracy") for rollout in rollouts),
+        "format_rate": fmean(part(rollout, "format") for rollout in rollouts),
+        "response_tokens/mean": fmean(lengths),
+        "response_tokens/max": float(max(lengths)),
+        "response_tokens/sum": float(sum(lengths)),
+        "truncation_rate": fmean(rollout.status == "truncated" for rollout in rollouts),
+        "informative_group_rate": fmean(is_informative(group) for group in groups),
+        "time/reward": sum(group.reward_seconds for group in groups),
+    }
+
+
+def part(rollout: Rollout, name: str) -> float:
+    """A named part of the reward; 0 if no reward of this run reports it."""
+    return rollout.reward_parts.get(name, 0.0)
+
+
+def is_informative(group: RolloutGroup) -> bool:
+    """Whether the rewards of a group differ: only then it has a gradient beside the KL term."""
+    return len(set(group.rewards_G)) > 1
+
+
+def judged(group: RolloutGroup) -> dict[str, Any]:
+    """One evaluated question as a row: `accuracy` reads the text in <answer>, else the whole response."""
+    rollout, prompt = group.rollouts[0], group.prompt
+    return {
+        "prompt_id": prompt.prompt_id,
+        "question": prompt.question,
+        "answer": prompt.answer,
+        "metadata": prompt.metadata,
+        "response": rollout.text,
+        "response_tokens": rollout.num_tokens,
+        "truncated": rollout.status == "truncated",
+        "well_formed": rollout.is_finished and parse_response(rollout.text) is not None,
+        "correct": bool(accuracy_of(rollout.text, prompt.answer)),
+        "hard_reward": hard_format_reward(rollout.text, prompt.answer, rollout.is_finished),
+    }
+
+
+def evaluation_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """The five figures of an evaluation, over the rows of `judged`."""
+    return {
+        "accuracy": fmean(row["correct"] for row in rows),
+        "hard_reward": fmean(row["hard_reward"] for row in rows),
+        "format_rate": fmean(row["well_formed"] for row in rows),
+        "mean_response_tokens": fmean(row["response_tokens"] for row in rows),
+        "truncation_rate": fmean(row["truncated"] for row in rows),
+    }

@@ -1,0 +1,86 @@
+"""The folder of a run: what it may be resumed from, and what a finished run leaves.
+
+    runs/NAME/  config.yaml  metrics.jsonl  checkpoints/  policy/  rollouts/  logs/  evaluations/  result.json
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vr1_ray.config import ConfigError, RunConfig, save_config
+from vr1_ray.loops.checkpoints import Checkpoints
+
+# What may not change between the parts of one run: with another value the metrics would not be one curve.
+IDENTITY = ("kind", "seed", "prompts_per_step", "num_epochs", "max_steps", "model", "data", "algorithm", "rewards")
+RESULT = "result.json"
+
+
+def open_run(config: RunConfig) -> tuple[int, Path, dict[str, Any]] | None:
+    """Make the run folder ready; return the checkpoint to resume from, or None for a fresh start.
+
+    Raises ConfigError if the folder holds a run with other settings, or nothing to resume with resume=must.
+    """
+    checkpoints = Checkpoints(config.folder, keep_last=config.checkpoint.keep_last)
+    if config.checkpoint.resume == "never":
+        clear_run(config)
+    latest = checkpoints.latest()
+    if latest is None and config.checkpoint.resume == "must":
+        raise ConfigError(f"checkpoint.resume: must, but {checkpoints.folder} holds no complete checkpoint")
+    if latest is not None:
+        _check_same_run(config)
+    else:
+        clear_run(config)
+    save_config(config, config.folder / "config.yaml")
+    return latest
+
+
+def clear_run(config: RunConfig) -> None:
+    """Remove what an earlier run of this name left."""
+    for name in ("checkpoints", "rollouts", "evaluations", "logs", "policy"):
+        shutil.rmtree(config.folder / name, ignore_errors=True)
+    for name in ("metrics.jsonl", RESULT):
+        (config.folder / name).unlink(missing_ok=True)
+
+
+def finished_result(config: RunConfig) -> dict[str, Any] | None:
+    """The result of this run if it is finished already and may be kept (resume=auto or must)."""
+    path = config.folder / RESULT
+    if config.checkpoint.resume == "never" or not path.is_file():
+        return None
+    _check_same_run(config)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_result(config: RunConfig, result: dict[str, Any]) -> dict[str, Any]:
+    """Mark the run finished: result.json is there only if all of it was done."""
+    write_json(config.folder / RESULT, result)
+    return result
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def _check_same_run(config: RunConfig) -> None:
+    path = config.folder / "config.yaml"
+    if not path.is_file():
+        return
+    before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    save_config(config, config.folder / "config.new.yaml")
+    now_path = config.folder / "config.new.yaml"
+    now = yaml.safe_load(now_path.read_text(encoding="utf-8"))
+    now_path.unlink()
+    changed = [key for key in IDENTITY if before.get(key) != now.get(key)]
+    if changed:
+        raise ConfigError(
+            f"{', '.join(changed)}: changed since the run in {config.folder} was started; give the new run another "
+            "name=..., or start over with checkpoint.resume=never"
+        )

@@ -1,0 +1,68 @@
+"""Families of vision-language models: what must be known of each (`ModelAdapter`), in one explicit table.
+
+To add one, see the example in `base.py`; the row below is all the rest of the code needs.
+"""
+
+from pathlib import Path
+
+from vr1_ray.config import ModelConfig
+from vr1_ray.models.base import ModelAdapter, ModelBatch, RenderedPrompt
+from vr1_ray.models.qwen2_5_vl import Qwen25VLAdapter
+
+MODELS: dict[str, type[ModelAdapter]] = {  # `model_type` of config.json -> adapter
+    "qwen2_5_vl": Qwen25VLAdapter,
+}
+
+__all__ = ["MODELS", "ModelAdapter", "ModelBatch", "RenderedPrompt", "load_adapter"]
+
+
+def load_adapter(config: ModelConfig) -> ModelAdapter:
+    """The adapter of `config.path`, by the model type its config.json names. Loads no weights.
+
+    Raises ValueError with field, value and cure if the folder can't be read or the family is unknown.
+    """
+    model_type = _model_type(config)
+    if model_type not in MODELS:
+        raise ValueError(
+            f"model.path={config.path!r}: no adapter for model type {model_type!r}; "
+            f"known: {', '.join(sorted(MODELS))}. Take one of these, or add a file and a row in vr1_ray/models."
+        )
+    try:
+        return MODELS[model_type](config)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ValueError(
+            f"model.path={config.path!r}: its tokenizer or processor can't be loaded ({_first_line(error)}). "
+            "The folder must hold what save_pretrained of model AND processor writes."
+        ) from error
+
+
+def _model_type(config: ModelConfig) -> str:
+    cure = (
+        "Give a folder in Hugging Face format (config.json, weights, tokenizer, processor) or a hub name; "
+        "a relative path counts from the folder the command runs in."
+    )
+    if not config.path:
+        raise ValueError(f"model.path={config.path!r}: no model is named. {cure}")
+    folder = Path(config.path)
+    # A missing folder would be looked up on the hub, and fail minutes later with a message about networks.
+    looks_local = config.path.startswith((".", "/", "~")) or config.path.count("/") != 1
+    if folder.exists() or looks_local:
+        if not folder.is_dir():
+            raise ValueError(f"model.path={config.path!r}: there is no such folder. {cure}")
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"model.path={config.path!r}: the folder has no config.json. {cure}")
+    from transformers import AutoConfig
+
+    try:
+        found = AutoConfig.from_pretrained(
+            config.path, trust_remote_code=config.trust_remote_code
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"model.path={config.path!r}: can't be read ({_first_line(error)}). {cure}"
+        ) from error
+    return str(found.model_type)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,114 @@
+"""What must be known of one family of vision-language models: the `ModelAdapter`.
+
+The adapter owns the processor, so engine and trainer see the same token ids and pixels, and it owns
+the one list of banned ids, so a log-probability means the same on engine, trainer and reference.
+It knows nothing of algorithms, rewards or Ray.
+
+To add a family, write one file with an adapter and add its row to `vr1_ray/models/__init__.py`:
+
+    class MyVLAdapter(ModelAdapter):
+        model_types = ("my_vl",)                         # `model_type` of its config.json
+
+        def render(self, prompt): ...                    # text and images -> token ids, both forms
+        def vision_inputs(self, images): ...             # encoded images -> tensors of the vision tower
+        def load_model(self, dtype, attention): ...      # the transformers model, on CPU or meta
+        def hidden_states(self, model, batch): ...       # last hidden states of the language model
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vr1_ray.types import EncodedImage, Prompt
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderedPrompt:
+    """A prompt as token ids, in the two forms that engine and trainer want.
+
+    Example:
+        RenderedPrompt(engine_ids=(1, 4, 8), prompt_ids=(1, 4, 4, 4, 4, 8))  # 4 is the image placeholder
+    """
+
+    engine_ids: tuple[int, ...]  # ONE placeholder per image: the engine expands it itself
+    prompt_ids: tuple[int, ...]  # expanded: one placeholder per merged vision token
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelBatch:
+    """One padded micro-batch, as the adapter's forward wants it. Rows are right-padded.
+
+    The vision tensors hold each DIFFERENT image of the batch once; `image_index_B` says, per row and in
+    the order of its placeholders, which of them it shows. So the vision tower runs once per image and
+    not once per rollout of a group.
+    """
+
+    input_ids_BT: "torch.Tensor"  # [B, T] long
+    attention_mask_BT: "torch.Tensor"  # [B, T] long, 1 on real tokens
+    image_index_B: list[list[int]]  # per row: indices into the images of `vision`
+    vision: dict[str, "torch.Tensor"]  # the vision tower's inputs by keyword; never empty (dummy image)
+
+
+class ModelAdapter(ABC):
+    """One family of models. Construct it with the folder or hub name; construction loads the processor only."""
+
+    model_types: ClassVar[tuple[str, ...]]
+
+    banned_ids: tuple[int, ...]  # never sampled, no probability mass: placeholders and unused rows
+    end_ids: tuple[int, ...]  # a response that ends with one of these is finished
+    pad_id: int
+    vocab_size: int  # rows of the output head
+
+    @abstractmethod
+    def render(self, prompt: Prompt) -> RenderedPrompt:
+        """Token ids of a prompt, ending where the response starts.
+
+        Raises ValueError, naming the prompt, if `<image>` marks and images do not match.
+        """
+
+    @abstractmethod
+    def encode_response(self, text: str) -> tuple[int, ...]:
+        """Token ids of a written response, with the end token: what the policy learns in cold start."""
+
+    @abstractmethod
+    def decode(self, response_ids: tuple[int, ...]) -> str:
+        """Text of a response, without the end token."""
+
+    @abstractmethod
+    def open_images(self, images: tuple[EncodedImage, ...]) -> list[Any]:
+        """PIL images (RGB) in the form the engine takes. The adapter scales them exactly as for the trainer."""
+
+    @abstractmethod
+    def vision_inputs(self, images: list[EncodedImage]) -> dict[str, "torch.Tensor"]:
+        """The vision tower's inputs for these images, concatenated; a dummy image for an empty list."""
+
+    @abstractmethod
+    def engine_options(self) -> dict[str, Any]:
+        """Keyword arguments the vLLM engine needs for this family (processor scaling and the like)."""
+
+    @abstractmethod
+    def load_model(self, *, dtype: "torch.dtype", attention: str) -> "torch.nn.Module":
+        """The transformers model with its trained weights, in train mode."""
+
+    @abstractmethod
+    def hidden_states(self, model: "torch.nn.Module", batch: ModelBatch) -> "torch.Tensor":
+        """Last hidden states of the language model, [B, T, hidden]; the vision tower runs once per image.
+
+        Rows without an image still touch the vision tower (weight zero), so that no rank of a sharded
+        run skips a gather that another one waits in.
+        """
+
+    @abstractmethod
+    def output_head(self, model: "torch.nn.Module") -> "torch.nn.Module":
+        """The module that maps hidden states to logits."""
+
+    @abstractmethod
+    def vision_modules(self, model: "torch.nn.Module") -> tuple["torch.nn.Module", "torch.nn.Module"]:
+        """(vision tower without its projector's parameters, projector): what `freeze_*` freezes."""
+
+    @abstractmethod
+    def save_processor(self, folder: str) -> None:
+        """Write tokenizer, processor and chat template, so the folder loads in plain transformers."""

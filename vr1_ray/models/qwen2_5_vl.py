@@ -1,0 +1,253 @@
+"""Qwen2.5-VL: rendering, vision inputs and the shared-image forward pass.
+
+Prompts go through the model's own chat template. Images are scaled by the model's own processor, with
+the config's `min_pixels` and `max_pixels`. The forward pass is transformers', taken apart in one place:
+the vision tower runs once per DIFFERENT image of a batch and its features are handed to every row that
+shows the image, so a group of 16 rollouts pays for one picture.
+"""
+
+import io
+from typing import Any, ClassVar
+
+import torch
+from PIL import Image
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    GenerationConfig,
+)
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
+
+from vr1_ray.config import ModelConfig
+from vr1_ray.models.base import ModelAdapter, ModelBatch, RenderedPrompt
+from vr1_ray.types import EncodedImage, Prompt
+
+IMAGE_MARK = "<image>"
+BANNED_TOKENS = (
+    "<|image_pad|>",
+    "<|video_pad|>",
+    "<|vision_pad|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|im_start|>",
+)
+
+
+class Qwen25VLAdapter(ModelAdapter):
+    """The adapter of Qwen2.5-VL models of any size.
+
+    Example:
+        adapter = Qwen25VLAdapter(ModelConfig(path="Qwen/Qwen2.5-VL-7B-Instruct"))
+        adapter.render(prompt).prompt_ids
+    """
+
+    model_types: ClassVar[tuple[str, ...]] = ("qwen2_5_vl",)
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.config = config
+        remote = {"trust_remote_code": config.trust_remote_code}
+        self.model_config = AutoConfig.from_pretrained(config.path, **remote)
+        self.processor = AutoProcessor.from_pretrained(
+            config.path, min_pixels=config.min_pixels, max_pixels=config.max_pixels, **remote
+        )
+        self.tokenizer = self.processor.tokenizer
+        self.image_processor = self.processor.image_processor
+        self.image_processor.size = {
+            "shortest_edge": config.min_pixels,
+            "longest_edge": config.max_pixels,
+        }
+        self.image_id: int = self.model_config.image_token_id
+        self.vocab_size = self.model_config.text_config.vocab_size
+        self.end_ids = self._end_ids()
+        pad = self.tokenizer.pad_token_id
+        self.pad_id = self.end_ids[0] if pad is None else pad
+        self.banned_ids = self._banned_ids()
+
+    def _end_ids(self) -> tuple[int, ...]:
+        """The tokenizer's end token first (it ends a written response), then all others that end one."""
+        found = [self.tokenizer.eos_token_id]
+        try:
+            eos = GenerationConfig.from_pretrained(self.config.path).eos_token_id
+        except OSError:  # the file is optional
+            eos = None
+        found += eos if isinstance(eos, list) else [eos]
+        vocabulary = self.tokenizer.get_vocab()
+        found += [vocabulary.get("<|im_end|>"), vocabulary.get("<|endoftext|>")]
+        return tuple(dict.fromkeys(token for token in found if token is not None))
+
+    def _banned_ids(self) -> tuple[int, ...]:
+        vocabulary = self.tokenizer.get_vocab()
+        named = {vocabulary[token] for token in BANNED_TOKENS if token in vocabulary}
+        unused_rows = range(len(self.tokenizer), self.vocab_size)
+        return tuple(sorted({*named, self.image_id, *unused_rows}))
+
+    def render(self, prompt: Prompt) -> RenderedPrompt:
+        parts = prompt.question.split(IMAGE_MARK)
+        if len(parts) - 1 != len(prompt.images):
+            raise ValueError(
+                f"prompt {prompt.prompt_id}: {len(parts) - 1} {IMAGE_MARK} marks but {len(prompt.images)} "
+                "images; the question needs one mark per image, where the image stands."
+            )
+        content: list[dict[str, str]] = []
+        for index, part in enumerate(parts):
+            if index:
+                content.append({"type": "image"})
+            if part:
+                content.append({"type": "text", "text": part})
+        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        if self.config.system_prompt is not None:
+            messages.insert(0, {"role": "system", "content": self.config.system_prompt})
+        text = self.processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        engine_ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if engine_ids.count(self.image_id) != len(prompt.images):
+            raise ValueError(
+                f"prompt {prompt.prompt_id}: the question holds the model's own image placeholder as text; "
+                f"write {IMAGE_MARK} where an image stands and nothing like <|image_pad|>."
+            )
+        counts = iter([self._num_image_tokens(image) for image in prompt.images])
+        prompt_ids: list[int] = []
+        for token in engine_ids:
+            prompt_ids += [token] * (next(counts) if token == self.image_id else 1)
+        return RenderedPrompt(engine_ids=tuple(engine_ids), prompt_ids=tuple(prompt_ids))
+
+    def _num_image_tokens(self, image: EncodedImage) -> int:
+        """Merged vision tokens of an image, from its size alone: pixels are not touched."""
+        with Image.open(io.BytesIO(image.data)) as opened:
+            width, height = opened.size
+        factor = self.image_processor.patch_size * self.image_processor.merge_size
+        new_height, new_width = smart_resize(
+            height,
+            width,
+            factor=factor,
+            min_pixels=self.config.min_pixels,
+            max_pixels=self.config.max_pixels,
+        )
+        return (new_height // factor) * (new_width // factor)
+
+    def encode_response(self, text: str) -> tuple[int, ...]:
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        refused = sorted(set(ids) & set(self.banned_ids))
+        if refused:
+            names = [self.tokenizer.convert_ids_to_tokens(token) for token in refused]
+            raise ValueError(
+                f"response {text[:80]!r}: holds {names}, which no response may contain; remove the row or them."
+            )
+        return (*ids, self.end_ids[0])
+
+    def decode(self, response_ids: tuple[int, ...]) -> str:
+        if response_ids and response_ids[-1] in self.end_ids:
+            response_ids = response_ids[:-1]
+        return self.tokenizer.decode(
+            list(response_ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+
+    def open_images(self, images: tuple[EncodedImage, ...]) -> list[Image.Image]:
+        return [_open_rgb(image) for image in images]
+
+    def vision_inputs(self, images: list[EncodedImage]) -> dict[str, torch.Tensor]:
+        opened = [_open_rgb(image) for image in images]
+        if not opened:  # the smallest the tower takes: one merged vision token
+            side = self.image_processor.patch_size * self.image_processor.merge_size
+            opened = [Image.new("RGB", (side, side))]
+        size = None
+        if not images:
+            size = {"shortest_edge": 1, "longest_edge": self.config.max_pixels}
+        inputs = self.image_processor(
+            images=opened, return_tensors="pt", **({"size": size} if size else {})
+        )
+        return {
+            "pixel_values": inputs["pixel_values"],
+            "image_grid_thw": inputs["image_grid_thw"],
+        }
+
+    def engine_options(self) -> dict[str, Any]:
+        return {
+            "mm_processor_kwargs": {
+                "min_pixels": self.config.min_pixels,
+                "max_pixels": self.config.max_pixels,
+            },
+            "trust_remote_code": self.config.trust_remote_code,
+        }
+
+    def load_model(self, *, dtype: torch.dtype, attention: str) -> torch.nn.Module:
+        model = AutoModelForImageTextToText.from_pretrained(
+            self.config.path,
+            dtype=dtype,
+            attn_implementation=attention,
+            trust_remote_code=self.config.trust_remote_code,
+        )
+        return model.train()
+
+    def hidden_states(self, model: torch.nn.Module, batch: ModelBatch) -> torch.Tensor:
+        inner: Any = model.model  # submodules are called as modules: ZeRO-3 gathers in their hooks
+        device = batch.input_ids_BT.device
+        grids = batch.vision["image_grid_thw"].to(device)
+        features = inner.get_image_features(
+            batch.vision["pixel_values"].to(device), grids, return_dict=True
+        ).pooler_output
+        embeds = inner.get_input_embeddings()(batch.input_ids_BT)
+        shown = [index for row in batch.image_index_B for index in row]
+        is_image_BT = (batch.input_ids_BT == self.image_id) & batch.attention_mask_BT.bool()
+        if shown:
+            source = _feature_rows(features, shown, device)
+            self._check_placeholders(is_image_BT, features, batch)
+            rows = torch.cat(list(features)).to(embeds.dtype).index_select(0, source)
+            embeds = embeds.masked_scatter(is_image_BT.unsqueeze(-1), rows)
+        else:
+            embeds = embeds + 0.0 * torch.cat(list(features)).to(embeds.dtype).sum()
+        position_ids, _ = inner.get_rope_index(
+            batch.input_ids_BT,
+            mm_token_type_ids=is_image_BT.int(),
+            image_grid_thw=grids[shown] if shown else None,
+            attention_mask=batch.attention_mask_BT,
+        )
+        return inner.language_model(
+            input_ids=None,
+            inputs_embeds=embeds,
+            attention_mask=batch.attention_mask_BT,
+            position_ids=position_ids,
+            use_cache=False,
+        ).last_hidden_state
+
+    def _check_placeholders(
+        self, is_image_BT: torch.Tensor, features: Any, batch: ModelBatch
+    ) -> None:
+        for row, shown in enumerate(batch.image_index_B):
+            wanted = sum(len(features[index]) for index in shown)
+            found = int(is_image_BT[row].sum())
+            if wanted != found:
+                raise ValueError(
+                    f"row {row}: {found} image placeholders but {wanted} vision tokens of its images {shown}"
+                )
+
+    def output_head(self, model: torch.nn.Module) -> torch.nn.Module:
+        return model.lm_head  # type: ignore[return-value]
+
+    def vision_modules(self, model: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module]:
+        visual: Any = model.model.visual  # type: ignore[union-attr]
+        return torch.nn.ModuleList([visual.patch_embed, visual.blocks]), visual.merger
+
+    def save_processor(self, folder: str) -> None:
+        self.processor.save_pretrained(folder)
+
+
+def _feature_rows(features: Any, shown: list[int], device: torch.device) -> torch.Tensor:
+    """Rows of the concatenated features, in the order the batch's placeholders show them."""
+    lengths = [len(feature) for feature in features]
+    starts = [sum(lengths[:index]) for index in range(len(lengths))]
+    return torch.cat(
+        [torch.arange(starts[i], starts[i] + lengths[i], device=device) for i in shown]
+    )
+
+
+def _open_rgb(image: EncodedImage) -> Image.Image:
+    """The picture in RGB; what is transparent becomes white, as on a page."""
+    opened = Image.open(io.BytesIO(image.data))
+    if opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info:
+        layered = opened.convert("RGBA")
+        page = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+        return Image.alpha_composite(page, layered).convert("RGB")
+    return opened.convert("RGB")

@@ -1,0 +1,109 @@
+"""Weights on their way from trainer to engine: many tensors in one block of bytes.
+
+Names are those of the Hugging Face checkpoint (`model.state_dict()`). A block is a uint8 array beside a
+small table, so any transport can carry it (object store, shared memory, a file) and bfloat16, which
+numpy doesn't know, travels like everything else. Knows neither vLLM nor Ray.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+ALIGNMENT = 64  # bytes; a tensor that starts unaligned can't be viewed in its dtype
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackedBucket:
+    """Tensors packed one after the other.
+
+    Example:
+        bucket = pack_bucket([("lm_head.weight", weight)])
+        [(name, tensor)] = unpack_bucket(bucket)
+    """
+
+    names: list[str]
+    dtypes: list[str]  # torch's names: "float32", "bfloat16"
+    shapes: list[list[int]]
+    offsets: list[int]  # bytes
+    data: np.ndarray  # [bytes] uint8
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """Everything but the bytes."""
+        return {
+            "names": self.names,
+            "dtypes": self.dtypes,
+            "shapes": self.shapes,
+            "offsets": self.offsets,
+        }
+
+
+def pack_bucket(named_tensors: Iterable[tuple[str, torch.Tensor | np.ndarray]]) -> PackedBucket:
+    """Copy tensors, from any device, into one bucket."""
+    tensors = [(name, _as_tensor(value)) for name, value in named_tensors]
+    offsets, end = [], 0
+    for _, tensor in tensors:
+        offsets.append(end)
+        end += -(-tensor.numel() * tensor.element_size() // ALIGNMENT) * ALIGNMENT
+    data = np.empty(end, dtype=np.uint8)
+    block = torch.from_numpy(data)
+    for (_, tensor), offset in zip(tensors, offsets, strict=True):
+        size = tensor.numel() * tensor.element_size()
+        block[offset : offset + size].copy_(tensor.contiguous().reshape(-1).view(torch.uint8))
+    return PackedBucket(
+        names=[name for name, _ in tensors],
+        dtypes=[str(tensor.dtype).removeprefix("torch.") for _, tensor in tensors],
+        shapes=[list(tensor.shape) for _, tensor in tensors],
+        offsets=offsets,
+        data=data,
+    )
+
+
+def pack_buckets(
+    named_tensors: Iterable[tuple[str, torch.Tensor]], *, max_bytes: int = 512 << 20
+) -> Iterator[PackedBucket]:
+    """Buckets of at most `max_bytes` (a larger tensor gets one of its own), in the given order."""
+    waiting: list[tuple[str, torch.Tensor]] = []
+    size = 0
+    for name, tensor in named_tensors:
+        added = tensor.numel() * tensor.element_size()
+        if waiting and size + added > max_bytes:
+            yield pack_bucket(waiting)
+            waiting, size = [], 0
+        waiting.append((name, tensor))
+        size += added
+    if waiting:
+        yield pack_bucket(waiting)
+
+
+def unpack_bucket(bucket: PackedBucket) -> list[tuple[str, torch.Tensor]]:
+    """The tensors of a bucket, as views of its bytes: copy them, never write to them."""
+    return unpack_block(bucket.data, **bucket.table)
+
+
+def unpack_block(
+    data: np.ndarray,
+    *,
+    names: list[str],
+    dtypes: list[str],
+    shapes: list[list[int]],
+    offsets: list[int],
+) -> list[tuple[str, torch.Tensor]]:
+    """The same from a block and its table."""
+    with warnings.catch_warnings():  # Ray's arrays are read-only, which torch can't express
+        warnings.filterwarnings("ignore", message=".*not writable.*")
+        block = torch.from_numpy(data)
+    found = []
+    for name, dtype_name, shape, offset in zip(names, dtypes, shapes, offsets, strict=True):
+        dtype = getattr(torch, dtype_name)
+        size = torch.Size(shape).numel() * dtype.itemsize
+        found.append((name, block[offset : offset + size].view(dtype).reshape(shape)))
+    return found
+
+
+def _as_tensor(value: torch.Tensor | np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value.detach()

@@ -1,0 +1,136 @@
+"""What runs inside vLLM's own processes: taking weights over, and banning ids.
+
+vLLM imports this module in each of its workers (`worker_extension_cls`, `logits_processors`); nothing of
+the package but `vllm_engine.py`, by name, refers to it. It may therefore import vllm at its top.
+
+Weights arrive as packed buckets in a file of shared memory, which every worker of the node maps: tensor
+parallel workers read the same pages and each takes its shard.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from vllm.config import VllmConfig
+from vllm.distributed.weight_transfer.base import (
+    WeightTransferEngine,
+    WeightTransferInitInfo,
+    WeightTransferUpdateInfo,
+)
+from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
+from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
+from vllm.model_executor.model_loader.reload import (
+    finalize_layerwise_reload,
+    initialize_layerwise_reload,
+)
+from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
+
+from vr1_ray.rollout.packing import unpack_block
+
+BACKEND = "vr1_packed"
+BANNED_IDS_KEY = "vr1_banned_ids"  # in vLLM's additional_config
+
+
+class WorkerExtension:
+    """Mixed into vLLM's worker; being importable is its whole task."""
+
+
+class BanTokens(LogitsProcessor):
+    """No request samples a banned id, and none has probability mass in `processed_logprobs`."""
+
+    def __init__(
+        self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool
+    ) -> None:
+        banned = vllm_config.additional_config[BANNED_IDS_KEY]
+        self.banned_ids = torch.tensor(banned, dtype=torch.long, device=device)
+
+    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits.index_fill_(1, self.banned_ids, float("-inf"))
+
+    def is_argmax_invariant(self) -> bool:
+        return False  # so it also runs for greedy requests, and before temperature
+
+    def update_state(self, batch_update: BatchUpdate | None) -> None:
+        """Nothing depends on the batch."""
+
+
+@dataclass
+class PackedInit(WeightTransferInitInfo):
+    """No rendezvous is needed."""
+
+
+@dataclass
+class PackedUpdate(WeightTransferUpdateInfo):
+    """One bucket: where its bytes lie, and its table."""
+
+    path: str
+    names: list[str]
+    dtypes: list[str]
+    shapes: list[list[int]]
+    offsets: list[int]
+
+
+class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
+    """Takes packed buckets over into the live model, layer by layer, in the checkpoint's names."""
+
+    init_info_cls = PackedInit
+    update_info_cls = PackedUpdate
+    supports_draft_weight_update: ClassVar[bool] = False  # type: ignore[misc]
+
+    def init_transfer_engine(self, init_info: PackedInit) -> None:
+        """Nothing to set up."""
+
+    def start_weight_update(self) -> None:
+        # remove_duplicate as it is by default: a tied head is its embedding's parameter, listed once.
+        self.missing = {name for name, _ in self.model.named_parameters()}
+        initialize_layerwise_reload(self.model)
+
+    def receive_weights(self, update_info: PackedUpdate) -> None:
+        data = np.memmap(update_info.path, dtype=np.uint8, mode="c")
+        tensors = unpack_block(
+            data,
+            names=update_info.names,
+            dtypes=update_info.dtypes,
+            shapes=update_info.shapes,
+            offsets=update_info.offsets,
+        )
+        if self._is_tied:
+            tensors = [pair for pair in tensors if not pair[0].startswith("lm_head.")]
+        self.missing -= set(self.model.load_weights(tensors) or ())
+
+    def update_weights(self, update_info: dict[str, Any]) -> None:
+        self.receive_weights(self.parse_update_info(update_info))
+        if self.device.type != "cpu":
+            torch.accelerator.synchronize()
+
+    def finish_weight_update(self) -> None:
+        finalize_layerwise_reload(self.model, self.model_config)
+        if self._is_tied:
+            self._refresh_tied_head()
+        if self.missing:
+            raise RuntimeError(
+                f"weight update left {len(self.missing)} parameters out: {sorted(self.missing)[:5]}"
+            )
+
+    def shutdown(self) -> None:
+        """Nothing is held."""
+
+    @property
+    def _is_tied(self) -> bool:
+        return bool(getattr(self.model_config.hf_text_config, "tie_word_embeddings", False))
+
+    def _refresh_tied_head(self) -> None:
+        """Let the head follow its embedding: the reload skips it, and CPU kernels keep a packed copy."""
+        heads = [module for module in self.model.modules() if isinstance(module, ParallelLMHead)]
+        if len(heads) != 1:
+            raise RuntimeError(f"tied embeddings: expected one output head, found {len(heads)}")
+        embedding = self.model.get_language_model().model.embed_tokens
+        heads[0].weight = embedding.weight
+        heads[0].quant_method.process_weights_after_loading(heads[0])
+
+
+# vLLM warns of a tied head that "failed to load" at each update; `missing` is the check that counts.
+logging.getLogger("vllm.model_executor.model_loader.reload.layerwise").setLevel(logging.ERROR)
+WeightTransferEngineFactory.register_engine(BACKEND, PackedWeightTransfer)
