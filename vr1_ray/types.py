@@ -161,7 +161,9 @@ class RolloutGroup:
         """The rewards of the group, in order. Raises ValueError for a rollout not scored yet."""
         missing = [rollout.index for rollout in self.rollouts if rollout.reward is None]
         if missing:
-            raise ValueError(f"prompt {self.prompt.prompt_id}: rollouts {missing} have no reward yet")
+            raise ValueError(
+                f"prompt {self.prompt.prompt_id}: rollouts {missing} have no reward yet"
+            )
         return [rollout.reward for rollout in self.rollouts if rollout.reward is not None]
 
     def with_rollouts(self, rollouts: list[Rollout]) -> "RolloutGroup":

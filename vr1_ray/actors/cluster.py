@@ -18,7 +18,11 @@ def connect(config: RunConfig) -> None:
         address = config.cluster.address or os.environ.get("RAY_ADDRESS")
         local = address in (None, "", "local")
         # A dashboard would be one more process on a laptop; a joined cluster has its own.
-        options = {"include_dashboard": False, "num_cpus": config.cluster.num_cpus or None} if local else {}
+        options = (
+            {"include_dashboard": False, "num_cpus": config.cluster.num_cpus or None}
+            if local
+            else {}
+        )
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         ray.init(
             address="local" if local else address,

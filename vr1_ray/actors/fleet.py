@@ -26,10 +26,10 @@ class Fleet:
     """Every actor a run needs, started together.
 
     Example:
-        fleet = Fleet(config)
-        fleet.start(total_updates=200)
-        fleet.submit(prompts, stage, step)
-        groups = fleet.collect(step)
+        with Fleet(config) as fleet:
+            fleet.start(total_updates=200)
+            fleet.submit(prompts, stage, step)
+            groups = fleet.collect(step)
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -39,7 +39,9 @@ class Fleet:
         self.trainers: TrainerGroup | None = None
         self.transport: ObjectStoreTransport | None = None
         self.engines: list[Any] = []
+        self.rewards: list[Any] = []
         self.references: list[Any] = []
+        self.curriculum: CurriculumHandle | None = None
 
     def start(self, *, total_updates: int = 0, model_path: str | None = None) -> None:
         """Start the actors this kind of run needs, side by side. Raises ActorFailure with the cause first."""
@@ -47,7 +49,9 @@ class Fleet:
         if self.config.kind in ("sft", "rl"):
             self.trainers = TrainerGroup(self.config)
             starting |= self.trainers.starting(total_updates, model_path)
-            self.transport = ObjectStoreTransport(self.trainers.actors, timeout_seconds=self.timeout)
+            self.transport = ObjectStoreTransport(
+                self.trainers.actors, timeout_seconds=self.timeout
+            )
         if self.config.kind in ("rl", "eval"):
             starting |= self._start_rollouts(model_path)
         if self.config.kind == "rl":
@@ -73,22 +77,30 @@ class Fleet:
             max_concurrent_groups=rollout.max_concurrent_groups,
             timeout_seconds=self.timeout,
         )
-        starting = {f"engine {i}": engine.start.remote(model_path) for i, engine in enumerate(self.engines)}
-        return starting | {f"reward actor {i}": actor.ready.remote() for i, actor in enumerate(self.rewards)}
+        starting = {
+            f"engine {i}": engine.start.remote(model_path) for i, engine in enumerate(self.engines)
+        }
+        return starting | {
+            f"reward actor {i}": actor.ready.remote() for i, actor in enumerate(self.rewards)
+        }
 
     def _start_references(self) -> dict[str, Any]:
         reference = self.config.reference
         remote = ray.remote(ReferenceActor).options(
             num_cpus=reference.num_cpus_per_actor, num_gpus=reference.num_gpus_per_actor
         )
-        self.references = [remote.remote(self.config, index) for index in range(reference.num_actors)]
+        self.references = [
+            remote.remote(self.config, index) for index in range(reference.num_actors)
+        ]
         return {f"reference {i}": actor.start.remote() for i, actor in enumerate(self.references)}
 
     def _start_curriculum(self) -> None:
         remote = ray.remote(CurriculumActor).options(
             name=CURRICULUM_ACTOR_NAME, namespace=namespace(self.config), num_cpus=0
         )
-        self.curriculum = CurriculumHandle(remote.remote(self.config), timeout_seconds=self.start_timeout)
+        self.curriculum = CurriculumHandle(
+            remote.remote(self.config), timeout_seconds=self.start_timeout
+        )
 
     # The verbs of the loop.
 
@@ -106,9 +118,13 @@ class Fleet:
         """The step's groups, complete and scored, in prompt order."""
         return self.pool.collect(step)
 
-    def evaluate(self, prompts: list[Prompt], *, max_response_tokens: int, temperature: float) -> list[RolloutGroup]:
+    def evaluate(
+        self, prompts: list[Prompt], *, max_response_tokens: int, temperature: float
+    ) -> list[RolloutGroup]:
         """One response per prompt through the same engines and rewards, outside any stage."""
-        spec = SamplingSpec(max_response_tokens=max_response_tokens, group_size=1, temperature=temperature)
+        spec = SamplingSpec(
+            max_response_tokens=max_response_tokens, group_size=1, temperature=temperature
+        )
         outside = Stage(number=0, max_response_tokens=max_response_tokens, group_size=1, steps=0)
         self.pool.submit(prompts, spec, outside, step=EVALUATION_STEP)
         return self.pool.collect(EVALUATION_STEP)
@@ -117,7 +133,10 @@ class Fleet:
         """Fill `ref_logprobs` of every rollout."""
         temperature = self.config.rollout.temperature
         units: list[Unit] = [
-            [row_to_score(group, index, temperature=temperature) for index in range(len(group.rollouts))]
+            [
+                row_to_score(group, index, temperature=temperature)
+                for index in range(len(group.rollouts))
+            ]
             for group in groups
         ]
         prompts = [group.prompt for group in groups]
@@ -125,8 +144,12 @@ class Fleet:
         pending = {}
         for index, (actor, part) in enumerate(zip(self.references, parts, strict=True)):
             rows = [row for unit in part for row in unit]
-            pending[f"reference {index}"] = actor.compute_logprobs.remote(rows, images_of(prompts, part))
-        results = wait_for(pending, phase="computing reference log-probabilities", timeout_seconds=self.timeout)
+            pending[f"reference {index}"] = actor.compute_logprobs.remote(
+                rows, images_of(prompts, part)
+            )
+        results = wait_for(
+            pending, phase="computing reference log-probabilities", timeout_seconds=self.timeout
+        )
         logprobs = {
             row.row_id: values
             for part, answer in zip(parts, results, strict=True)
@@ -135,7 +158,9 @@ class Fleet:
         return [
             group.with_rollouts(
                 [
-                    replace(rollout, ref_logprobs=logprobs[f"{group.prompt.prompt_id}/{rollout.index}"])
+                    replace(
+                        rollout, ref_logprobs=logprobs[f"{group.prompt.prompt_id}/{rollout.index}"]
+                    )
                     for rollout in group.rollouts
                 ]
             )
@@ -144,7 +169,9 @@ class Fleet:
 
     def train_step(self, groups: list[RolloutGroup]) -> dict[str, float]:
         """Update the policy on a step's groups."""
-        units = [unit_of_group(group, temperature=self.config.rollout.temperature) for group in groups]
+        units = [
+            unit_of_group(group, temperature=self.config.rollout.temperature) for group in groups
+        ]
         return self.train_units(units, [group.prompt for group in groups])
 
     def train_units(self, units: list[Unit], prompts: list[Prompt]) -> dict[str, float]:
@@ -156,19 +183,40 @@ class Fleet:
         """Bring every engine to the trainer's weights, as version `policy_version`."""
         assert self.transport is not None
         self.transport.publish(policy_version)
-        self.transport.load({f"engine {index}": engine for index, engine in enumerate(self.engines)})
+        self.transport.load(
+            {f"engine {index}": engine for index, engine in enumerate(self.engines)}
+        )
 
     def reset_reference(self, model_path: str) -> None:
         """Make another policy folder the reference (`reference.reset_at_stage_change`)."""
-        pending = {f"reference {i}": actor.start.remote(model_path) for i, actor in enumerate(self.references)}
+        pending = {
+            f"reference {i}": actor.start.remote(model_path)
+            for i, actor in enumerate(self.references)
+        }
         wait_for(pending, phase="resetting the reference", timeout_seconds=self.start_timeout)
 
-    def close(self) -> None:
-        """Shut the engines down in order. Actors end with the driver in any case."""
-        pending = {f"engine {index}": engine.close.remote() for index, engine in enumerate(self.engines)}
-        wait_for(pending, phase="closing the engines", timeout_seconds=60.0)
+    def __enter__(self) -> "Fleet":
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        """Give every actor's place back, so that a recipe's next step has room; engines first, in order."""
+        try:
+            if error is None:
+                pending = {
+                    f"engine {index}": engine.close.remote()
+                    for index, engine in enumerate(self.engines)
+                }
+                wait_for(pending, phase="closing the engines", timeout_seconds=CLOSE_SECONDS)
+        finally:
+            for actor in [*self.engines, *self.rewards, *self.references]:
+                ray.kill(actor)
+            if self.trainers is not None:
+                self.trainers.release()
+            if self.curriculum is not None:
+                ray.kill(self.curriculum.actor)
 
 
+CLOSE_SECONDS = 60.0
 EVALUATION_STEP = -1  # seeds and queues of an evaluation never meet those of a training step
 
 

@@ -4,14 +4,15 @@ Thin on purpose: rendering is the model adapter's, sampling the engine's, schedu
 The class is plain; `ray.remote` is applied where it is launched (`fleet.py`).
 """
 
-import asyncio
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 from vr1_ray.actors.cluster import write_output_to
 from vr1_ray.config import RunConfig
-from vr1_ray.types import Prompt, Rollout, RolloutGroup, SamplingSpec, Stage, TokenSpan, sample_seed
+from vr1_ray.rollout.packing import PackedBucket
+from vr1_ray.types import Prompt, Rollout, RolloutGroup, SamplingSpec, Stage, sample_seed
 
 
 class RolloutActor:
@@ -25,13 +26,14 @@ class RolloutActor:
         """Load processor and engine; `model_path` overrides the policy to start from."""
         write_output_to(str(self.config.folder / "logs"), f"rollout_{self.index}")
         from vr1_ray.models import load_adapter
-        from vr1_ray.rollout import make_engine
+        from vr1_ray.rollout import rollout_engine_class
 
         model = self.config.model
         if model_path is not None:
             model = replace(model, path=model_path)
         self.adapter = load_adapter(model)
-        self.engine = make_engine(self.config.rollout, model, self.adapter)
+        engine_class = rollout_engine_class(self.config.rollout.engine)
+        self.engine = engine_class(model=model, rollout=self.config.rollout, adapter=self.adapter)
         await self.engine.start()
 
     async def generate_group(
@@ -46,27 +48,35 @@ class RolloutActor:
         images = self.adapter.open_images(prompt.images)
         seeds = [
             sample_seed(
-                run_seed=self.config.seed, step=step, prompt_id=prompt.prompt_id, index=index, attempt=attempt
+                run_seed=self.config.seed,
+                step=step,
+                prompt_id=prompt.prompt_id,
+                index=index,
+                attempt=attempt,
             )
             for index in range(spec.group_size)
         ]
         samples = await self.engine.generate(prompt.prompt_id, rendered, images, spec, seeds)
-        version = self.engine.policy_version
+        version = self._version()
         rollouts = tuple(
             Rollout(
                 index=index,
                 attempt=attempt,
                 seed=seeds[index],
-                status=sample.status,
+                status=sample.finish_reason,
                 response_ids=tuple(sample.response_ids),
                 text=self.adapter.decode(tuple(sample.response_ids)),
                 rollout_logprobs=tuple(sample.logprobs),
-                version_spans=(TokenSpan(policy_version=version, start=0, end=len(sample.response_ids)),),
+                version_spans=(
+                    TokenSpan(policy_version=version, start=0, end=len(sample.response_ids)),
+                ),
             )
             for index, sample in enumerate(samples)
         )
         return RolloutGroup(
-            prompt=replace(prompt, images=tuple(replace(image, data=b"") for image in prompt.images)),
+            prompt=replace(
+                prompt, images=tuple(replace(image, data=b"") for image in prompt.images)
+            ),
             step=step,
             stage=stage,
             policy_version=version,
@@ -75,18 +85,25 @@ class RolloutActor:
             generate_seconds=time.monotonic() - began,
         )
 
-    async def load_weights(self, version: int, buckets: list[tuple[Any, Any]]) -> int:
+    async def load_weights(self, version: int, bucket_refs: list[Any]) -> int:
         """Take the weights of policy version `version` and return the version the engine now reports.
 
-        `buckets` are (object ref of packed bytes, metadata): the bytes come from shared memory when
+        `bucket_refs` are object refs of packed buckets, fetched one at a time: from shared memory when
         trainer and engine share a node.
         """
-        packed = await asyncio.gather(*[ref for ref, _ in buckets])
-        await self.engine.load_weights(version, list(zip(packed, [meta for _, meta in buckets], strict=True)))
-        return self.engine.policy_version
 
-    async def policy_version(self) -> int:
-        return self.engine.policy_version
+        async def buckets() -> AsyncIterator[PackedBucket]:
+            for ref in bucket_refs:
+                yield await ref
+
+        await self.engine.load_weights(version, buckets())
+        return self._version()
+
+    def _version(self) -> int:
+        version = self.engine.policy_version
+        assert version is not None, "an engine without weights refuses to serve before this"
+        return version
 
     async def close(self) -> None:
+        """Stop the engine and its processes."""
         await self.engine.close()

@@ -41,7 +41,12 @@ class RolloutPool:
     """
 
     def __init__(
-        self, engines: list[Any], rewards: list[Any], *, max_concurrent_groups: int, timeout_seconds: float
+        self,
+        engines: list[Any],
+        rewards: list[Any],
+        *,
+        max_concurrent_groups: int,
+        timeout_seconds: float,
     ) -> None:
         self.engines = engines
         self.rewards = rewards
@@ -60,7 +65,12 @@ class RolloutPool:
             self.expected[step] = order + 1
             self.waiting.append(
                 GroupRequest(
-                    order=order, prompt=prompt, prompt_ref=ray.put(prompt), spec=spec, stage=stage, step=step
+                    order=order,
+                    prompt=prompt,
+                    prompt_ref=ray.put(prompt),
+                    spec=spec,
+                    stage=stage,
+                    step=step,
                 )
             )
         self._dispatch()
@@ -83,7 +93,10 @@ class RolloutPool:
         limit = max(0.0, deadline - time.monotonic())
         ready, _ = ray.wait(pending, num_returns=1, timeout=limit, fetch_local=False)
         if not ready:
-            missing = [request.prompt.prompt_id for request, _ in [*self.generating.values(), *self.scoring.values()]]
+            missing = [
+                request.prompt.prompt_id
+                for request, _ in [*self.generating.values(), *self.scoring.values()]
+            ]
             raise ActorTimeout(
                 f"step {step}: {len(missing)} groups unfinished after {self.timeout_seconds:.0f} s, the first of "
                 f"prompt {missing[:1]}; raise cluster.step_timeout_seconds if engines are only slow"
@@ -103,7 +116,9 @@ class RolloutPool:
             loads[engine] += request.load
             counts[engine] += 1
         while self.waiting:
-            free = [index for index, count in enumerate(counts) if count < self.max_concurrent_groups]
+            free = [
+                index for index, count in enumerate(counts) if count < self.max_concurrent_groups
+            ]
             if not free:
                 return
             chosen = min(free, key=lambda index: (loads[index], index))
@@ -129,4 +144,6 @@ class RolloutPool:
         request, reward = self.scoring.pop(ref)
         phase = f"sampling and scoring prompt {request.prompt.prompt_id} in step {request.step}"
         group: RolloutGroup = take(ref, actor=f"an engine or reward {reward}", phase=phase)
-        self.done.setdefault(request.step, {})[request.order] = replace(group, prompt=request.prompt)
+        self.done.setdefault(request.step, {})[request.order] = replace(
+            group, prompt=request.prompt
+        )

@@ -25,7 +25,9 @@ class TrainerActor:
             probe.bind(("", 0))
             return ray.util.get_node_ip_address(), probe.getsockname()[1]
 
-    def start(self, address: str, port: int, total_updates: int, model_path: str | None = None) -> None:
+    def start(
+        self, address: str, port: int, total_updates: int, model_path: str | None = None
+    ) -> None:
         """Join the other ranks and load the policy (partitioned under ZeRO-3)."""
         from dataclasses import replace
 
@@ -59,15 +61,17 @@ class TrainerActor:
         """One optimizer update per mini-batch, on this rank's rows. Metrics are those of all ranks."""
         return self.trainer.train_step(rows_by_mini_batch, images)
 
-    def publish(self, bucket_bytes: int) -> list[tuple[Any, Any]]:
-        """The policy's weights as packed buckets: [(object ref, metadata)] on rank 0, [] elsewhere.
+    def publish(self, bucket_bytes: int) -> list[Any]:
+        """The policy's weights as object refs of packed buckets on rank 0, [] elsewhere.
 
         All ranks must call it: under ZeRO-3 gathering is collective.
         """
         from vr1_ray.rollout.packing import pack_buckets
 
-        packed = pack_buckets(self.trainer.named_weights(), bucket_bytes=bucket_bytes)
-        return [(ray.put(data), meta) for data, meta in packed] if self.rank == 0 else [None for _ in packed][:0]
+        return [
+            ray.put(bucket)
+            for bucket in pack_buckets(self.trainer.named_weights(), max_bytes=bucket_bytes)
+        ]
 
     def save_checkpoint(self, folder: str) -> None:
         """Write this rank's DeepSpeed and RNG state under FOLDER (collective)."""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.util.placement_group import placement_group
+from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from vr1_ray.actors.trainer_actor import TrainerActor
@@ -61,9 +61,13 @@ class TrainerGroup:
         dealt = deal(units, num_ranks=len(self.actors), num_mini_batches=parts)
         pending = {}
         for rank, actor in enumerate(self.actors):
-            mini_batches = [[row for unit in mini_batch for row in unit] for mini_batch in dealt[rank]]
+            mini_batches = [
+                [row for unit in mini_batch for row in unit] for mini_batch in dealt[rank]
+            ]
             own_units = [unit for mini_batch in dealt[rank] for unit in mini_batch]
-            pending[f"trainer {rank}"] = actor.train_step.remote(mini_batches, images_of(prompts, own_units))
+            pending[f"trainer {rank}"] = actor.train_step.remote(
+                mini_batches, images_of(prompts, own_units)
+            )
         return wait_for(pending, phase="training", timeout_seconds=self.timeout)[0]
 
     def save_checkpoint(self, folder: Path) -> None:
@@ -76,6 +80,15 @@ class TrainerGroup:
         """Write the policy as a Hugging Face folder."""
         self._all("save_policy", str(folder), phase="saving the policy")
 
+    def release(self) -> None:
+        """End the ranks and give their place back."""
+        for actor in self.actors:
+            ray.kill(actor)
+        remove_placement_group(self.placement)
+
     def _all(self, method: str, *arguments: Any, phase: str) -> None:
-        pending = {f"trainer {rank}": getattr(a, method).remote(*arguments) for rank, a in enumerate(self.actors)}
+        pending = {
+            f"trainer {rank}": getattr(a, method).remote(*arguments)
+            for rank, a in enumerate(self.actors)
+        }
         wait_for(pending, phase=phase, timeout_seconds=self.timeout)

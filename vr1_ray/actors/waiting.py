@@ -29,7 +29,9 @@ def wait_for(pending: Mapping[str, Any], *, phase: str, timeout_seconds: float) 
     waiting = {ref: name for name, ref in pending.items()}
     while waiting:
         # One by one as they end, so that a failure shows even while another rank hangs waiting for it.
-        ready, _ = ray.wait(list(waiting), num_returns=1, timeout=max(0.0, deadline - time.monotonic()))
+        ready, _ = ray.wait(
+            list(waiting), num_returns=1, timeout=max(0.0, deadline - time.monotonic())
+        )
         if not ready:
             names = ", ".join(waiting.values())
             raise ActorTimeout(f"{phase}: no answer from {names} within {timeout_seconds:.0f} s")
@@ -47,8 +49,12 @@ def take(ref: Any, *, actor: str, phase: str, timeout_seconds: float = 60.0) -> 
         return ray.get(ref, timeout=timeout_seconds)
     except RayTaskError as error:
         cause = error.cause if error.cause is not None else error
-        raise ActorFailure(f"{cause}\n(raised in {actor}, while {phase}: {type(cause).__name__})") from error
+        raise ActorFailure(
+            f"{cause}\n(raised in {actor}, while {phase}: {type(cause).__name__})"
+        ) from error
     except RayActorError as error:
         raise ActorFailure(f"{actor} died, while {phase}: {error}") from error
     except GetTimeoutError as error:
-        raise ActorTimeout(f"{phase}: the result of {actor} could not be fetched in {timeout_seconds:.0f} s") from error
+        raise ActorTimeout(
+            f"{phase}: the result of {actor} could not be fetched in {timeout_seconds:.0f} s"
+        ) from error

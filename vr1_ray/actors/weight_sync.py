@@ -12,7 +12,7 @@ from typing import Any
 
 from vr1_ray.actors.waiting import ActorFailure, wait_for
 
-BUCKET_BYTES = 1 << 30  # one gigabyte a bucket: few calls, and bounded memory under ZeRO-3
+BUCKET_BYTES = 512 << 20  # few calls, and bounded memory under ZeRO-3
 
 
 class ObjectStoreTransport:
@@ -22,14 +22,17 @@ class ObjectStoreTransport:
         self.trainers = trainers
         self.timeout_seconds = timeout_seconds
         self.version = -1
-        self.buckets: list[tuple[Any, Any]] = []
+        self.buckets: list[Any] = []  # object refs of packed buckets
 
     def publish(self, version: int) -> None:
         """Gather and pack the trainers' weights as policy version `version`. All ranks take part."""
         pending = {
-            f"trainer {rank}": trainer.publish.remote(BUCKET_BYTES) for rank, trainer in enumerate(self.trainers)
+            f"trainer {rank}": trainer.publish.remote(BUCKET_BYTES)
+            for rank, trainer in enumerate(self.trainers)
         }
-        gathered = wait_for(pending, phase=f"publishing version {version}", timeout_seconds=self.timeout_seconds)
+        gathered = wait_for(
+            pending, phase=f"publishing version {version}", timeout_seconds=self.timeout_seconds
+        )
         self.buckets = gathered[0]
         self.version = version
 
@@ -38,7 +41,10 @@ class ObjectStoreTransport:
 
         Raises ActorFailure if an engine then reports another version: it must not serve.
         """
-        pending = {name: engine.load_weights.remote(self.version, self.buckets) for name, engine in engines.items()}
+        pending = {
+            name: engine.load_weights.remote(self.version, self.buckets)
+            for name, engine in engines.items()
+        }
         phase = f"loading version {self.version}"
         versions = wait_for(pending, phase=phase, timeout_seconds=self.timeout_seconds)
         for name, version in zip(engines, versions, strict=True):

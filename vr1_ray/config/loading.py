@@ -46,7 +46,9 @@ def recipe_runs(recipe: RunConfig) -> list[RunConfig]:
     Raises ConfigError naming the step whose settings are wrong, or a recipe without steps.
     """
     if not recipe.steps:
-        raise ConfigError("steps: a recipe needs at least one step; add `steps: {NAME: {kind: ...}}`")
+        raise ConfigError(
+            "steps: a recipe needs at least one step; add `steps: {NAME: {kind: ...}}`"
+        )
     shared = OmegaConf.to_container(OmegaConf.structured(recipe))
     defaults = {key: value for key, value in cast(dict, shared).items() if key not in NOT_A_DEFAULT}
     runs = []
@@ -56,7 +58,9 @@ def recipe_runs(recipe: RunConfig) -> list[RunConfig]:
                 f"steps.{step_name}.kind: a step needs a kind other than recipe: figure_math, sft, rl or eval"
             )
         own = OmegaConf.create({"name": f"{recipe.name}/{step_name}", **settings})
-        runs.append(_typed(OmegaConf.merge(OmegaConf.create(defaults), own), where=f"steps.{step_name}"))
+        runs.append(
+            _typed(OmegaConf.merge(OmegaConf.create(defaults), own), where=f"steps.{step_name}")
+        )
     return runs
 
 
@@ -74,7 +78,9 @@ def _typed(tree: Any, *, where: str) -> RunConfig:
     except (OmegaConfBaseException, ValueError) as error:
         key = getattr(error, "full_key", None)
         field = f"{key}: " if key else ""
-        raise ConfigError(f"{where}: {field}{_first_line(error)}. See vr1_ray/config/schema.py") from error
+        raise ConfigError(
+            f"{where}: {field}{_first_line(error)}. See vr1_ray/config/schema.py"
+        ) from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -85,7 +91,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {str(path)!r} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"config {str(path)!r} must be a mapping of keys to values, not {type(raw).__name__}")
+        raise ConfigError(
+            f"config {str(path)!r} must be a mapping of keys to values, not {type(raw).__name__}"
+        )
     return raw
 
 

@@ -18,7 +18,9 @@ class ModelConfig:
     path: str = ""  # local folder or hub name in Hugging Face format
     dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16 on GPU, float32 on CPU
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    min_pixels: int = 3136  # images with fewer pixels are enlarged; the same in SFT, RL and evaluation
+    min_pixels: int = (
+        3136  # images with fewer pixels are enlarged; the same in SFT, RL and evaluation
+    )
     max_pixels: int = 1_003_520  # images with more pixels are shrunk
     max_model_len: int = 1024  # prompt plus response tokens; covers the longest stage
     freeze_vision_tower: bool = False  # paper: frozen in cold start, trained in RL
@@ -36,7 +38,9 @@ class DataConfig:
     prompt_column: str = "problem"
     answer_column: str = "answer"
     images_column: str = "images"
-    image_root: str = ""  # folder that relative image paths may not leave; default: the data file's folder
+    image_root: str = (
+        ""  # folder that relative image paths may not leave; default: the data file's folder
+    )
     max_prompt_tokens: int = 512
     overlong_prompts: Literal["skip", "error"] = "skip"  # skipped ones are counted
     max_image_pixels: int = 64_000_000  # more is refused as a decompression bomb
@@ -112,7 +116,9 @@ class RewardPoolConfig:
 
     num_actors: int = 1
     num_cpus_per_actor: float = 0.5
-    timeout_seconds: float = 60.0  # per group; past it the group's rollouts are invalid, never reward 0
+    timeout_seconds: float = (
+        60.0  # per group; past it the group's rollouts are invalid, never reward 0
+    )
 
 
 @dataclass
@@ -123,7 +129,9 @@ class ReferenceConfig:
     num_cpus_per_actor: float = 0.5
     num_gpus_per_actor: float = 0.0
     num_threads: int = 1
-    reset_at_stage_change: bool = False  # paper does not say; the cold-started policy is kept by default
+    reset_at_stage_change: bool = (
+        False  # paper does not say; the cold-started policy is kept by default
+    )
 
 
 @dataclass
@@ -199,7 +207,9 @@ class TrackingConfig:
 class ClusterConfig:
     """The Ray cluster: join one by address, or start a local one."""
 
-    address: str | None = None  # None: RAY_ADDRESS if set, else a local cluster; "local": always local
+    address: str | None = (
+        None  # None: RAY_ADDRESS if set, else a local cluster; "local": always local
+    )
     num_cpus: int = 0  # of a local cluster; 0: what the machine has
     start_timeout_seconds: float = 600.0
     step_timeout_seconds: float = 3600.0  # every wait of the loop has this limit

@@ -1,6 +1,6 @@
 """The folder of a run: what it may be resumed from, and what a finished run leaves.
 
-    runs/NAME/  config.yaml  metrics.jsonl  checkpoints/  policy/  rollouts/  logs/  evaluations/  result.json
+runs/NAME/  config.yaml  metrics.jsonl  checkpoints/  policy/  rollouts/  logs/  evaluations/  result.json
 """
 
 import json
@@ -15,7 +15,17 @@ from vr1_ray.config import ConfigError, RunConfig, save_config
 from vr1_ray.loops.checkpoints import Checkpoints
 
 # What may not change between the parts of one run: with another value the metrics would not be one curve.
-IDENTITY = ("kind", "seed", "prompts_per_step", "num_epochs", "max_steps", "model", "data", "algorithm", "rewards")
+IDENTITY = (
+    "kind",
+    "seed",
+    "prompts_per_step",
+    "num_epochs",
+    "max_steps",
+    "model",
+    "data",
+    "algorithm",
+    "rewards",
+)
 RESULT = "result.json"
 
 
@@ -29,7 +39,9 @@ def open_run(config: RunConfig) -> tuple[int, Path, dict[str, Any]] | None:
         clear_run(config)
     latest = checkpoints.latest()
     if latest is None and config.checkpoint.resume == "must":
-        raise ConfigError(f"checkpoint.resume: must, but {checkpoints.folder} holds no complete checkpoint")
+        raise ConfigError(
+            f"checkpoint.resume: must, but {checkpoints.folder} holds no complete checkpoint"
+        )
     if latest is not None:
         _check_same_run(config)
     else:

@@ -16,6 +16,7 @@ To add a family, write one file with an adapter and add its row to `vr1_ray/mode
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -82,8 +83,8 @@ class ModelAdapter(ABC):
         """PIL images (RGB) in the form the engine takes. The adapter scales them exactly as for the trainer."""
 
     @abstractmethod
-    def vision_inputs(self, images: list[EncodedImage]) -> dict[str, "torch.Tensor"]:
-        """The vision tower's inputs for these images, concatenated; a dummy image for an empty list."""
+    def vision_inputs(self, images: Sequence[EncodedImage | Any]) -> dict[str, "torch.Tensor"]:
+        """The vision tower's inputs for these images, encoded or opened; a dummy image for an empty list."""
 
     @abstractmethod
     def engine_options(self) -> dict[str, Any]:

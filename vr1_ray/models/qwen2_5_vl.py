@@ -7,6 +7,7 @@ shows the image, so a group of 16 rollouts pays for one picture.
 """
 
 import io
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -48,9 +49,7 @@ class Qwen25VLAdapter(ModelAdapter):
         self.config = config
         remote = {"trust_remote_code": config.trust_remote_code}
         self.model_config = AutoConfig.from_pretrained(config.path, **remote)
-        self.processor = AutoProcessor.from_pretrained(
-            config.path, min_pixels=config.min_pixels, max_pixels=config.max_pixels, **remote
-        )
+        self.processor = AutoProcessor.from_pretrained(config.path, **remote)
         self.tokenizer = self.processor.tokenizer
         self.image_processor = self.processor.image_processor
         self.image_processor.size = {
@@ -147,8 +146,10 @@ class Qwen25VLAdapter(ModelAdapter):
     def open_images(self, images: tuple[EncodedImage, ...]) -> list[Image.Image]:
         return [_open_rgb(image) for image in images]
 
-    def vision_inputs(self, images: list[EncodedImage]) -> dict[str, torch.Tensor]:
-        opened = [_open_rgb(image) for image in images]
+    def vision_inputs(self, images: Sequence[EncodedImage | Image.Image]) -> dict[str, torch.Tensor]:
+        opened = [
+            _open_rgb(image) if isinstance(image, EncodedImage) else image for image in images
+        ]
         if not opened:  # the smallest the tower takes: one merged vision token
             side = self.image_processor.patch_size * self.image_processor.merge_size
             opened = [Image.new("RGB", (side, side))]

@@ -8,4 +8,10 @@ from vr1_ray.preflight.inputs import (
     read_prompts,
 )
 
-__all__ = ["check_cold_started", "check_inputs", "read_demonstrations", "read_eval_prompts", "read_prompts"]
+__all__ = [
+    "check_cold_started",
+    "check_inputs",
+    "read_demonstrations",
+    "read_eval_prompts",
+    "read_prompts",
+]

@@ -29,12 +29,16 @@ def check_inputs(config: RunConfig) -> list[str]:
     lines = [f"model: {config.model.path}"]
     if config.kind == "sft":
         demonstrations, dropped = read_demonstrations(config, adapter)
-        lines.append(f"demonstrations: {len(demonstrations)}, {dropped} dropped as longer than data.cutoff_len")
+        lines.append(
+            f"demonstrations: {len(demonstrations)}, {dropped} dropped as longer than data.cutoff_len"
+        )
     if config.kind == "rl":
         make_curriculum(config.curriculum)
         check_cold_started(config)
         prompts, skipped = read_prompts(config, adapter)
-        lines.append(f"prompts: {len(prompts)}, {skipped} skipped as longer than data.max_prompt_tokens")
+        lines.append(
+            f"prompts: {len(prompts)}, {skipped} skipped as longer than data.max_prompt_tokens"
+        )
     if config.eval.data:
         lines.append(f"evaluation prompts: {len(read_eval_prompts(config, adapter))}")
     return lines
@@ -59,7 +63,9 @@ def read_eval_prompts(config: RunConfig, adapter: ModelAdapter) -> list[Prompt]:
     return kept
 
 
-def _limit(prompts: list[Prompt], config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt], int]:
+def _limit(
+    prompts: list[Prompt], config: RunConfig, adapter: ModelAdapter
+) -> tuple[list[Prompt], int]:
     return limit_prompts(
         prompts,
         lambda prompt: len(adapter.render(prompt).prompt_ids),
@@ -68,7 +74,9 @@ def _limit(prompts: list[Prompt], config: RunConfig, adapter: ModelAdapter) -> t
     )
 
 
-def read_demonstrations(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Demonstration], int]:
+def read_demonstrations(
+    config: RunConfig, adapter: ModelAdapter
+) -> tuple[list[Demonstration], int]:
     """Demonstrations that fit `data.cutoff_len`, and how many were dropped (none is ever cut)."""
 
     def length_of(demonstration: Demonstration) -> int:
@@ -88,7 +96,9 @@ def read_demonstrations(config: RunConfig, adapter: ModelAdapter) -> tuple[list[
 def check_cold_started(config: RunConfig) -> None:
     """RL wants a cold-started policy: raise ConfigError with the ways out if `model.path` is none."""
     card = Path(config.model.path) / POLICY_CARD
-    if config.allow_base_policy or (card.is_file() and "cold_start" in json.loads(card.read_text())["history"]):
+    if config.allow_base_policy or (
+        card.is_file() and "cold_start" in json.loads(card.read_text())["history"]
+    ):
         return
     raise ConfigError(
         f"model.path: {config.model.path!r} is not a policy cold-started here (no {POLICY_CARD} that says so). Run "

@@ -16,7 +16,9 @@ def unit_of_group(group: RolloutGroup, *, temperature: float) -> Unit:
     rows = []
     for rollout in group.rollouts:
         if rollout.advantage is None:
-            raise ValueError(f"prompt {group.prompt.prompt_id}: rollout {rollout.index} has no advantage yet")
+            raise ValueError(
+                f"prompt {group.prompt.prompt_id}: rollout {rollout.index} has no advantage yet"
+            )
         rows.append(
             TrainRow(
                 row_id=f"{group.prompt.prompt_id}/{rollout.index}",
@@ -60,11 +62,15 @@ def images_of(prompts: list[Prompt], units: list[Unit]) -> dict[str, EncodedImag
     """The images that `units` show, each once, by content hash."""
     wanted = {image_hash for unit in units for row in unit for image_hash in row.image_hashes}
     return {
-        image.content_hash: image for prompt in prompts for image in prompt.images if image.content_hash in wanted
+        image.content_hash: image
+        for prompt in prompts
+        for image in prompt.images
+        if image.content_hash in wanted
     }
 
 
 def num_tokens(unit: Unit) -> int:
+    """Prompt and response tokens of a unit."""
     return sum(len(row.prompt_ids) + len(row.response_ids) for row in unit)
 
 

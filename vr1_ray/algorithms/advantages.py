@@ -1,0 +1,35 @@
+"""Advantages: what each response of a group is worth beside the others. Pure functions on plain numbers.
+
+Each takes the rewards of ONE group, `rewards_G`, and returns one number per response, in order. A group
+of one has nothing to compare with and gets 0.
+"""
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+
+def group_normalised(rewards_G: Sequence[float], *, epsilon: float = 1e-6) -> list[float]:
+    """A_i = (r_i - mean(r)) / std(r): Vision-R1, arXiv 2503.06749, Eq. 1.
+
+    `std` is the unbiased one (over G - 1), plus `epsilon` so that a group of equal rewards gets 0.
+    """
+    if len(rewards_G) < 2:
+        return [0.0 for _ in rewards_G]
+    mean, scale = fmean(rewards_G), stdev(rewards_G) + epsilon
+    return [(reward - mean) / scale for reward in rewards_G]
+
+
+def group_centred(rewards_G: Sequence[float]) -> list[float]:
+    """A_i = r_i - mean(r): Dr. GRPO, arXiv 2503.20783, section 3.2. No weight for a group's difficulty."""
+    if len(rewards_G) < 2:
+        return [0.0 for _ in rewards_G]
+    mean = fmean(rewards_G)
+    return [reward - mean for reward in rewards_G]
+
+
+def leave_one_out(rewards_G: Sequence[float]) -> list[float]:
+    """A_i = r_i - mean of the others: RLOO, arXiv 2402.14740, Eq. 8. An unbiased baseline."""
+    if len(rewards_G) < 2:
+        return [0.0 for _ in rewards_G]
+    total, others = sum(rewards_G), len(rewards_G) - 1
+    return [reward - (total - reward) / others for reward in rewards_G]

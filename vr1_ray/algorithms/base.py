@@ -1,0 +1,89 @@
+"""What turns rewards into a loss: the `Algorithm` interface. It knows no model, no task and no Ray.
+
+The trainer asks an algorithm for four things: what a response is worth (`assign_advantages`), what a
+token costs (`loss`), how these costs are averaged (`aggregation`), and which log-probabilities it needs.
+Weights, micro-batches, ranks and optimizers are the trainer's affair.
+
+To add one, write one file and a row in `vr1_ray/algorithms/__init__.py`:
+
+    class Reinforce(Algorithm):
+        "Policy gradient with the reward itself as the advantage."
+
+        def assign_advantages(self, groups):
+            return [with_advantages(group, group.rewards_G) for group in groups]
+
+        def loss(self, tokens):
+            return -tokens.advantages_N * tokens.logprobs_N, {"entropy": tokens.entropy_N.sum()}
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from vr1_ray.config import AlgorithmConfig
+from vr1_ray.types import RolloutGroup
+
+if TYPE_CHECKING:
+    import torch
+
+Aggregation = Literal["token_mean", "sequence_mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenBatch:
+    """The N response tokens of one micro-batch, all rows one after the other.
+
+    Only `logprobs_N` carries a gradient. `entropy_N` is the entropy of the distribution each token was
+    drawn from; `row_index_N` says which row of the micro-batch a token belongs to.
+
+    Example:
+        TokenBatch(logprobs_N=logprobs, old_logprobs_N=logprobs.detach(), ref_logprobs_N=None,
+                   advantages_N=advantages, entropy_N=entropy, row_index_N=torch.tensor([0, 0, 1]))
+    """
+
+    logprobs_N: "torch.Tensor"
+    old_logprobs_N: "torch.Tensor"
+    ref_logprobs_N: "torch.Tensor | None"
+    advantages_N: "torch.Tensor"
+    entropy_N: "torch.Tensor"
+    row_index_N: "torch.Tensor"
+
+
+class Algorithm(ABC):
+    """One algorithm, made from the `algorithm` section of the config.
+
+    `aggregation`: "token_mean" divides the sum of token losses by the number of response tokens of the
+    whole mini-batch; "sequence_mean" takes the mean over each response, then over responses.
+    `needs_reference`: whether groups must carry `ref_logprobs`.
+    `old_logprobs`: who computed pi_old, the trainer before the step's first update or the engine.
+
+    Example:
+        algorithm = make_algorithm(config.algorithm)
+        groups = algorithm.assign_advantages(groups)
+        loss_N, sums = algorithm.loss(tokens)
+    """
+
+    def __init__(self, config: AlgorithmConfig) -> None:
+        self.config = config
+        self.aggregation: Aggregation = config.loss_aggregation
+        self.old_logprobs: Literal["trainer", "rollout"] = config.old_logprobs
+        self.needs_reference: bool = config.kl_coef > 0
+
+    @abstractmethod
+    def assign_advantages(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
+        """The same groups, each rollout with its advantage. Pure; groups may differ in size."""
+
+    @abstractmethod
+    def loss(self, tokens: TokenBatch) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
+        """The loss of each token [N], and metrics as sums over tokens, which the trainer divides."""
+
+
+def with_advantages(group: RolloutGroup, advantages_G: Sequence[float]) -> RolloutGroup:
+    """The group with one advantage per rollout, in order."""
+    return group.with_rollouts(
+        [
+            replace(rollout, advantage=float(advantage))
+            for rollout, advantage in zip(group.rollouts, advantages_G, strict=True)
+        ]
+    )

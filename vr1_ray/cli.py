@@ -1,0 +1,108 @@
+"""The command line: `vr1 run|sft|rl|eval|check CONFIG [key=value ...]`.
+
+`vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
+config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
+failed, 2 the input was wrong.
+"""
+
+import argparse
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from vr1_ray import __version__
+
+COMMANDS = {
+    "run": "run a config of any kind (recipe, figure_math, sft, rl, eval)",
+    "sft": "cold start: supervised training on demonstrations",
+    "rl": "GRPO with the hard formatting result reward under PTST",
+    "eval": "evaluate a policy on held-out prompts",
+    "check": "verify a config and its inputs without starting anything",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point of the `vr1` command; returns the exit code."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return _run(parsed.command, parsed.config, parsed.overrides)
+    except ValueError as error:
+        if parsed.debug:
+            traceback.print_exc()
+        print(f"vr1: error: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        traceback.print_exc(file=_error_log())
+        if parsed.debug:
+            traceback.print_exc()
+        print(f"vr1: failed: {error}\n(full traceback: {ERROR_LOG})", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            "vr1: interrupted; `vr1` with the same config goes on from the last checkpoint",
+            file=sys.stderr,
+        )
+        return 130
+
+
+ERROR_LOG = Path("vr1_error.log")
+
+
+def _error_log() -> Any:
+    return open(ERROR_LOG, "w", encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vr1", description="Vision-R1 on Ray: cold start, then GRPO under PTST."
+    )
+    parser.add_argument("--version", action="version", version=f"vr1_ray {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        command.add_argument("config", help="a YAML file, such as configs/quickstart.yaml")
+        command.add_argument(
+            "overrides", nargs="*", metavar="key=value", help="such as rollout.num_engines=2"
+        )
+        command.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def _run(command: str, path: str, overrides: list[str]) -> int:
+    from vr1_ray.config import ConfigError, load_config
+
+    config = load_config(path, overrides)
+    if command == "check":
+        return _check(config)
+    if command != "run" and config.kind != command:
+        raise ConfigError(
+            f"kind: {config.kind!r} in {path} is not what `vr1 {command}` runs; use `vr1 run {path}`"
+        )
+    from vr1_ray.config import check_config
+    from vr1_ray.loops.recipe_loop import run_one, run_recipe
+
+    if config.kind == "recipe":
+        run_recipe(config)
+    else:
+        check_config(config)
+        run_one(config)
+    return 0
+
+
+def _check(config: Any) -> int:
+    from vr1_ray.config import check_config, recipe_runs
+    from vr1_ray.preflight import check_inputs
+
+    if config.kind != "recipe":
+        print("\n".join(check_inputs(config)))
+        return 0
+    # Later steps read what earlier ones write, so a recipe is checked for its settings alone.
+    for run in recipe_runs(config):
+        check_config(run)
+        print(f"{run.name}: {run.kind}, settings are sound")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""Drawing the generated dataset as a step of a recipe (`kind: figure_math`)."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from vr1_ray.config import RunConfig
+from vr1_ray.data.figure_math import write_dataset
+from vr1_ray.loops.run_folder import write_result
+
+
+def run_figure_math(config: RunConfig) -> dict[str, Any]:
+    """Write the dataset to `figure_math.folder`. The same seed writes the same rows."""
+    began = time.monotonic()
+    size = config.figure_math
+    write_dataset(
+        Path(size.folder),
+        seed=config.seed,
+        num_train=size.num_train,
+        num_validation=size.num_validation,
+        num_test=size.num_test,
+        num_demonstrations=size.num_demonstrations,
+    )
+    print(
+        f"figure_math: {size.num_train} training questions, {size.num_test} test questions in {size.folder}"
+    )
+    return write_result(
+        config,
+        {"kind": "figure_math", "folder": size.folder, "wall_seconds": time.monotonic() - began},
+    )

@@ -1,0 +1,119 @@
+"""A recipe: runs chained in order (data -> base evaluation -> cold start -> RL), and one summary of them all.
+
+A step that is finished already is kept and said so (`checkpoint.resume=never` starts over), so a recipe
+that was stopped goes on where it was. `vr1 run configs/quickstart.yaml`.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from vr1_ray.config import RunConfig, check_config, recipe_runs
+from vr1_ray.loops.eval_loop import EVALUATIONS, run_eval
+from vr1_ray.loops.figure_math_loop import run_figure_math
+from vr1_ray.loops.rl_loop import run_rl
+from vr1_ray.loops.run_folder import finished_result, write_json
+from vr1_ray.loops.sft_loop import run_sft
+from vr1_ray.report import plot_curves, result_table, write_report
+
+RUNS = {"figure_math": run_figure_math, "sft": run_sft, "rl": run_rl, "eval": run_eval}
+FIGURES = ("accuracy", "hard_reward", "format_rate", "mean_response_tokens", "truncation_rate")
+
+
+def run_one(config: RunConfig) -> dict[str, Any]:
+    """Run a single config of any kind but recipe, or return its result if it is finished already."""
+    finished = finished_result(config)
+    if finished is not None:
+        print(
+            f"{config.name}: finished already in {config.folder}; checkpoint.resume=never starts over",
+            flush=True,
+        )
+        return finished
+    return RUNS[config.kind](config)
+
+
+def run_recipe(recipe: RunConfig) -> dict[str, Any]:
+    """Run every step and write summary.json, curves.png and report.html. Returns the summary."""
+    runs = recipe_runs(recipe)
+    for config in runs:
+        check_config(config)
+    began = time.monotonic()
+    results = {}
+    for number, config in enumerate(runs, start=1):
+        step_name = config.name.removeprefix(f"{recipe.name}/")
+        print(f"\n== {number}/{len(runs)} {step_name} ({config.kind}) ==", flush=True)
+        results[step_name] = run_one(config)
+    summary = summarise(recipe, runs, results)
+    summary["wall_seconds"]["total"] = time.monotonic() - began
+    write_json(recipe.folder / "summary.json", summary)
+    show(recipe, runs, summary)
+    return summary
+
+
+def summarise(
+    recipe: RunConfig, runs: list[RunConfig], results: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """The five figures by policy, the stages of the RL run, and the seconds of each step."""
+    evaluations = [content for config in runs for content in evaluations_of(config.folder)]
+    summary: dict[str, Any] = {"name": recipe.name, "seed": recipe.seed}
+    for figure in FIGURES:
+        summary[figure] = {content["label"]: content["metrics"][figure] for content in evaluations}
+    summary["num_prompts"] = {content["label"]: len(content["rows"]) for content in evaluations}
+    summary["stages"] = [stage for result in results.values() for stage in result.get("stages", [])]
+    summary["wall_seconds"] = {
+        name: result.get("wall_seconds", 0.0) for name, result in results.items()
+    }
+    return summary
+
+
+def evaluations_of(run_folder: Path) -> list[dict[str, Any]]:
+    """The evaluations a run left, oldest first; those in between (`step_...`) stay in their run folder."""
+    paths = sorted((run_folder / EVALUATIONS).glob("*.json"), key=lambda path: path.stat().st_mtime)
+    return [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in paths
+        if not path.stem.startswith("step_")
+    ]
+
+
+def show(recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any]) -> None:
+    """Print the table and draw the pictures."""
+    curves = []
+    for config in runs:
+        metrics = config.folder / "metrics.jsonl"
+        if config.kind == "rl" and metrics.is_file():
+            curves.append(recipe.folder / "curves.png")
+            plot_curves(metrics, curves[-1])
+    evaluations = [content for config in runs for content in evaluations_of(config.folder)]
+    report = write_report(recipe.folder, summary, curves, examples_of(evaluations, runs))
+    print("\n" + result_table(summary))
+    print(
+        f"\nsummary {recipe.folder / 'summary.json'}\ncurves  {curves}\nreport  {report}",
+        flush=True,
+    )
+
+
+def examples_of(
+    evaluations: list[dict[str, Any]], runs: list[RunConfig], num_examples: int = 12
+) -> list[dict]:
+    """The first questions with every policy's response, for the report."""
+    from vr1_ray.data import load_prompts
+
+    config = next((config for config in runs if config.eval.data), None)
+    if config is None or not evaluations:
+        return []
+    prompts = {
+        prompt.prompt_id: prompt
+        for prompt in load_prompts(config.data, config.eval.data, config.eval.split)
+    }
+    examples = []
+    for position in range(min(num_examples, len(evaluations[0]["rows"]))):
+        rows = {content["label"]: content["rows"][position] for content in evaluations}
+        first = next(iter(rows.values()))
+        responses = {
+            label: (row["response"], bool(row["correct"]), row["response_tokens"])
+            for label, row in rows.items()
+        }
+        examples.append({"prompt": prompts[first["prompt_id"]], "responses": responses})
+    return examples

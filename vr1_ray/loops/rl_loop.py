@@ -1,0 +1,237 @@
+"""GRPO under PTST: the loop that everything else serves.
+
+`train` is the whole story on one screen; `run_rl` reads the inputs, starts the fleet, and picks up a
+checkpoint. How each verb is done: `actors/fleet.py`. Run it with `vr1 rl CONFIG`.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from vr1_ray.actors.cluster import connect
+from vr1_ray.actors.fleet import CurriculumHandle, Fleet
+from vr1_ray.algorithms import Algorithm, make_algorithm
+from vr1_ray.config import RunConfig
+from vr1_ray.curriculum import make_curriculum
+from vr1_ray.data import PromptSampler
+from vr1_ray.loops.checkpoints import Checkpoints
+from vr1_ray.loops.clock import Clock
+from vr1_ray.loops.eval_loop import evaluate
+from vr1_ray.loops.measures import group_metrics
+from vr1_ray.loops.policy_card import write_policy
+from vr1_ray.loops.run_folder import open_run, write_result
+from vr1_ray.models import load_adapter
+from vr1_ray.preflight import check_cold_started, check_inputs, read_eval_prompts, read_prompts
+from vr1_ray.tracking import RolloutStore, Tracker
+from vr1_ray.types import Prompt, Stage
+
+Resumed = tuple[int, Path, dict[str, Any]]  # step, folder and state of a checkpoint
+
+LOGPROB_ALARM = {
+    "float32": 1e-3,
+    "bfloat16": 0.5,
+}  # nats: more than this is a sync or rendering fault
+
+
+def train(run: "RlRun") -> None:
+    """Sample, score, compare, learn, sync; until the curriculum is finished."""
+    curriculum, fleet, algorithm, clock = run.curriculum, run.fleet, run.algorithm, run.clock
+    while not curriculum.is_finished():
+        clock.begin()
+        step, stage = curriculum.begin_step()
+        run.enter(stage)
+        fleet.submit(run.sampler.next(run.config.prompts_per_step), stage, step)
+        groups = fleet.collect(step)
+        clock.lap("generate")
+        groups = algorithm.assign_advantages(groups)
+        if algorithm.needs_reference:
+            groups = fleet.add_reference_logprobs(groups)
+        clock.lap("reference")
+        metrics = fleet.train_step(groups)
+        clock.lap("train")
+        fleet.sync_weights(policy_version=step)
+        clock.lap("sync")
+        run.sampler.mark_trained()
+        run.store.save(groups)
+        metrics |= group_metrics(groups) | stage_metrics(stage) | clock.metrics()
+        metrics["policy_version"] = groups[0].policy_version
+        metrics["tokens_per_second"] = metrics["response_tokens/sum"] / metrics["time/step"]
+        run.report(step, metrics, curriculum.observe(step, metrics))
+        run.after_step(step, stage)
+
+
+class RlRun:
+    """What the loop holds: fleet, data position, records on disk."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        fleet: Fleet,
+        prompts: list[Prompt],
+        eval_prompts: list[Prompt],
+        *,
+        resumed: Resumed | None,
+    ) -> None:
+        self.config = config
+        self.fleet = fleet
+        self.algorithm: Algorithm = make_algorithm(config.algorithm, kind=config.kind)
+        self.sampler = PromptSampler(prompts, seed=config.seed)
+        self.eval_prompts = eval_prompts
+        self.checkpoints = Checkpoints(config.folder, keep_last=config.checkpoint.keep_last)
+        self.store = RolloutStore(
+            config.folder, config.rollout.save, config.rollout.save_groups_per_step
+        )
+        self.clock = Clock()
+        self.stages = make_curriculum(
+            config.curriculum
+        )  # only asked for its lengths; the actor decides
+        self.stage_number = 0
+
+        self.tracker = Tracker(
+            config.folder,
+            config.tracking,
+            total_steps=self.stages.total_steps,
+            resume_step=resumed[0] if resumed else None,
+        )
+
+    def __enter__(self) -> "RlRun":
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self.tracker.close()
+
+    @property
+    def curriculum(self) -> CurriculumHandle:
+        assert self.fleet.curriculum is not None
+        return self.fleet.curriculum
+
+    def restore(self, found: Resumed) -> None:
+        """Go on from a checkpoint: trainer, curriculum, data position, and the engines' weights."""
+        step, folder, state = found
+        self.tracker.note(f"going on from {folder}")
+        assert self.fleet.trainers is not None
+        self.fleet.trainers.load_checkpoint(folder / "trainer")
+        self.curriculum.load_state_dict(state["curriculum"])
+        self.sampler.load_state_dict(state["sampler"])
+        self.stage_number = state["stage"]
+        if state["reference"]:
+            self.fleet.reset_reference(state["reference"])
+        self.fleet.sync_weights(policy_version=step)
+
+    def enter(self, stage: Stage) -> None:
+        """A stage change rebuilds nothing; at most the reference is reset, if the config says so."""
+        if stage.number == self.stage_number:
+            return
+        if self.stage_number:
+            self.tracker.note(
+                f"stage {stage.number}: up to {stage.max_response_tokens} tokens, groups of {stage.group_size}"
+            )
+            if self.config.reference.reset_at_stage_change and self.fleet.references:
+                folder = self.reference_folder(stage.number)
+                write_policy(self.fleet, self.config, folder)
+                self.fleet.reset_reference(str(folder))
+        self.stage_number = stage.number
+
+    def reference_folder(self, stage_number: int) -> Path:
+        return self.config.folder / f"reference_stage_{stage_number}"
+
+    def report(self, step: int, metrics: dict[str, float], alarms: list[str]) -> None:
+        difference, limit = metrics["logprob_diff/max"], LOGPROB_ALARM[self.config.model.dtype]
+        if difference > limit:
+            alarms = [
+                *alarms,
+                f"engine and trainer log-probabilities differ by {difference:.2g} (limit {limit:g})",
+            ]
+        self.tracker.log(step, metrics)
+        for alarm in alarms:
+            self.tracker.note(f"ALARM step {step}: {alarm}")
+
+    def after_step(self, step: int, stage: Stage) -> None:
+        """Evaluate and save when it is time."""
+        config = self.config
+        if (
+            config.eval.every_steps
+            and step % config.eval.every_steps == 0
+            and step < self.stages.total_steps
+        ):
+            self.evaluate(f"step_{step:06d}")
+        is_last = step == self.stages.total_steps
+        if is_last or (config.checkpoint.every_steps and step % config.checkpoint.every_steps == 0):
+            self.save(step, stage)
+
+    def save(self, step: int, stage: Stage) -> None:
+        def write(folder: Path) -> None:
+            assert self.fleet.trainers is not None
+            self.fleet.trainers.save_checkpoint(folder / "trainer")
+            write_policy(self.fleet, self.config, folder / "policy")
+
+        has_reset = self.reference_folder(stage.number).is_dir()
+        state = {
+            "curriculum": self.curriculum.state,
+            "sampler": self.sampler.state_dict(),
+            "stage": stage.number,
+            "reference": str(self.reference_folder(stage.number)) if has_reset else "",
+        }
+        self.checkpoints.save(step, write=write, state=state)
+
+    def evaluate(self, label: str) -> dict[str, float]:
+        limit = (
+            self.config.eval.max_response_tokens or self.stages.longest_stage.max_response_tokens
+        )
+        result = evaluate(
+            self.fleet, self.config, self.eval_prompts, label=label, max_response_tokens=limit
+        )
+        self.tracker.note(
+            f"evaluation of {label}: accuracy {result['accuracy']:.3f} on {len(self.eval_prompts)}"
+        )
+        return result
+
+
+def stage_metrics(stage: Stage) -> dict[str, float]:
+    """What the stage asked of this step."""
+    return {
+        "stage": stage.number,
+        "max_response_tokens": stage.max_response_tokens,
+        "group_size": stage.group_size,
+    }
+
+
+def run_rl(config: RunConfig) -> dict[str, Any]:
+    """Train a cold-started policy. Returns the result: evaluations, stages, policy folder, wall seconds.
+
+    Raises ValueError for bad input before anything is started, ActorFailure if an actor fails.
+    """
+    began = time.monotonic()
+    check_inputs(config)
+    check_cold_started(config)
+    adapter = load_adapter(config.model)
+    prompts, skipped = read_prompts(config, adapter)
+    eval_prompts = read_eval_prompts(config, adapter) if config.eval.data else []
+    found = open_run(config)
+    connect(config)
+    total_updates = (
+        make_curriculum(config.curriculum).total_steps * config.trainer.mini_batches_per_step
+    )
+    with Fleet(config) as fleet, RlRun(config, fleet, prompts, eval_prompts, resumed=found) as run:
+        run.tracker.note(
+            f"{len(prompts)} prompts, {skipped} skipped as too long; logs in {config.folder / 'logs'}"
+        )
+        fleet.start(total_updates=total_updates)
+        if found:
+            run.restore(found)
+        elif config.eval.at_start:
+            run.evaluate(config.eval.start_label)
+        train(run)
+        if config.eval.at_end:
+            run.evaluate(config.eval.label)
+        write_policy(fleet, config, config.folder / "policy")
+        stages = run.curriculum.summary()
+    return write_result(
+        config,
+        {
+            "kind": "rl",
+            "policy": str(config.folder / "policy"),
+            "stages": stages,
+            "wall_seconds": time.monotonic() - began,
+        },
+    )

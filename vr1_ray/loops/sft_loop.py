@@ -1,0 +1,127 @@
+"""Cold start: supervised training on chain-of-thought demonstrations (Vision-R1, section 3.3). `vr1 sft CONFIG`.
+
+The same trainer as RL, with a cross-entropy algorithm: one optimizer update a step.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from vr1_ray.actors.cluster import connect
+from vr1_ray.actors.fleet import Fleet
+from vr1_ray.config import RunConfig
+from vr1_ray.data import PromptSampler
+from vr1_ray.loops.checkpoints import Checkpoints
+from vr1_ray.loops.clock import Clock
+from vr1_ray.loops.policy_card import write_policy
+from vr1_ray.loops.run_folder import open_run, write_result
+from vr1_ray.models import ModelAdapter, load_adapter
+from vr1_ray.preflight import check_inputs, read_demonstrations
+from vr1_ray.tracking import Tracker
+from vr1_ray.training.rows import num_tokens, unit_of_demonstration
+from vr1_ray.types import Demonstration
+
+
+def num_updates(config: RunConfig, num_demonstrations: int) -> int:
+    """Optimizer updates of the run: `max_steps` if given, else `num_epochs` over the demonstrations."""
+    by_epochs = int(config.num_epochs * num_demonstrations / config.prompts_per_step)
+    return config.max_steps or max(1, by_epochs)
+
+
+def run_sft(config: RunConfig) -> dict[str, Any]:
+    """Train the base model on demonstrations. Returns the result with the policy folder.
+
+    Raises ValueError for bad input before anything is started, ActorFailure if an actor fails.
+    """
+    began = time.monotonic()
+    check_inputs(config)
+    adapter = load_adapter(config.model)
+    demonstrations, dropped = read_demonstrations(config, adapter)
+    total = num_updates(config, len(demonstrations))
+    found = open_run(config)
+    connect(config)
+    by_id = {demonstration.prompt.prompt_id: demonstration for demonstration in demonstrations}
+    sampler = PromptSampler(
+        [demonstration.prompt for demonstration in demonstrations], seed=config.seed
+    )
+    tracker = Tracker(
+        config.folder,
+        config.tracking,
+        total_steps=total,
+        resume_step=found[0] if found else None,
+    )
+    tracker.note(
+        f"{len(demonstrations)} demonstrations, {dropped} dropped as too long; {total} updates"
+    )
+    try:
+        with Fleet(config) as fleet:
+            fleet.start(total_updates=total)
+            run = SftRun(config, fleet, adapter, sampler, by_id, tracker)
+            first = run.restore(found) if found else 1
+            for step in range(first, total + 1):
+                run.train_step(step)
+            write_policy(fleet, config, config.folder / "policy")
+    finally:
+        tracker.close()
+    return write_result(
+        config,
+        {
+            "kind": "sft",
+            "policy": str(config.folder / "policy"),
+            "num_demonstrations": len(demonstrations),
+            "num_dropped": dropped,
+            "num_updates": total,
+            "wall_seconds": time.monotonic() - began,
+        },
+    )
+
+
+class SftRun:
+    """What the cold start's loop holds."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        fleet: Fleet,
+        adapter: ModelAdapter,
+        sampler: PromptSampler,
+        by_id: dict[str, Demonstration],
+        tracker: Tracker,
+    ) -> None:
+        assert fleet.trainers is not None
+        self.config, self.fleet, self.trainers = config, fleet, fleet.trainers
+        self.adapter, self.sampler, self.by_id, self.tracker = adapter, sampler, by_id, tracker
+        self.checkpoints = Checkpoints(config.folder, keep_last=config.checkpoint.keep_last)
+        self.clock = Clock()
+
+    def train_step(self, step: int) -> None:
+        """One optimizer update on the next demonstrations, logged, and saved when it is time."""
+        self.clock.begin()
+        prompts = self.sampler.next(self.config.prompts_per_step)
+        units = [
+            unit_of_demonstration(self.by_id[prompt.prompt_id], self.adapter) for prompt in prompts
+        ]
+        metrics = self.fleet.train_units(units, prompts)
+        self.sampler.mark_trained()
+        self.clock.lap("train")
+        metrics |= self.clock.metrics()
+        metrics["tokens_per_second"] = (
+            sum(num_tokens(unit) for unit in units) / metrics["time/step"]
+        )
+        self.tracker.log(step, metrics)
+        if self.config.checkpoint.every_steps and step % self.config.checkpoint.every_steps == 0:
+            self.checkpoints.save(
+                step, write=self.write, state={"sampler": self.sampler.state_dict()}
+            )
+
+    def write(self, folder: Path) -> None:
+        self.trainers.save_checkpoint(folder / "trainer")
+        write_policy(self.fleet, self.config, folder / "policy")
+
+    def restore(self, found: tuple[int, Path, dict[str, Any]]) -> int:
+        """Go on from a checkpoint; returns the first step to do."""
+        step, folder, state = found
+        self.tracker.note(f"going on from {folder}")
+        self.trainers.load_checkpoint(folder / "trainer")
+        self.sampler.load_state_dict(state["sampler"])
+        return step + 1

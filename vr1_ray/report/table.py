@@ -1,0 +1,60 @@
+"""The result of a run as a table for the terminal, and the rows that the HTML page shows too."""
+
+from typing import Any
+
+_ROWS = (
+    ("accuracy", "accuracy", "{:.3f}"),
+    ("hard_reward", "hard format reward", "{:.3f}"),
+    ("format_rate", "format rate", "{:.3f}"),
+    ("mean_response_tokens", "response tokens, mean", "{:.1f}"),
+    ("truncation_rate", "truncation rate", "{:.3f}"),
+)
+_LABELS = ("base", "cold_start", "rl")
+
+
+def result_rows(summary: dict[str, Any]) -> list[list[str]]:
+    """Header and rows of the table; a metric or a policy that the summary does not have is left out."""
+    present = {label for key, _, _ in _ROWS for label in summary.get(key, {})}
+    labels = [label for label in _LABELS if label in present] + sorted(present - set(_LABELS))
+    rows = [["", *(label.replace("_", " ") for label in labels)]]
+    for key, name, form in _ROWS:
+        if key in summary:
+            values = [summary[key].get(label) for label in labels]
+            rows.append([name, *("-" if value is None else form.format(value) for value in values)])
+    return rows
+
+
+def stage_lines(summary: dict[str, Any]) -> list[str]:
+    """One line per PTST stage, and one with the wall time of each part."""
+    lines = []
+    for number, stage in enumerate(summary.get("stages", []), start=1):
+        lines.append(
+            f"stage {stage.get('number', stage.get('stage', number))}: {stage['steps']} steps, at most "
+            f"{stage['max_response_tokens']} tokens x {stage['group_size']} responses"
+        )
+    seconds = dict(summary.get("wall_seconds", {}))
+    total = seconds.pop("total", None)
+    parts = ", ".join(f"{name.replace('_', ' ')} {value:.0f} s" for name, value in seconds.items())
+    if total is not None:
+        lines.append(f"wall time: {total:.0f} s" + (f" ({parts})" if parts else ""))
+    return lines
+
+
+def result_table(summary: dict[str, Any]) -> str:
+    """The summary of a run as text: base, cold start and RL side by side.
+
+    Example:
+        result_table({"accuracy": {"base": 0.62, "cold_start": 0.55, "rl": 0.95}, "stages": [],
+                      "wall_seconds": {"total": 700.0}})
+    """
+    rows = result_rows(summary)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(max(width, 10))
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    rule = "-" * max(len(line) for line in lines)
+    return "\n".join([lines[0], rule, *lines[1:], rule, *stage_lines(summary)])

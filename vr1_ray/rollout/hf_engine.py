@@ -1,0 +1,148 @@
+"""A small engine on plain transformers: the reference that the vLLM engine is tested against.
+
+One response at a time, so nothing depends on a batch; right before fast. Its arithmetic is the
+definition of a sample's log-probability, in a few lines of `_next_token`.
+"""
+
+import asyncio
+from typing import Any, Literal
+
+import torch
+
+from vr1_ray.models import RenderedPrompt
+from vr1_ray.rollout.base import Buckets, EngineDiedError, RolloutEngine, Sample, iterate_buckets
+from vr1_ray.rollout.packing import unpack_bucket
+from vr1_ray.types import SamplingSpec, TokenSpan
+
+
+class HFEngine(RolloutEngine):
+    """transformers' model, sampled token by token with a key-value cache."""
+
+    _model: Any = None
+
+    async def start(self) -> None:
+        torch.set_num_threads(self.rollout.num_threads)
+        model = self.adapter.load_model(
+            dtype=getattr(torch, self.model.dtype), attention=self.model.attention
+        )
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model = model.to(device).eval().requires_grad_(False)
+        self._banned = torch.tensor(self.adapter.banned_ids, dtype=torch.long, device=device)
+        self._lock = asyncio.Lock()
+        self._policy_version = self.initial_version
+
+    async def generate(
+        self,
+        prompt_id: str,
+        rendered: RenderedPrompt,
+        images: list[Any],
+        spec: SamplingSpec,
+        seeds: list[int],
+    ) -> list[Sample]:
+        self.check_call(prompt_id, rendered, spec)
+        samples = []
+        for seed in seeds:
+            async with self._lock:  # weights may change between two responses, never within one
+                samples.append(
+                    await asyncio.to_thread(self._sample, prompt_id, rendered, images, spec, seed)
+                )
+        return samples
+
+    @torch.inference_mode()
+    def _sample(
+        self,
+        prompt_id: str,
+        rendered: RenderedPrompt,
+        images: list[Any],
+        spec: SamplingSpec,
+        seed: int,
+    ) -> Sample:
+        device = self._banned.device
+        generator = torch.Generator().manual_seed(seed)
+        inputs = self._prefill_inputs(prompt_id, rendered, images)
+        cache, ids, logprobs = None, [], []
+        while len(ids) < spec.max_response_tokens:
+            output = self._model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            cache = output.past_key_values
+            token, logprob = self._next_token(output.logits[0, -1], spec, generator)
+            ids.append(token)
+            logprobs.append(logprob)
+            if token in self.adapter.end_ids:
+                break
+            inputs = {"input_ids": torch.tensor([[token]], device=device)}
+        version = self._policy_version
+        assert version is not None
+        return Sample(
+            response_ids=tuple(ids),
+            logprobs=tuple(logprobs),
+            finish_reason="finished" if ids[-1] in self.adapter.end_ids else "truncated",
+            version_spans=(TokenSpan(policy_version=version, start=0, end=len(ids)),),
+        )
+
+    def _prefill_inputs(
+        self, prompt_id: str, rendered: RenderedPrompt, images: list[Any]
+    ) -> dict[str, torch.Tensor]:
+        device = self._banned.device
+        ids = torch.tensor([rendered.prompt_ids], device=device)
+        self._model.model.rope_deltas = None  # transformers keeps those of the last prompt
+        if not images:
+            return {"input_ids": ids}
+        vision = self.adapter.vision_inputs(images)
+        vision = {name: tensor.to(device) for name, tensor in vision.items()}
+        is_image = ids == self._model.config.image_token_id
+        merge = self._model.config.vision_config.spatial_merge_size
+        wanted = int(vision["image_grid_thw"].prod(-1).sum()) // merge**2
+        if wanted != int(is_image.sum()):
+            raise ValueError(
+                f"prompt {prompt_id}: the engine makes {wanted} vision tokens of its images, the prompt has "
+                f"{int(is_image.sum())} placeholders; both must scale images alike."
+            )
+        return {"input_ids": ids, "mm_token_type_ids": is_image.int(), **vision}
+
+    def _next_token(
+        self, logits_V: torch.Tensor, spec: SamplingSpec, generator: torch.Generator
+    ) -> tuple[int, float]:
+        """Over the vocabulary without the banned ids, after temperature (1 for greedy)."""
+        logits_V = logits_V.float().index_fill(0, self._banned, float("-inf"))
+        logprobs_V = (logits_V / (spec.temperature or 1.0)).log_softmax(-1).cpu()
+        if spec.temperature == 0:
+            token = int(logprobs_V.argmax())
+        else:
+            token = int(torch.multinomial(_nucleus(logprobs_V.exp(), spec.top_p), 1, generator=generator))
+        return token, float(logprobs_V[token])
+
+    async def load_weights(
+        self, version: int, buckets: Buckets, in_flight: Literal["wait", "abort"] = "wait"
+    ) -> None:
+        async with self._lock:
+            self._policy_version = None
+            wanted = self._model.state_dict()
+            missing = set(wanted)
+            if self._model.config.text_config.tie_word_embeddings:
+                missing.discard("lm_head.weight")
+            async for bucket in iterate_buckets(buckets):
+                for name, tensor in unpack_bucket(bucket):
+                    wanted[name].copy_(tensor)
+                    missing.discard(name)
+            if missing:
+                raise EngineDiedError(
+                    f"policy version {version}: {len(missing)} parameters left out: {sorted(missing)[:5]}"
+                )
+            self._policy_version = version
+
+    async def check_health(self) -> None:
+        if self._model is None:
+            raise EngineDiedError("the engine is not started")
+
+    async def close(self) -> None:
+        self._model = None
+        self._policy_version = None
+
+
+def _nucleus(probs_V: torch.Tensor, top_p: float) -> torch.Tensor:
+    """The smallest set of most probable tokens that holds `top_p` of the mass, others at zero."""
+    if top_p >= 1.0:
+        return probs_V
+    sorted_V, order_V = probs_V.sort(descending=True)
+    outside_V = sorted_V.cumsum(-1) - sorted_V >= top_p
+    return probs_V.index_fill(0, order_V[outside_V], 0.0)

@@ -1,0 +1,245 @@
+"""The vLLM engine: vLLM's AsyncLLM behind `RolloutEngine`, on CPU and GPU.
+
+Each sample is a request of its own with its own seed, so calls with different response budgets and group
+sizes overlap, and one sample can be drawn again alone. Weights come through vLLM's weight-transfer
+interface (`vllm_worker.py`). vllm is imported in `start` only, after its environment is set.
+
+TODO figures
+"""
+
+import asyncio
+import itertools
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+from vr1_ray.models import RenderedPrompt
+from vr1_ray.rollout.base import Buckets, EngineDiedError, RolloutEngine, Sample, iterate_buckets
+from vr1_ray.rollout.packing import PackedBucket
+from vr1_ray.types import SamplingSpec, TokenSpan
+
+MAX_IMAGES_PER_PROMPT = 4  # `rollout.options.limit_mm_per_prompt` changes it
+FINISH_REASONS: dict[str, Literal["finished", "truncated", "aborted"]] = {
+    "stop": "finished",
+    "length": "truncated",
+    "abort": "aborted",
+}
+
+
+class VLLMEngine(RolloutEngine):
+    """AsyncLLM with an engine-core process and one worker process per tensor-parallel rank.
+
+    Everything in `rollout.options` is passed to vLLM's engine arguments as it is and wins.
+    """
+
+    _engine: Any = None
+    _request_numbers = itertools.count()
+
+    async def start(self) -> None:
+        _set_environment(self.rollout.num_threads, self.log_file)
+        from vllm import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        # Blocks this event loop until the engine serves: there is nothing else for it to do.
+        self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._engine_args()))
+        await self._engine.update_weight_version(str(self.initial_version))
+        self._policy_version = self.initial_version
+
+    def _engine_args(self) -> dict[str, Any]:
+        from vllm.platforms import current_platform
+
+        from vr1_ray.rollout.vllm_worker import BACKEND, BANNED_IDS_KEY
+
+        args: dict[str, Any] = {
+            "model": self.model.path,
+            "dtype": self.model.dtype,
+            "max_model_len": self.model.max_model_len,
+            "max_num_seqs": self.rollout.max_num_seqs,
+            "tensor_parallel_size": self.rollout.tensor_parallel_size,
+            "gpu_memory_utilization": self.rollout.gpu_memory_utilization,
+            "limit_mm_per_prompt": {"image": MAX_IMAGES_PER_PROMPT, "video": 0},
+            "logprobs_mode": "processed_logprobs",
+            "generation_config": "vllm",  # sampling is what `SamplingSpec` says, nothing else
+            "logits_processors": ["vr1_ray.rollout.vllm_worker:BanTokens"],
+            "additional_config": {BANNED_IDS_KEY: list(self.adapter.banned_ids)},
+            "worker_extension_cls": "vr1_ray.rollout.vllm_worker.WorkerExtension",
+            "weight_transfer_config": {"backend": BACKEND},
+            "disable_log_stats": True,
+            **self.adapter.engine_options(),
+        }
+        if current_platform.is_cpu():
+            args |= {
+                "enforce_eager": True,
+                "kv_cache_memory_bytes": int(self.rollout.kv_cache_gib * 2**30),
+                # A discarded chunk rewinds the request's generator, which a CPU generator can't.
+                "enable_chunked_prefill": False,
+                "max_num_batched_tokens": max(self.model.max_model_len, 4096),
+                # A cached prefix changes the shapes of a prefill, and so its last bits.
+                "enable_prefix_caching": False,
+            }
+        return args | self.rollout.options
+
+    async def generate(
+        self,
+        prompt_id: str,
+        rendered: RenderedPrompt,
+        images: list[Any],
+        spec: SamplingSpec,
+        seeds: list[int],
+    ) -> list[Sample]:
+        self.check_call(prompt_id, rendered, spec)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._sample(prompt_id, rendered, images, spec, seed))
+                    for seed in seeds
+                ]
+        except* Exception as errors:
+            raise _as_ours(errors.exceptions[0], f"prompt {prompt_id}: generating") from errors
+        return [task.result() for task in tasks]
+
+    async def _sample(
+        self,
+        prompt_id: str,
+        rendered: RenderedPrompt,
+        images: list[Any],
+        spec: SamplingSpec,
+        seed: int,
+    ) -> Sample:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        params = SamplingParams(
+            temperature=spec.temperature,
+            top_p=spec.top_p,
+            seed=seed,
+            max_tokens=spec.max_response_tokens,
+            stop_token_ids=list(self.adapter.end_ids),
+            logprobs=0,  # of the sampled token alone
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        prompt: dict[str, Any] = {"prompt_token_ids": list(rendered.engine_ids)}
+        if images:
+            prompt["multi_modal_data"] = {"image": images}
+        request_id = f"{prompt_id}-{next(self._request_numbers)}"
+        output: Any = None
+        async for output in self._engine.generate(prompt, params, request_id):
+            pass
+        if tuple(output.prompt_token_ids) != rendered.prompt_ids:
+            raise ValueError(
+                f"prompt {prompt_id}: the engine made {len(output.prompt_token_ids)} prompt tokens of it, the "
+                f"trainer {len(rendered.prompt_ids)}, or others; both must scale images and render alike "
+                "(model.min_pixels, model.max_pixels, the processor of model.path)."
+            )
+        return _to_sample(output.outputs[0])
+
+    async def load_weights(
+        self, version: int, buckets: Buckets, in_flight: Literal["wait", "abort"] = "wait"
+    ) -> None:
+        self._policy_version = None
+        try:
+            # Clears prefix, image-processor AND encoder caches: stale image features would go unnoticed.
+            await self._engine.pause_generation(mode=in_flight, clear_cache=True)
+            await self._engine.start_weight_update()
+            async for bucket in iterate_buckets(buckets):
+                await self._load_bucket(bucket)
+            await self._engine.finish_weight_update(weight_version=str(version))
+            found = await self._engine.get_weight_version()
+            if found != str(version):
+                raise EngineDiedError(f"the engine reports weights {found!r}")
+        except Exception as error:
+            # Stays paused: weights that are half new must not serve.
+            raise EngineDiedError(
+                f"loading the weights of policy version {version} failed: {error}"
+            ) from error
+        self._policy_version = version
+        await self._engine.resume_generation()
+
+    async def _load_bucket(self, bucket: PackedBucket) -> None:
+        """Hand one bucket to the workers through a file in shared memory."""
+        from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest
+
+        shared = "/dev/shm" if Path("/dev/shm").is_dir() else None
+        descriptor, path = tempfile.mkstemp(prefix="vr1-weights-", dir=shared)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(memoryview(bucket.data))
+            update = WeightTransferUpdateRequest(update_info={"path": path, **bucket.table})
+            await self._engine.update_weights(update)
+        finally:
+            os.unlink(path)  # the workers' maps of it live on as long as they need them
+
+    async def check_health(self) -> None:
+        if self._engine is None:
+            raise EngineDiedError("the engine is not started")
+        try:
+            await self._engine.check_health()
+        except Exception as error:
+            raise EngineDiedError(f"the vLLM engine is dead: {error}") from error
+
+    async def close(self) -> None:
+        engine, self._engine, self._policy_version = self._engine, None, None
+        if engine is not None:
+            engine.shutdown()
+
+
+def _to_sample(output: Any) -> Sample:
+    if output.finish_reason not in FINISH_REASONS:
+        raise EngineDiedError(
+            f"vLLM ended a response with finish_reason={output.finish_reason!r}"
+        )
+    ids = tuple(output.token_ids)
+    logprobs = tuple(
+        entry[token].logprob for token, entry in zip(ids, output.logprobs or (), strict=True)
+    )
+    spans = tuple(
+        TokenSpan(policy_version=int(span.version), start=span.start, end=span.end)
+        for span in output.weight_versions or ()
+    )
+    return Sample(
+        response_ids=ids,
+        logprobs=logprobs,
+        finish_reason=FINISH_REASONS[output.finish_reason],
+        version_spans=spans,
+    )
+
+
+def _as_ours(error: BaseException, doing: str) -> BaseException:
+    """vLLM's own death as `EngineDiedError`; everything else as it is."""
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    if isinstance(error, EngineDeadError):
+        return EngineDiedError(f"{doing}: the vLLM engine died")
+    return error
+
+
+def _set_environment(num_threads: int, log_file: str | None) -> None:
+    """vLLM reads these when it is imported and when it starts its processes."""
+    os.environ["OMP_NUM_THREADS"] = str(num_threads)
+    # vLLM's own binding would put the engines of one machine on the same cores.
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING" if log_file is None else "INFO")
+    if log_file is not None:
+        os.environ["VLLM_LOGGING_CONFIG_PATH"] = _write_logging_config(log_file)
+
+
+def _write_logging_config(log_file: str) -> str:
+    """A logging config beside `log_file` that sends vLLM's log there, from all of its processes."""
+    Path(log_file).parent.mkdir(parents=True, exist_ok=True)
+    line = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
+    config = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": line}},
+        "handlers": {
+            "file": {"class": "logging.FileHandler", "filename": log_file, "formatter": "line"}
+        },
+        "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}},
+    }
+    path = f"{log_file}.config.json"
+    Path(path).write_text(json.dumps(config))
+    return path

@@ -1,0 +1,230 @@
+"""Where metrics go: a JSONL file, the console, wandb, tensorboard. One small class each.
+
+Every sink takes the same plain numbers. wandb and tensorboard are imported when their sink is made, so a
+run without them does not need them. No sink gets the config or the environment: no secret can reach a file.
+"""
+
+import hashlib
+import json
+import math
+import os
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+Value = float | int | str | bool | None
+
+
+class Sink(Protocol):
+    """What the tracker asks of a sink."""
+
+    def log(self, step: int, metrics: dict[str, Value]) -> None:
+        """The metrics of one finished step."""
+
+    def note(self, message: str) -> None:
+        """A sentence that the user must see: an alarm, a change of stage."""
+
+    def close(self) -> None:
+        """Writes out what is still held. Called once."""
+
+
+class JsonlSink:
+    """`metrics.jsonl`: one row a step, on disk before the next step begins.
+
+    With a `resume_step` the rows after it, and a row that a killed run left half written, are removed;
+    without one the file starts anew. A number that is not finite becomes null: JSON has no NaN.
+    """
+
+    def __init__(self, folder: Path, resume_step: int | None) -> None:
+        self.path = folder / "metrics.jsonl"
+        kept = (
+            []
+            if resume_step is None
+            else [row for row in read_rows(self.path) if row["step"] <= resume_step]
+        )
+        temporary = self.path.with_suffix(".tmp")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(_to_line(row) for row in kept)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path)
+        self._file = self.path.open("a", encoding="utf-8")
+
+    def log(self, step: int, metrics: dict[str, Value]) -> None:
+        self._file.write(_to_line({"step": step, **metrics}))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def note(self, message: str) -> None:
+        pass
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a metrics file; a last line that was cut off is left out."""
+    rows = []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    for number, line in enumerate(lines):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            if number != len(lines) - 1:
+                raise
+    return rows
+
+
+def _to_line(row: dict[str, Any]) -> str:
+    finite = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in row.items()
+    }
+    return json.dumps(finite, allow_nan=False) + "\n"
+
+
+class ConsoleSink:
+    """One line a step, and notes. On a terminal the line has a little colour; in a file it has none.
+
+    Example:
+        step  12/40 | stage 1 (96 x 16) | reward 0.412 | length 61.2 | cut 3.1% | 842 tok/s | 6.1 s | 2:51 left
+    """
+
+    # metric, what the line calls it, format
+    COLUMNS = (
+        ("loss", "loss", "{:.4f}"),
+        ("reward/mean", "reward", "{:.3f}"),
+        ("accuracy", "accuracy", "{:.3f}"),
+        ("response_tokens/mean", "length", "{:.1f}"),
+        ("truncation_rate", "cut", "{:.1%}"),
+        ("tokens_per_second", "", "{:.0f} tok/s"),
+    )
+
+    def __init__(self, total_steps: int, stream: IO[str] | None = None) -> None:
+        self.total_steps = total_steps
+        self.stream = stream or sys.stdout
+        self.has_colour = self.stream.isatty() and "NO_COLOR" not in os.environ
+        self._seconds: deque[float] = deque(maxlen=10)
+        self._last_time = time.monotonic()
+
+    def log(self, step: int, metrics: dict[str, Value]) -> None:
+        now = time.monotonic()
+        self._seconds.append(_number(metrics.get("time/step")) or now - self._last_time)
+        self._last_time = now
+        self._write(self.line(step, metrics))
+
+    def line(self, step: int, metrics: dict[str, Value]) -> str:
+        """The line of one step; what is not among its metrics is left out."""
+        width = len(str(self.total_steps))
+        parts = [self._paint("1", f"step {step:>{width}}/{self.total_steps}")]
+        if metrics.get("stage") is not None:
+            budget = (
+                f" ({metrics['max_response_tokens']} x {metrics['group_size']})"
+                if "group_size" in metrics
+                else ""
+            )
+            parts.append(self._paint("36", f"stage {metrics['stage']}{budget}"))
+        for key, label, form in self.COLUMNS:
+            value = _number(metrics.get(key))
+            if value is not None:
+                parts.append(f"{label} {form.format(value)}".strip())
+        if self._seconds:
+            seconds = sum(self._seconds) / len(self._seconds)
+            left = max(self.total_steps - step, 0) * seconds
+            parts += [
+                f"{self._seconds[-1]:.1f} s",
+                self._paint("2", f"{format_seconds(left)} left"),
+            ]
+        return " | ".join(parts)
+
+    def note(self, message: str) -> None:
+        self._write(self._paint("33", f"note: {message}"))
+
+    def close(self) -> None:
+        self.stream.flush()
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text + "\n")
+        self.stream.flush()
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.has_colour else text
+
+
+def _number(value: Value) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def format_seconds(seconds: float) -> str:
+    """2:51, or 1:02:51 from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class WandbSink:
+    """Weights & Biases; offline, into the run folder, when there is no WANDB_API_KEY.
+
+    An offline run is sent later with `wandb sync RUN_FOLDER/wandb/offline-run-*`.
+    """
+
+    def __init__(self, folder: Path, project: str) -> None:
+        try:
+            import wandb
+        except ImportError as error:
+            raise ValueError(
+                "tracking.wandb: true, but wandb is not installed; pip install wandb"
+            ) from error
+        mode: Any = os.environ.get("WANDB_MODE") or (
+            "online" if os.environ.get("WANDB_API_KEY") else "offline"
+        )
+        self.run = wandb.init(
+            project=project,
+            name=folder.name,
+            id=hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12],
+            dir=str(folder),
+            mode=mode,
+            resume="allow" if mode == "online" else None,
+            settings=wandb.Settings(
+                silent=True, console="off", disable_git=True, disable_code=True
+            ),
+        )
+
+    def log(self, step: int, metrics: dict[str, Value]) -> None:
+        self.run.log({key: value for key, value in metrics.items() if value is not None}, step=step)
+
+    def note(self, message: str) -> None:
+        self.run.alert(title="vr1", text=message)
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+class TensorboardSink:
+    """Tensorboard event files in the run folder's `tensorboard/`."""
+
+    def __init__(self, folder: Path, resume_step: int | None) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ValueError(
+                "tracking.tensorboard: true, but tensorboard is not installed; pip install tensorboard"
+            ) from error
+        purge_step = None if resume_step is None else resume_step + 1
+        self.writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=purge_step)
+        self._step = resume_step or 0
+
+    def log(self, step: int, metrics: dict[str, Value]) -> None:
+        self._step = step
+        for key, value in metrics.items():
+            if isinstance(value, (int, float)):
+                self.writer.add_scalar(key, value, step)
+        self.writer.flush()
+
+    def note(self, message: str) -> None:
+        self.writer.add_text("notes", message, self._step)
+
+    def close(self) -> None:
+        self.writer.close()

@@ -1,0 +1,72 @@
+"""The policy as one module: a micro-batch in, log-probabilities of its response tokens out.
+
+Trainer and reference run this same forward, and it is what DeepSpeed wraps, so that its hooks see every
+submodule. It knows no loss and no model family (that is the adapter's).
+"""
+
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from vr1_ray.config import ModelConfig
+from vr1_ray.models.base import ModelAdapter
+from vr1_ray.training.batch import MicroBatch
+from vr1_ray.training.logprobs import ResponseLogprobs
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class PolicyModel(nn.Module):
+    """A transformers model with its head replaced by `ResponseLogprobs`.
+
+    Example:
+        policy = PolicyModel(load_adapter(config), config, chunk_tokens=1024)
+        logprobs_N, entropy_N = policy(micro_batch)
+    """
+
+    def __init__(self, adapter: ModelAdapter, config: ModelConfig, *, chunk_tokens: int) -> None:
+        super().__init__()
+        self.adapter = adapter
+        self.model: Any = adapter.load_model(dtype=DTYPES[config.dtype], attention=config.attention)
+        self.response_logprobs = ResponseLogprobs(
+            adapter.output_head(self.model), adapter.banned_ids, chunk_tokens
+        )
+
+    def forward(self, micro_batch: MicroBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probability and entropy [N] at each response token, float32."""
+        hidden_BTD = self.adapter.hidden_states(self.model, micro_batch.model_batch)
+        hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, micro_batch.positions_N)
+        return self.response_logprobs(hidden_ND, micro_batch.token_ids_N, micro_batch.temperature_N)
+
+    def freeze(self, config: ModelConfig) -> None:
+        """Stop the gradient of what `model.freeze_*` names. To be called before DeepSpeed wraps the policy."""
+        vision_tower, projector = self.adapter.vision_modules(self.model)
+        vision_tower.requires_grad_(not config.freeze_vision_tower)
+        projector.requires_grad_(not config.freeze_projector)
+
+    def use_gradient_checkpointing(self) -> None:
+        """Recompute each layer's activations in the backward pass instead of keeping them."""
+        self.model.gradient_checkpointing_enable({"use_reentrant": False})
+
+
+@contextmanager
+def partitioned_loading(deepspeed_config: dict[str, Any]):
+    """Inside, `from_pretrained` loads under ZeRO-3 each rank's part only; a no-op for other stages.
+
+    Transformers looks for a living `HfDeepSpeedConfig`; it is dropped on leaving, so that another model
+    of this process loads whole.
+    """
+    if deepspeed_config["zero_optimization"]["stage"] < 3:
+        yield
+        return
+    from transformers.integrations import HfDeepSpeedConfig
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    kept_alive = HfDeepSpeedConfig(deepspeed_config)
+    try:
+        yield
+    finally:
+        del kept_alive
+        unset_hf_deepspeed_config()
