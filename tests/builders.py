@@ -17,7 +17,7 @@ PROCESSOR_FILES = (
 )
 
 
-def random_weights(model, *, seed=0, scale=0.15):
+def random_weights(model, *, seed=0, scale=0.08):
     """Fill a model with weights that make its answers vary: near-uniform ones would hide mistakes."""
     import torch
 

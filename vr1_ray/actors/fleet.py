@@ -44,7 +44,7 @@ class Fleet:
         self.curriculum: CurriculumHandle | None = None
 
     def start(self, *, total_updates: int = 0, model_path: str | None = None) -> None:
-        """Start the actors this kind of run needs, side by side. Raises ActorFailure with the cause first."""
+        """Start the actors this kind of run needs, side by side. Raises ActorError with the cause first."""
         starting: dict[str, Any] = {}
         if self.config.kind in ("sft", "rl"):
             self.trainers = TrainerGroup(self.config)

@@ -67,9 +67,7 @@ class RolloutActor:
                 response_ids=tuple(sample.response_ids),
                 text=self.adapter.decode(tuple(sample.response_ids)),
                 rollout_logprobs=tuple(sample.logprobs),
-                version_spans=(
-                    TokenSpan(policy_version=version, start=0, end=len(sample.response_ids)),
-                ),
+                version_spans=sample.version_spans,
             )
             for index, sample in enumerate(samples)
         )

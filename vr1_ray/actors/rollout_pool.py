@@ -11,7 +11,7 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.waiting import ActorTimeout, take
+from vr1_ray.actors.waiting import ActorTimeoutError, take
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
 
 
@@ -78,7 +78,7 @@ class RolloutPool:
     def collect(self, step: int) -> list[RolloutGroup]:
         """All groups of `step`, scored, in prompt order; rollouts of other steps go on meanwhile.
 
-        Raises ActorTimeout naming what is missing, ActorFailure naming the actor that failed.
+        Raises ActorTimeoutError naming what is missing, ActorError naming the actor that failed.
         """
         deadline = time.monotonic() + self.timeout_seconds
         while len(self.done.get(step, {})) < self.expected.get(step, 0):
@@ -97,7 +97,7 @@ class RolloutPool:
                 request.prompt.prompt_id
                 for request, _ in [*self.generating.values(), *self.scoring.values()]
             ]
-            raise ActorTimeout(
+            raise ActorTimeoutError(
                 f"step {step}: {len(missing)} groups unfinished after {self.timeout_seconds:.0f} s, the first of "
                 f"prompt {missing[:1]}; raise cluster.step_timeout_seconds if engines are only slow"
             )
@@ -132,7 +132,7 @@ class RolloutPool:
 
     def _score(self, ref: Any) -> None:
         """A group is sampled: hand its ref to the reward actor with the shortest queue."""
-        request, engine = self.generating.pop(ref)
+        request, _ = self.generating.pop(ref)
         queues = [0] * len(self.rewards)
         for _, reward in self.scoring.values():
             queues[reward] += 1

@@ -11,18 +11,18 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 
-class ActorFailure(RuntimeError):
+class ActorError(RuntimeError):
     """An actor died, or its work raised. The message names actor, phase and cause."""
 
 
-class ActorTimeout(ActorFailure):
+class ActorTimeoutError(ActorError):
     """An actor did not answer in time. The message names actor, phase and limit."""
 
 
 def wait_for(pending: Mapping[str, Any], *, phase: str, timeout_seconds: float) -> list[Any]:
     """The results of `pending` (actor name -> object ref), in its order.
 
-    Raises ActorTimeout or ActorFailure; the first failure found is reported, cause first.
+    Raises ActorTimeoutError or ActorError; the first failure found is reported, cause first.
     """
     deadline = time.monotonic() + timeout_seconds
     results = {}
@@ -34,7 +34,9 @@ def wait_for(pending: Mapping[str, Any], *, phase: str, timeout_seconds: float) 
         )
         if not ready:
             names = ", ".join(waiting.values())
-            raise ActorTimeout(f"{phase}: no answer from {names} within {timeout_seconds:.0f} s")
+            raise ActorTimeoutError(
+                f"{phase}: no answer from {names} within {timeout_seconds:.0f} s"
+            )
         name = waiting.pop(ready[0])
         results[name] = take(ready[0], actor=name, phase=phase)
     return [results[name] for name in pending]
@@ -43,18 +45,18 @@ def wait_for(pending: Mapping[str, Any], *, phase: str, timeout_seconds: float) 
 def take(ref: Any, *, actor: str, phase: str, timeout_seconds: float = 60.0) -> Any:
     """The value of a ref that is ready (the time limit is for fetching it).
 
-    Raises ActorFailure with the cause first: what the user reads is the error, not Ray's wrapping of it.
+    Raises ActorError with the cause first: what the user reads is the error, not Ray's wrapping of it.
     """
     try:
         return ray.get(ref, timeout=timeout_seconds)
     except RayTaskError as error:
         cause = error.cause if error.cause is not None else error
-        raise ActorFailure(
+        raise ActorError(
             f"{cause}\n(raised in {actor}, while {phase}: {type(cause).__name__})"
         ) from error
     except RayActorError as error:
-        raise ActorFailure(f"{actor} died, while {phase}: {error}") from error
+        raise ActorError(f"{actor} died, while {phase}: {error}") from error
     except GetTimeoutError as error:
-        raise ActorTimeout(
+        raise ActorTimeoutError(
             f"{phase}: the result of {actor} could not be fetched in {timeout_seconds:.0f} s"
         ) from error

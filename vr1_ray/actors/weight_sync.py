@@ -10,7 +10,7 @@ Not here: NCCL and CUDA IPC. They will stand behind the same two verbs.
 
 from typing import Any
 
-from vr1_ray.actors.waiting import ActorFailure, wait_for
+from vr1_ray.actors.waiting import ActorError, wait_for
 
 BUCKET_BYTES = 512 << 20  # few calls, and bounded memory under ZeRO-3
 
@@ -39,7 +39,7 @@ class ObjectStoreTransport:
     def load(self, engines: dict[str, Any]) -> None:
         """Bring engines (name -> actor) to the published version, all at once.
 
-        Raises ActorFailure if an engine then reports another version: it must not serve.
+        Raises ActorError if an engine then reports another version: it must not serve.
         """
         pending = {
             name: engine.load_weights.remote(self.version, self.buckets)
@@ -49,4 +49,4 @@ class ObjectStoreTransport:
         versions = wait_for(pending, phase=phase, timeout_seconds=self.timeout_seconds)
         for name, version in zip(engines, versions, strict=True):
             if version != self.version:
-                raise ActorFailure(f"{name} reports policy version {version} after {phase}")
+                raise ActorError(f"{name} reports policy version {version} after {phase}")

@@ -20,7 +20,14 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "sft": Sft,
 }
 
-__all__ = ["ALGORITHMS", "Aggregation", "Algorithm", "TokenBatch", "make_algorithm", "with_advantages"]
+__all__ = [
+    "ALGORITHMS",
+    "Aggregation",
+    "Algorithm",
+    "TokenBatch",
+    "make_algorithm",
+    "with_advantages",
+]
 
 
 def make_algorithm(config: AlgorithmConfig, *, kind: str = "rl") -> Algorithm:

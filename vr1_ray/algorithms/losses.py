@@ -5,7 +5,9 @@ Signs are those of a loss: lower is better. How tokens are averaged is not decid
 
 import torch
 
-KL_LIMIT = 10.0  # clamp of the log-ratio and of the KL per token: one far token must not rule a batch
+KL_LIMIT = (
+    10.0  # clamp of the log-ratio and of the KL per token: one far token must not rule a batch
+)
 
 
 def probability_ratio(logprobs_N: torch.Tensor, old_logprobs_N: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,6 @@ Stages with a growing response budget and a shrinking group size, each for a fix
 the policy learns to think briefly and right, then it may think longer.
 """
 
-from dataclasses import replace
 from typing import Any
 
 from vr1_ray.config import CurriculumConfig
@@ -12,7 +11,7 @@ from vr1_ray.curriculum.base import Curriculum
 from vr1_ray.curriculum.statistics import StageStatistics
 from vr1_ray.types import Stage
 
-STATE_FIELDS = ("alarmed", "history", "observed", "stages", "statistics")
+STATE_FIELDS = ("alarmed", "history", "left", "observed", "stages", "statistics")
 
 
 class Ptst(Curriculum):
@@ -41,6 +40,7 @@ class Ptst(Curriculum):
             for number, stage in enumerate(enabled, start=1)
         )
         self._history: list[int] = []  # stage number of each begun step
+        self._left: dict[int, int] = {}  # stages ended early -> after how many steps
         self._observed: list[int] = []  # steps whose metrics came
         self._statistics = {stage.number: StageStatistics() for stage in self._stages}
         self._alarmed: list[str] = []  # alarms the last observation showed, new or not
@@ -64,16 +64,14 @@ class Ptst(Curriculum):
 
     def stage_of(self, step: int) -> Stage:
         if not 1 <= step <= len(self._history):
-            raise ValueError(f"curriculum: step {step} was not begun; {len(self._history)} steps were.")
+            raise ValueError(
+                f"curriculum: step {step} was not begun; {len(self._history)} steps were."
+            )
         return self._stages[self._history[step - 1] - 1]
 
     def leave_stage(self, number: int) -> None:
         """End a stage after the steps begun in it so far. One that is not begun yet is skipped."""
-        begun = self._history.count(number)
-        self._stages = tuple(
-            replace(stage, steps=min(begun, stage.steps)) if stage.number == number else stage
-            for stage in self._stages
-        )
+        self._left[number] = self._history.count(number)
 
     def observe(self, step: int, metrics: dict[str, float]) -> None:
         stage = self.stage_of(step)
@@ -116,45 +114,47 @@ class Ptst(Curriculum):
         return {
             "alarmed": list(self._alarmed),
             "history": list(self._history),
+            "left": [list(item) for item in self._left.items()],
             "observed": list(self._observed),
             "stages": [
-                [stage.max_response_tokens, stage.group_size, stage.steps] for stage in self._stages
+                [stage.max_response_tokens, stage.group_size] for stage in self._begun_stages()
             ],
-            "statistics": [self._statistics[stage.number].state_dict() for stage in self._stages],
+            "statistics": [
+                self._statistics[stage.number].state_dict() for stage in self._begun_stages()
+            ],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what was begun and seen, with the saved number of steps of each stage."""
+        """Take over what was begun and seen. Stages not begun yet, and numbers of steps, are the config's."""
         if set(state) != set(STATE_FIELDS):
             raise ValueError(
                 f"curriculum state has fields {sorted(state)}, expected {list(STATE_FIELDS)}; "
                 "resume from a checkpoint of this version."
             )
-        self._check_same_plan(state)
-        self._stages = tuple(
-            replace(stage, steps=steps)
-            for stage, (_, _, steps) in zip(self._stages, state["stages"], strict=True)
-        )
-        self._alarmed, self._new_alarms = list(state["alarmed"]), []
-        self._history, self._observed = list(state["history"]), list(state["observed"])
-        self._statistics = {
-            number: StageStatistics.from_state(seen)
-            for number, seen in enumerate(state["statistics"], start=1)
-        }
-
-    def _check_same_plan(self, state: dict[str, Any]) -> None:
-        saved = [tuple(stage[:2]) for stage in state["stages"]]
+        saved = [tuple(stage) for stage in state["stages"]]
         ours = [(stage.max_response_tokens, stage.group_size) for stage in self._stages]
-        if saved != ours or len(state["statistics"]) != len(ours):
+        if saved != ours[: len(saved)]:
             raise ValueError(
-                f"curriculum.stages={ours} (max_response_tokens, group_size), but the checkpoint has {saved}; "
+                f"curriculum.stages={ours} (max_response_tokens, group_size), but the checkpoint began {saved}; "
                 "resume with the stages of the checkpoint, or start a run with another name."
             )
+        self._alarmed, self._new_alarms = list(state["alarmed"]), []
+        self._history, self._observed = list(state["history"]), list(state["observed"])
+        self._left = dict(state["left"])
+        self._statistics = {stage.number: StageStatistics() for stage in self._stages}
+        for number, seen in enumerate(state["statistics"], start=1):
+            self._statistics[number] = StageStatistics.from_state(seen)
+
+    def _begun_stages(self) -> tuple[Stage, ...]:
+        return self._stages[: max(self._history, default=0)]
 
     def _next_stage(self) -> Stage | None:
-        return next(
-            (stage for stage in self._stages if self._history.count(stage.number) < stage.steps), None
-        )
+        """The current stage if it has steps left, else the first later one that has."""
+        current = self._history[-1] if self._history else 1
+        for stage in self._stages[current - 1 :]:
+            if self._history.count(stage.number) < self._left.get(stage.number, stage.steps):
+                return stage
+        return None
 
     def _alarms_of(self, step: int, stage: Stage, metrics: dict[str, float]) -> dict[str, str]:
         found = {}

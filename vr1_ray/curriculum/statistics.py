@@ -46,7 +46,8 @@ class StageStatistics:
     def summary(self) -> dict[str, float | None]:
         """Means over the steps seen so far; None where nothing was reported."""
         means = {
-            name: self.sums[name] / self.counts[name] if name in self.sums else None for name in MEANS
+            name: self.sums[name] / self.counts[name] if name in self.sums else None
+            for name in MEANS
         }
         return {
             "steps_seen": self.steps,

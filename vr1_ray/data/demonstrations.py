@@ -13,12 +13,13 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import DataConfig
 from vr1_ray.data.images import IMAGE_MARK, DataError, ImageReader, RowProblems, check_marks
-from vr1_ray.data.prompts import make_prompt
+from vr1_ray.data.prompts import make_prompt, number_duplicates
 from vr1_ray.types import Demonstration
 
 log = logging.getLogger(__name__)
@@ -41,8 +42,12 @@ def load_demonstrations(config: DataConfig) -> list[Demonstration]:
     demonstrations: list[Demonstration] = []
     for source in config.demonstrations:
         left = config.max_rows - len(demonstrations) if config.max_rows else None
-        demonstrations.extend(_load_file(config, Path(source), left))
-    return demonstrations
+        if left != 0:
+            demonstrations.extend(_load_file(config, Path(source), left))
+    prompts = number_duplicates([item.prompt for item in demonstrations])
+    return [
+        replace(item, prompt=prompt) for item, prompt in zip(demonstrations, prompts, strict=True)
+    ]
 
 
 def drop_overlong(
@@ -93,7 +98,7 @@ def _read_rows(path: Path) -> list[Any]:
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".jsonl":
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
         else:
             rows = json.loads(text)
     except (OSError, ValueError) as error:

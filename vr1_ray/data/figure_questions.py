@@ -47,7 +47,7 @@ _KIND_WEIGHTS = {
     "count": 4, "sum": 6, "difference": 6, "more": 4, "equal": 3, "bar_higher": 2, "bar_value": 1, "bar_sum": 4,
     "bar_difference": 3, "bar_highest": 2, "side": 1, "perimeter": 3, "area": 2,
 }  # fmt: skip
-_CHOICE_SHARE = 0.3  # of the questions that aren't yes or no
+CHOICE_SHARE = 0.3  # of the questions that aren't yes or no
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,9 @@ def solve(question: Question, figure: Figure) -> str:
 
 
 def random_question(
-    rng: Random, buckets: Iterable[int] = range(NUM_BUCKETS)
+    rng: Random,
+    buckets: Iterable[int] = range(NUM_BUCKETS),
+    choice_share: float = CHOICE_SHARE,
 ) -> tuple[Figure, Question]:
     """A figure from `buckets` and a question about it."""
     kinds = list(_KIND_WEIGHTS)
@@ -165,7 +167,7 @@ def random_question(
         figure, question = _propose(rng, kind, buckets)
         if _is_wanted(rng, question, figure):
             break
-    if KINDS[kind][0] != "compare" and rng.random() < _CHOICE_SHARE:
+    if KINDS[kind][0] != "compare" and rng.random() < choice_share:
         question = _with_choices(rng, question, figure)
     return figure, question
 

@@ -17,10 +17,11 @@ what the same solver says about a misread figure; nothing about a model's later 
 
 from random import Random
 
-from vr1_ray.data.figure_drawing import Figure, GridFigure, misread, read_out
+from vr1_ray.data.figure_drawing import COLOURS, SHAPES, Figure, GridFigure, misread, read_out
 from vr1_ray.data.figure_questions import Question, choose, conclude, quantities, solve
 
 READ_OUT_REQUEST = "Read the figure out."
+COUNT_REQUEST = "Read the figure out and count."
 STEP_REQUEST = " Think step by step."
 
 SECOND_LOOK_PROBABILITY = 0.6
@@ -61,6 +62,15 @@ def chain(
         letter = choose(question, result)
         parts.append(f"{result} is choice {letter}." if letter else f"{result} is no choice.")
     return " ".join(parts)
+
+
+def counts(figure: GridFigure, rng: Random, number: int = 8) -> str:
+    """The read-out of a grid, then how often different things occur in it."""
+    colours, shapes = list(COLOURS), list(SHAPES)
+    wanted = [f"{colour} {shape}s" for colour in colours for shape in shapes]
+    wanted += 2 * [f"{colour} shapes" for colour in colours] + 2 * [f"{shape}s" for shape in shapes]
+    question = Question(kind="count", operands=tuple(rng.sample(wanted, number)))
+    return chain(question, figure)
 
 
 def step_by_step(question: Question, figure: Figure) -> str:

@@ -14,6 +14,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,8 +96,6 @@ def make_prompt(
 
 def number_duplicates(prompts: list[Prompt]) -> list[Prompt]:
     """The same prompts with different ids: a repeated one gets `-1`, `-2` ... in order."""
-    from dataclasses import replace
-
     seen: Counter[str] = Counter()
     numbered = []
     for prompt in prompts:
@@ -156,11 +155,10 @@ def open_dataset(source: str, split: str, field: str) -> tuple[Any, Path | None]
                 f"{field}: {source} is not a {', '.join(_FORMATS)} file; convert it to one"
             )
         return _load(_FORMATS[path.suffix], field, source, data_files=[str(path)]), path.parent
-    if (
-        path.suffix in _FORMATS
-        or not re.fullmatch(r"[\w.-]+/[\w.-]+", source)
-        or source.startswith(".")
-    ):
+    is_local = (
+        path.suffix in _FORMATS or path.parent.is_dir()
+    )  # a hub name has an owner, here no folder
+    if is_local or not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         raise DataError(
             f"{field}: {source} does not exist; check the path (relative to {Path.cwd()})"
         )

@@ -37,6 +37,7 @@ def evaluate(
 
 
 def evaluation_path(run_folder: Path, label: str) -> Path:
+    """Where the judged responses of an evaluation are kept."""
     return run_folder / EVALUATIONS / f"{label}.json"
 
 

@@ -3,6 +3,7 @@
 from statistics import fmean
 from typing import Any
 
+from vr1_ray.data.figure_diagnosis import diagnose
 from vr1_ray.rewards import accuracy_of, hard_format_reward, parse_response
 from vr1_ray.types import Rollout, RolloutGroup
 
@@ -37,7 +38,7 @@ def is_informative(group: RolloutGroup) -> bool:
 def judged(group: RolloutGroup) -> dict[str, Any]:
     """One evaluated question as a row: `accuracy` reads the text in <answer>, else the whole response."""
     rollout, prompt = group.rollouts[0], group.prompt
-    return {
+    row = {
         "prompt_id": prompt.prompt_id,
         "question": prompt.question,
         "answer": prompt.answer,
@@ -49,6 +50,14 @@ def judged(group: RolloutGroup) -> dict[str, Any]:
         "correct": bool(accuracy_of(rollout.text, prompt.answer)),
         "hard_reward": hard_format_reward(rollout.text, prompt.answer, rollout.is_finished),
     }
+    if "figure" in prompt.metadata and not row["hard_reward"]:
+        row["error"] = diagnose(
+            rollout.text,
+            truncated=row["truncated"],
+            well_formed=row["well_formed"],
+            figure=prompt.metadata["figure"],
+        )
+    return row
 
 
 def evaluation_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:

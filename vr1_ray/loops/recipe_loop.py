@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import RunConfig, check_config, recipe_runs
+from vr1_ray.data.figure_diagnosis import error_counts
 from vr1_ray.loops.eval_loop import EVALUATIONS, run_eval
 from vr1_ray.loops.figure_math_loop import run_figure_math
 from vr1_ray.loops.rl_loop import run_rl
@@ -60,6 +61,10 @@ def summarise(
     for figure in FIGURES:
         summary[figure] = {content["label"]: content["metrics"][figure] for content in evaluations}
     summary["num_prompts"] = {content["label"]: len(content["rows"]) for content in evaluations}
+    summary["errors"] = {
+        content["label"]: error_counts(row["error"] for row in content["rows"] if "error" in row)
+        for content in evaluations
+    }
     summary["stages"] = [stage for result in results.values() for stage in result.get("stages", [])]
     summary["wall_seconds"] = {
         name: result.get("wall_seconds", 0.0) for name, result in results.items()

@@ -199,7 +199,7 @@ def stage_metrics(stage: Stage) -> dict[str, float]:
 def run_rl(config: RunConfig) -> dict[str, Any]:
     """Train a cold-started policy. Returns the result: evaluations, stages, policy folder, wall seconds.
 
-    Raises ValueError for bad input before anything is started, ActorFailure if an actor fails.
+    Raises ValueError for bad input before anything is started, ActorError if an actor fails.
     """
     began = time.monotonic()
     check_inputs(config)

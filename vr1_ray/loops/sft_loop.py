@@ -31,7 +31,7 @@ def num_updates(config: RunConfig, num_demonstrations: int) -> int:
 def run_sft(config: RunConfig) -> dict[str, Any]:
     """Train the base model on demonstrations. Returns the result with the policy folder.
 
-    Raises ValueError for bad input before anything is started, ActorFailure if an actor fails.
+    Raises ValueError for bad input before anything is started, ActorError if an actor fails.
     """
     began = time.monotonic()
     check_inputs(config)

@@ -50,7 +50,9 @@ class ModelBatch:
     input_ids_BT: "torch.Tensor"  # [B, T] long
     attention_mask_BT: "torch.Tensor"  # [B, T] long, 1 on real tokens
     image_index_B: list[list[int]]  # per row: indices into the images of `vision`
-    vision: dict[str, "torch.Tensor"]  # the vision tower's inputs by keyword; never empty (dummy image)
+    vision: dict[
+        str, "torch.Tensor"
+    ]  # the vision tower's inputs by keyword; never empty (dummy image)
 
 
 class ModelAdapter(ABC):
@@ -107,7 +109,9 @@ class ModelAdapter(ABC):
         """The module that maps hidden states to logits."""
 
     @abstractmethod
-    def vision_modules(self, model: "torch.nn.Module") -> tuple["torch.nn.Module", "torch.nn.Module"]:
+    def vision_modules(
+        self, model: "torch.nn.Module"
+    ) -> tuple["torch.nn.Module", "torch.nn.Module"]:
         """(vision tower without its projector's parameters, projector): what `freeze_*` freezes."""
 
     @abstractmethod

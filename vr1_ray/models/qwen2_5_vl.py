@@ -146,19 +146,21 @@ class Qwen25VLAdapter(ModelAdapter):
     def open_images(self, images: tuple[EncodedImage, ...]) -> list[Image.Image]:
         return [_open_rgb(image) for image in images]
 
-    def vision_inputs(self, images: Sequence[EncodedImage | Image.Image]) -> dict[str, torch.Tensor]:
+    def vision_inputs(
+        self, images: Sequence[EncodedImage | Image.Image]
+    ) -> dict[str, torch.Tensor]:
         opened = [
             _open_rgb(image) if isinstance(image, EncodedImage) else image for image in images
         ]
         if not opened:  # the smallest the tower takes: one merged vision token
             side = self.image_processor.patch_size * self.image_processor.merge_size
             opened = [Image.new("RGB", (side, side))]
-        size = None
-        if not images:
-            size = {"shortest_edge": 1, "longest_edge": self.config.max_pixels}
-        inputs = self.image_processor(
-            images=opened, return_tensors="pt", **({"size": size} if size else {})
+        size = (
+            dict(self.image_processor.size)
+            if images
+            else {"shortest_edge": 1, "longest_edge": 4096}
         )
+        inputs = self.image_processor(images=opened, size=size, return_tensors="pt")
         return {
             "pixel_values": inputs["pixel_values"],
             "image_grid_thw": inputs["image_grid_thw"],
@@ -166,10 +168,7 @@ class Qwen25VLAdapter(ModelAdapter):
 
     def engine_options(self) -> dict[str, Any]:
         return {
-            "mm_processor_kwargs": {
-                "min_pixels": self.config.min_pixels,
-                "max_pixels": self.config.max_pixels,
-            },
+            "mm_processor_kwargs": {"size": dict(self.image_processor.size)},
             "trust_remote_code": self.config.trust_remote_code,
         }
 

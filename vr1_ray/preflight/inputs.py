@@ -59,7 +59,9 @@ def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt]
 def read_eval_prompts(config: RunConfig, adapter: ModelAdapter) -> list[Prompt]:
     """Held-out prompts, in the order of the data."""
     data = replace(config.data, max_rows=config.eval.max_prompts)
-    kept, _ = _limit(load_prompts(data, config.eval.data, config.eval.split), config, adapter)
+    kept, _ = _limit(
+        load_prompts(data, config.eval.data, config.eval.split, field="eval.data"), config, adapter
+    )
     return kept
 
 

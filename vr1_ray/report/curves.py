@@ -10,7 +10,7 @@ from typing import Any
 
 _BLUE, _ORANGE, _GREEN, _RED, _INK = "#2563eb", "#ea8a0c", "#16803c", "#c2322d", "#334155"
 _STAGE_SHADES = ("#eef2fb", "#fdf3e3", "#ebf6ee")
-_STYLE = {
+_STYLE: Any = {
     "font.size": 10,
     "axes.edgecolor": "#94a3b8",
     "axes.labelcolor": _INK,
@@ -31,12 +31,13 @@ def plot_curves(metrics_jsonl: Path, png: Path, title: str = "") -> Path:
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     rows = _read(Path(metrics_jsonl))
     spans = stage_spans(rows)
     with rc_context(_STYLE):
-        figure = Figure(figsize=(11, 6.6), dpi=130, layout="constrained")
+        figure = Figure(figsize=(11, 6.6), dpi=130, layout=ConstrainedLayoutEngine(hspace=0.06))
         FigureCanvasAgg(figure)
         axes = figure.subplots(2, 2, sharex=True).ravel()
         panels = (_plot_reward, _plot_length, _plot_truncation, _plot_informative)
@@ -139,12 +140,24 @@ def _line(
     )
 
 
+def _legend(axis: Any) -> None:
+    """Beside the title, where no curve can run through it."""
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(
+            loc="lower right",
+            bbox_to_anchor=(1.01, 1.05),
+            ncols=3,
+            columnspacing=1.2,
+            handlelength=1.6,
+        )
+
+
 def _plot_reward(axis: Any, rows: list[dict[str, Any]]) -> None:
     axis.set_title("Reward and accuracy", pad=20)
-    _line(axis, rows, "format_rate", _ORANGE, "format rate", thin=True)
+    _line(axis, rows, "format_rate", _ORANGE, "format", thin=True)
     _line(axis, rows, "accuracy", _GREEN, "accuracy")
-    _line(axis, rows, "reward/mean", _BLUE, "mean reward")
-    axis.legend(loc="lower right")
+    _line(axis, rows, "reward/mean", _BLUE, "reward")
+    _legend(axis)
 
 
 def _plot_length(axis: Any, rows: list[dict[str, Any]]) -> None:
@@ -163,10 +176,10 @@ def _plot_length(axis: Any, rows: list[dict[str, Any]]) -> None:
             color=_RED,
             linewidth=1.4,
             linestyle="--",
-            label="budget of the stage",
+            label="budget",
         )
         axis.set_ylim(0, max(values) * 1.12)
-    axis.legend(loc="center right")
+    _legend(axis)
 
 
 def _plot_truncation(axis: Any, rows: list[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.report.table import result_rows, stage_lines
+from vr1_ray.types import Prompt
 
 _CSS = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1e293b;background:#f8fafc;margin:0 auto;max-width:1080px;padding:24px}
@@ -40,7 +41,7 @@ def write_report(
 
     Example:
         write_report(folder, summary, [folder / "curves.png"], [{
-            "question": "<image>How many red circles are there?", "answer": "3", "images": [png_bytes],
+            "prompt": prompt,  # a types.Prompt
             "responses": {"base": ("3", True, 2), "rl": ("<think> ...", True, 31)},  # text, correct, tokens
         }])
     """
@@ -75,16 +76,17 @@ def _table(rows: list[list[str]]) -> str:
 
 
 def _card(example: dict[str, Any]) -> str:
+    prompt: Prompt = example["prompt"]
     pictures = "".join(
-        f'<img alt="figure" src="{_data_url(image)}">' for image in example.get("images", ())
+        f'<img alt="figure" src="{_data_url(image.data)}">' for image in prompt.images
     )
-    question = html.escape(example["question"].replace("<image>", "").strip())
+    question = html.escape(prompt.question.replace("<image>", "").strip())
     responses = "".join(
         _response(label, *response) for label, response in example["responses"].items()
     )
     return (
         f'<div class="card"><div class="figure">{pictures}</div><div class="words"><p class="question">{question}</p>'
-        f'<p class="quiet">reference answer: {html.escape(str(example["answer"]))}</p>{responses}</div></div>'
+        f'<p class="quiet">reference answer: {html.escape(prompt.answer)}</p>{responses}</div></div>'
     )
 
 

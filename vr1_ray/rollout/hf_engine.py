@@ -108,7 +108,9 @@ class HFEngine(RolloutEngine):
         if spec.temperature == 0:
             token = int(logprobs_V.argmax())
         else:
-            token = int(torch.multinomial(_nucleus(logprobs_V.exp(), spec.top_p), 1, generator=generator))
+            token = int(
+                torch.multinomial(_nucleus(logprobs_V.exp(), spec.top_p), 1, generator=generator)
+            )
         return token, float(logprobs_V[token])
 
     async def load_weights(

@@ -15,6 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from vr1_ray.models import RenderedPrompt
 from vr1_ray.rollout.base import Buckets, EngineDiedError, RolloutEngine, Sample, iterate_buckets
 from vr1_ray.rollout.packing import PackedBucket
@@ -126,7 +128,8 @@ class VLLMEngine(RolloutEngine):
             prompt["multi_modal_data"] = {"image": images}
         request_id = f"{prompt_id}-{next(self._request_numbers)}"
         output: Any = None
-        async for output in self._engine.generate(prompt, params, request_id):
+        [engine_input] = await self._engine.renderer.render_cmpl_async([prompt])
+        async for output in self._engine.generate(engine_input, params, request_id):
             pass
         if tuple(output.prompt_token_ids) != rendered.prompt_ids:
             raise ValueError(
@@ -188,9 +191,7 @@ class VLLMEngine(RolloutEngine):
 
 def _to_sample(output: Any) -> Sample:
     if output.finish_reason not in FINISH_REASONS:
-        raise EngineDiedError(
-            f"vLLM ended a response with finish_reason={output.finish_reason!r}"
-        )
+        raise EngineDiedError(f"vLLM ended a response with finish_reason={output.finish_reason!r}")
     ids = tuple(output.token_ids)
     logprobs = tuple(
         entry[token].logprob for token, entry in zip(ids, output.logprobs or (), strict=True)
@@ -222,6 +223,9 @@ def _set_environment(num_threads: int, log_file: str | None) -> None:
     # vLLM's own binding would put the engines of one machine on the same cores.
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    if not torch.cuda.is_available():
+        # Compiling one small sampling function in C++ would take 20 s of the first call.
+        os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING" if log_file is None else "INFO")
     if log_file is not None:
         os.environ["VLLM_LOGGING_CONFIG_PATH"] = _write_logging_config(log_file)

@@ -40,9 +40,7 @@ class WorkerExtension:
 class BanTokens(LogitsProcessor):
     """No request samples a banned id, and none has probability mass in `processed_logprobs`."""
 
-    def __init__(
-        self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool
-    ) -> None:
+    def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
         banned = vllm_config.additional_config[BANNED_IDS_KEY]
         self.banned_ids = torch.tensor(banned, dtype=torch.long, device=device)
 

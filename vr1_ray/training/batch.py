@@ -30,7 +30,9 @@ class MicroBatch:
     token_ids_N: torch.Tensor
     row_index_N: torch.Tensor  # which row of the micro-batch a token belongs to
     row_lengths_B: torch.Tensor  # response tokens
-    temperature_N: torch.Tensor  # as the policy is scored: greedy rows (0) by the plain distribution
+    temperature_N: (
+        torch.Tensor
+    )  # as the policy is scored: greedy rows (0) by the plain distribution
 
     def per_token(self, values: Callable[[TrainRow], tuple[float, ...] | None]) -> torch.Tensor:
         """Per-token values of the rows as one [N] tensor. Raises ValueError for rows that lack some."""
@@ -147,7 +149,9 @@ def collate(
         model_batch=ModelBatch(
             input_ids_BT=tensor(ids),
             attention_mask_BT=tensor(mask.astype(np.int64)),
-            image_index_B=[[place[content_hash] for content_hash in row.image_hashes] for row in rows],
+            image_index_B=[
+                [place[content_hash] for content_hash in row.image_hashes] for row in rows
+            ],
             vision={key: value.to(device) for key, value in vision.of(hashes).items()},
         ),
         # The token at position p is predicted by the hidden state at p - 1.

@@ -66,7 +66,9 @@ def load_state(engine: Any, folder: Path) -> int:
         str(folder), tag=TAG, load_lr_scheduler_states=False
     )
     if path is None:
-        raise ValueError(f"checkpoint {folder}: DeepSpeed found no state in it; resume from another")
+        raise ValueError(
+            f"checkpoint {folder}: DeepSpeed found no state in it; resume from another"
+        )
     _set_random_state(torch.load(own_random_state, weights_only=False))
     return int(client_state["num_updates"])
 

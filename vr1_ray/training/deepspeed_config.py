@@ -17,14 +17,18 @@ def deepspeed_config(model: ModelConfig, trainer: TrainerConfig) -> dict[str, An
     stage = max(trainer.zero_stage, 1) if is_bf16 else trainer.zero_stage
     zero: dict[str, Any] = {"stage": stage, "overlap_comm": False}
     if stage == 3:
-        zero["stage3_param_persistence_threshold"] = 10_000  # norms and biases stay whole on each rank
+        zero["stage3_param_persistence_threshold"] = (
+            10_000  # norms and biases stay whole on each rank
+        )
         zero["stage3_gather_16bit_weights_on_model_save"] = False  # we gather in groups: weights.py
     if trainer.offload_optimizer:
         zero["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
-        "gradient_clipping": optimizer.max_grad_norm,
+        "gradient_clipping": optimizer.max_grad_norm
+        if stage
+        else 0.0,  # stage 0: see PolicyTrainer._step
         "zero_optimization": zero,
         "bf16": {"enabled": is_bf16},
         "optimizer": {

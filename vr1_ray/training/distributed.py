@@ -11,7 +11,12 @@ import torch.distributed as dist
 
 
 def init_distributed(
-    *, rank: int, world_size: int, master_addr: str, master_port: int, timeout_seconds: float = 1800.0
+    *,
+    rank: int,
+    world_size: int,
+    master_addr: str,
+    master_port: int,
+    timeout_seconds: float = 1800.0,
 ) -> None:
     """Join the other ranks (nccl on GPU, gloo on CPU). One rank joins alone, and all code stays the same."""
     backend = "nccl" if torch.cuda.is_available() else "gloo"

@@ -27,7 +27,9 @@ class ResponseLogprobs(nn.Module):
         self.head = head
         self.chunk_tokens = chunk_tokens
         self.banned_ids: torch.Tensor
-        self.register_buffer("banned_ids", torch.tensor(banned_ids, dtype=torch.long), persistent=False)
+        self.register_buffer(
+            "banned_ids", torch.tensor(banned_ids, dtype=torch.long), persistent=False
+        )
 
     def forward(
         self, hidden_ND: torch.Tensor, token_ids_N: torch.Tensor, temperature_N: torch.Tensor

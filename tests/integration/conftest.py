@@ -1,0 +1,100 @@
+"""One vLLM engine for all tests of this folder (its start takes most of half a minute), beside transformers."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from tests.builders import random_weights, save_random_tiny_model
+from vr1_ray.config import ModelConfig, RolloutConfig
+from vr1_ray.models import ModelBatch, load_adapter
+from vr1_ray.rollout import rollout_engine_class
+from vr1_ray.rollout.packing import pack_buckets
+from vr1_ray.types import SamplingSpec
+
+
+@dataclass
+class EnginePair:
+    """A vLLM engine and the transformers engine, always with the same weights, on one event loop."""
+
+    loop: asyncio.AbstractEventLoop
+    adapter: Any
+    vllm: Any
+    hf: Any
+
+    @property
+    def model(self):
+        """The transformers model."""
+        return self.hf._model
+
+    def run(self, coroutine):
+        return self.loop.run_until_complete(asyncio.wait_for(coroutine, 120))
+
+    async def generate(self, prompt, seeds, *, engine=None, max_tokens=32, **spec):
+        """The samples of one prompt."""
+        spec = SamplingSpec(max_response_tokens=max_tokens, group_size=len(seeds), **spec)
+        rendered, images = self.adapter.render(prompt), self.adapter.open_images(prompt.images)
+        engine = engine or self.vllm
+        return await engine.generate(prompt.prompt_id, rendered, images, spec, list(seeds))
+
+    def sync(self, version):
+        """Send the transformers model's weights, several buckets of them, to the vLLM engine."""
+        buckets = pack_buckets(self.model.state_dict().items(), max_bytes=1 << 20)
+        self.run(self.vllm.load_weights(version, buckets))
+
+    def randomize(self, seed):
+        random_weights(self.model, seed=seed)
+
+    def largest_difference(self, prompt, samples, temperature=1.0):
+        """Between the samples' log-probabilities and those of one forward pass of transformers."""
+        start = len(self.adapter.render(prompt).prompt_ids)
+        worst = 0.0
+        for sample in samples:
+            ids = torch.tensor([self.adapter.render(prompt).prompt_ids + sample.response_ids])
+            batch = ModelBatch(
+                input_ids_BT=ids,
+                attention_mask_BT=torch.ones_like(ids),
+                image_index_B=[list(range(len(prompt.images)))],
+                vision=self.adapter.vision_inputs(list(prompt.images)),
+            )
+            with torch.inference_mode():
+                logits = self.model.lm_head(self.adapter.hidden_states(self.model, batch))
+            logits_TV = logits[0, start - 1 : -1].index_fill(
+                1, torch.tensor(self.adapter.banned_ids), -torch.inf
+            )
+            logprobs_T = (logits_TV / temperature).log_softmax(-1).gather(1, ids[0, start:, None])
+            found_T = torch.tensor(sample.logprobs)
+            worst = max(worst, (logprobs_T[:, 0] - found_T).abs().max().item())
+        return worst
+
+
+def start_pair(folder, loop):
+    """Both engines on the model of `folder`."""
+    model = ModelConfig(path=str(folder), min_pixels=784, max_pixels=50176, max_model_len=256)
+    rollout = RolloutConfig(num_threads=1, kv_cache_gib=0.25)
+    adapter = load_adapter(model)
+    vllm, hf = (
+        rollout_engine_class(name)(model=model, rollout=rollout, adapter=adapter)
+        for name in ("vllm", "hf")
+    )
+    pair = EnginePair(loop=loop, adapter=adapter, vllm=vllm, hf=hf)
+    pair.run(hf.start())
+    pair.run(vllm.start())
+    return pair
+
+
+@pytest.fixture(scope="session")
+def engine_loop():
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory, engine_loop):
+    """The shared pair: random weights, untied head with unused rows. Weights are what the last test synced."""
+    pair = start_pair(save_random_tiny_model(tmp_path_factory.mktemp("untied")), engine_loop)
+    yield pair
+    pair.run(pair.vllm.close())

@@ -1,0 +1,138 @@
+"""Reading configs: what is refused, by which name, and with which cure."""
+
+from pathlib import Path
+
+import pytest
+
+from vr1_ray.config import ConfigError, RunConfig, check_config, load_config, recipe_runs, save_config
+
+RL = """
+kind: rl
+name: demo
+model: {path: some/policy}
+data: {train: some/data, max_prompt_tokens: 96}
+curriculum: {stages: [{max_response_tokens: 96, group_size: 4, steps: 2}]}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text)
+    return path
+
+
+def rl_config(tmp_path: Path, *overrides: str) -> RunConfig:
+    return load_config(write(tmp_path, RL), list(overrides))
+
+
+def test_overrides_win_over_the_file_and_the_file_over_the_defaults(tmp_path):
+    config = rl_config(tmp_path, "data.max_prompt_tokens=64", "rollout.num_engines=3")
+    assert config.data.max_prompt_tokens == 64
+    assert config.rollout.num_engines == 3
+    assert config.trainer.num_workers == 1  # schema default
+
+
+def test_a_sound_config_passes_every_rule(tmp_path):
+    check_config(rl_config(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("rollout.num_engine=2", ["rollout.num_engine", "num_engines"]),
+        ("bogus=1", ["bogus"]),
+        ("seed=abc", ["seed", "abc"]),
+        ("kind=ppo", ["kind", "ppo", "recipe"]),
+        ("trainer", ["trainer", "key=value"]),
+    ],
+)
+def test_a_mistake_on_load_names_field_and_value(tmp_path, override, words):
+    with pytest.raises(ConfigError) as raised:
+        rl_config(tmp_path, override)
+    for word in words:
+        assert word in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["model.max_model_len=128"], ["max_response_tokens", "96", "raise model.max_model_len to 192"]),
+        (["trainer.mini_batches_per_step=3"], ["prompts_per_step", "16", "multiple of 3"]),
+        (["trainer.zero_stage=5"], ["trainer.zero_stage", "5"]),
+        (["rollout.top_p=0.9"], ["rollout.top_p", "0.9", "1.0"]),
+        (["rollout.num_engines=0"], ["rollout.num_engines", "0"]),
+        (["model.path="], ["model.path"]),
+        (["name=../x"], ["name", "../x"]),
+        (["eval.at_end=true"], ["eval.data"]),
+        (["algorithm.kl_coef=-1"], ["algorithm.kl_coef", "-1"]),
+        (
+            ["curriculum.stages=[{max_response_tokens: 9, group_size: 1, steps: 1}]"],
+            ["curriculum.stages[1].group_size"],
+        ),
+        (
+            ["curriculum.stages=[{max_response_tokens: 9, group_size: 2, steps: 1, enabled: false}]"],
+            ["curriculum.stages"],
+        ),
+    ],
+)
+def test_each_rule_names_field_value_and_cure(tmp_path, overrides, words):
+    with pytest.raises(ConfigError) as raised:
+        check_config(rl_config(tmp_path, *overrides))
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_all_broken_rules_are_reported_at_once(tmp_path):
+    with pytest.raises(ConfigError) as raised:
+        check_config(rl_config(tmp_path, "rollout.top_p=0.9", "trainer.zero_stage=9"))
+    assert str(raised.value).count("\n") == 1
+
+
+def test_a_missing_file_is_said_plainly(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_broken_yaml_is_said_plainly(tmp_path):
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_config(write(tmp_path, "kind: [rl"))
+
+
+def test_recipe_steps_inherit_and_override_the_recipes_keys(tmp_path):
+    text = """
+kind: recipe
+name: demo
+seed: 7
+model: {path: base}
+steps:
+  cold: {kind: sft, seed: 8, data: {demonstrations: ["${runs_folder}/${name}/x.json"]}}
+  rl: {kind: rl, model: {path: other}}
+"""
+    cold, rl = recipe_runs(load_config(write(tmp_path, text)))
+    assert (cold.name, cold.seed, cold.model.path) == ("demo/cold", 8, "base")
+    assert cold.data.demonstrations == ["runs/demo/x.json"]
+    assert (rl.name, rl.seed, rl.model.path) == ("demo/rl", 7, "other")
+
+
+def test_a_mistake_in_a_recipe_step_names_the_step(tmp_path):
+    text = "kind: recipe\nname: demo\nsteps:\n  cold: {kind: sft, sed: 1}\n"
+    with pytest.raises(ConfigError, match=r"steps\.cold.*sed"):
+        load_config(write(tmp_path, text))
+
+
+def test_a_recipe_without_steps_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="at least one step"):
+        load_config(write(tmp_path, "kind: recipe\nname: demo\n"))
+
+
+def test_a_saved_config_loads_as_the_same_config(tmp_path):
+    config = rl_config(tmp_path, "seed=5")
+    save_config(config, tmp_path / "saved.yaml")
+    assert load_config(tmp_path / "saved.yaml") == config
+
+
+@pytest.mark.parametrize("path", sorted(Path("configs").rglob("*.yaml")), ids=str)
+def test_every_shipped_config_loads_and_keeps_the_rules(path):
+    config = load_config(path)
+    for run in recipe_runs(config) if config.kind == "recipe" else [config]:
+        check_config(run)

@@ -1,0 +1,48 @@
+"""Which adapter a model folder gets, and what a bad folder is told."""
+
+import json
+
+import pytest
+
+from tests.builders import TINY_MODEL
+from vr1_ray.config import ModelConfig
+from vr1_ray.models import MODELS, load_adapter
+from vr1_ray.models.qwen2_5_vl import Qwen25VLAdapter
+
+
+def test_the_tiny_model_gets_the_qwen2_5_vl_adapter():
+    assert isinstance(load_adapter(ModelConfig(path=str(TINY_MODEL))), Qwen25VLAdapter)
+
+
+def test_every_row_of_the_table_is_the_type_its_adapter_names():
+    for model_type, adapter in MODELS.items():
+        assert model_type in adapter.model_types
+
+
+@pytest.mark.parametrize("path", ["", "./nowhere", "/nowhere/at/all", "no-such-model"])
+def test_a_missing_folder_is_refused_by_field_and_value(path):
+    with pytest.raises(ValueError, match=f"model.path={path!r}.*hub name"):
+        load_adapter(ModelConfig(path=path))
+
+
+def test_a_folder_without_config_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"model\.path=.*no config\.json"):
+        load_adapter(ModelConfig(path=str(tmp_path)))
+
+
+def test_an_unreadable_config_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{broken")
+    with pytest.raises(ValueError, match=r"model\.path=.*can't be read"):
+        load_adapter(ModelConfig(path=str(tmp_path)))
+
+
+def test_an_unknown_family_names_itself_and_the_known_ones(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(ValueError, match=r"'bert'; known: qwen2_5_vl"):
+        load_adapter(ModelConfig(path=str(tmp_path)))
+
+
+def test_a_folder_without_processor_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text((TINY_MODEL / "config.json").read_text())
+    with pytest.raises(ValueError, match=r"model\.path=.*processor"):
+        load_adapter(ModelConfig(path=str(tmp_path)))

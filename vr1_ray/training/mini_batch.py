@@ -1,0 +1,127 @@
+"""The arithmetic of one mini-batch over all ranks: what each token weighs, and the sums metrics are made of.
+
+Loss and gradient are means over the whole mini-batch, however it is cut into ranks and micro-batches:
+each token carries its share of the mean from the start, and everything after that is a plain sum.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from vr1_ray.algorithms import Aggregation
+from vr1_ray.training.batch import MicroBatch
+from vr1_ray.training.distributed import max_over_ranks, sum_over_ranks
+from vr1_ray.types import TrainRow
+
+NAMED_ROWS = 8  # so many rows an error message names
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Totals:
+    """Sums over all ranks that the mean of one mini-batch needs, and how many micro-batches each rank makes.
+
+    Example:
+        [totals] = totals_over_ranks([rows], [len(plan)], torch.device("cpu"))
+    """
+
+    weighted_tokens: float
+    weighted_rows: float
+    tokens: float
+    num_micro_batches: int
+
+
+def totals_over_ranks(
+    rows_by_mini_batch: list[list[TrainRow]], num_micro_batches: list[int], device: torch.device
+) -> list[Totals]:
+    """The totals of every mini-batch, in two collectives. Raises ValueError for one without tokens."""
+    own = [
+        [
+            sum(row.weight * len(row.response_ids) for row in rows),
+            sum(row.weight for row in rows),
+            sum(len(row.response_ids) for row in rows),
+        ]
+        for rows in rows_by_mini_batch
+    ]
+    sums = sum_over_ranks(torch.tensor(own, dtype=torch.float64, device=device)).tolist()
+    counts = max_over_ranks(torch.tensor(num_micro_batches, device=device)).tolist()
+    for number, (weighted_tokens, _, _) in enumerate(sums):
+        if weighted_tokens <= 0:
+            raise ValueError(
+                f"mini-batch {number} has no response token with a weight on any rank; "
+                "leave out steps that have nothing to learn from"
+            )
+    return [
+        Totals(weighted_tokens=a, weighted_rows=b, tokens=c, num_micro_batches=int(count))
+        for (a, b, c), count in zip(sums, counts, strict=True)
+    ]
+
+
+def token_weights(
+    micro_batch: MicroBatch, totals: Totals, aggregation: Aggregation
+) -> torch.Tensor:
+    """Each token's share of the mean, [N]; the sum over a whole mini-batch is 1.
+
+    token_mean: w_i / sum_j w_j |o_j|. sequence_mean: w_i / |o_i| / sum_j w_j.
+    """
+    share_B = micro_batch.per_row(lambda row: row.weight)
+    if aggregation == "token_mean":
+        share_B = share_B / totals.weighted_tokens
+    else:
+        share_B = share_B / micro_batch.row_lengths_B / totals.weighted_rows
+    return share_B[micro_batch.row_index_N]
+
+
+@dataclass(kw_only=True, slots=True)
+class StepSums:
+    """Sums over tokens that grow through a step; `means` turns them into metrics of all ranks.
+
+    Example:
+        sums = StepSums()
+        sums.add({"loss": loss.detach(), "entropy": entropy_N.sum()})
+    """
+
+    sums: dict[str, torch.Tensor] = field(default_factory=dict)
+    maximum: torch.Tensor | None = None
+
+    def add(self, values: dict[str, torch.Tensor]) -> None:
+        for name, value in values.items():
+            value = value.detach().double()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def add_difference(self, difference_N: torch.Tensor) -> None:
+        """|trainer's - engine's log-probability| of tokens: their sum, number and maximum."""
+        self.add(
+            {"difference": difference_N.sum(), "compared": torch.tensor(float(len(difference_N)))}
+        )
+        if len(difference_N):
+            self.merge(StepSums(maximum=difference_N.max()))
+
+    def merge(self, other: "StepSums") -> None:
+        """Take in the sums of one update."""
+        self.add(other.sums)
+        if other.maximum is not None:
+            self.maximum = (
+                other.maximum
+                if self.maximum is None
+                else torch.maximum(self.maximum, other.maximum)
+            )
+
+    def over_ranks(self, device: torch.device) -> dict[str, float]:
+        """The sums of all ranks, and "largest_difference". Collective; does not change this rank's sums."""
+        names = sorted(self.sums)
+        own = torch.stack([self.sums[name].to(device) for name in names])
+        largest = torch.zeros((), device=device) if self.maximum is None else self.maximum.clone()
+        found = dict(zip(names, sum_over_ranks(own).tolist(), strict=True))
+        return found | {"largest_difference": float(max_over_ranks(largest))}
+
+
+def refuse_non_finite(what: str, value: float, update: int, bad_rows: list[str]) -> None:
+    """Raise FloatingPointError if a loss or gradient norm is NaN or infinite. All ranks see the same value."""
+    if torch.isfinite(torch.tensor(value)):
+        return
+    named = ", ".join(bad_rows[:NAMED_ROWS]) or "rows of another rank"
+    raise FloatingPointError(
+        f"update {update}: the {what} is {value}; the weights are not to be used any more. "
+        f"Rows that made it: {named}"
+        + (f" and {len(bad_rows) - NAMED_ROWS} more" if len(bad_rows) > NAMED_ROWS else "")
+    )
