@@ -164,7 +164,7 @@ def test_a_tied_head_follows_its_embedding_and_a_broken_engine_restarts(tied):
     some = [
         ("model.visual.patch_embed.proj.weight", tied.model.model.visual.patch_embed.proj.weight)
     ]
-    with pytest.raises(EngineDiedError, match="version 3 failed.*parameters out"):
+    with pytest.raises(EngineDiedError, match=r"version 3 failed.*parameters out"):
         tied.run(tied.vllm.load_weights(3, [pack_bucket(some)]))
     assert tied.vllm.policy_version is None
     with pytest.raises(EngineDiedError, match="no complete weights"):

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from vr1_ray.config import ModelConfig
 from vr1_ray.types import EncodedImage, Prompt
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class ModelBatch:
 
 
 class ModelAdapter(ABC):
-    """One family of models. Construct it with the folder or hub name; construction loads the processor only."""
+    """One family of models. Constructing it loads the processor only."""
 
     model_types: ClassVar[tuple[str, ...]]
 
@@ -64,6 +65,9 @@ class ModelAdapter(ABC):
     end_ids: tuple[int, ...]  # a response that ends with one of these is finished
     pad_id: int
     vocab_size: int  # rows of the output head
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.config = config
 
     @abstractmethod
     def render(self, prompt: Prompt) -> RenderedPrompt:

@@ -46,7 +46,7 @@ class Qwen25VLAdapter(ModelAdapter):
     model_types: ClassVar[tuple[str, ...]] = ("qwen2_5_vl",)
 
     def __init__(self, config: ModelConfig) -> None:
-        self.config = config
+        super().__init__(config)
         remote = {"trust_remote_code": config.trust_remote_code}
         self.model_config = AutoConfig.from_pretrained(config.path, **remote)
         self.processor = AutoProcessor.from_pretrained(config.path, **remote)

@@ -9,6 +9,7 @@ code, and the time is bounded by bounds on length, depth and digits.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -30,13 +31,34 @@ _DECIMAL = re.compile(r"[-+]?\s*\d*\.(\d+)")
 _NUMBER_WORDS = {
     word: str(number)
     for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-        "sixteen seventeen eighteen nineteen twenty".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
     )
 }
 _ARTICLE = re.compile(r"\b(?:a|an|the)\s+")
-_REASON = re.compile(r"\s*(?:[,;:.(]|-\s|\bbecause\b|\bsince\b|\bas\b)")
-_HEDGE = re.compile(r"\b(?:or|maybe|perhaps|not)\b", re.IGNORECASE)
+_REASON = re.compile(r"\s*(?:[,;:.](?=\s)|\s\(|\s-\s|\s(?:because|since|as)\b)")
+_HEDGE = re.compile(r"\b(?:or|maybe|perhaps|not|no|wait|but)\b", re.IGNORECASE)
 _COMMITMENT = re.compile(
     r"(?:answer|result)(?:\s+is|\s*:|\s*=)\s*:?\s*(?P<answer>[^\n]{1,200})$", re.IGNORECASE
 )
@@ -139,15 +161,10 @@ def _same_items(
 def _compare_equations(predicted: str, reference: str) -> Verdict:
     if predicted.count("=") == reference.count("=") == 1:
         return Verdict(is_match=_same_equation(predicted, reference), how="equation")
-    one, other = (
-        (_NAMED.fullmatch(predicted), reference)
-        if "=" in predicted
-        else (_NAMED.fullmatch(reference), predicted)
-    )
-    if one is None or "=" in other or _has_letters(one[1]):
-        return Verdict(is_match=False, how="equation")
-    pair = (one[1], other) if "=" in predicted else (other, one[1])
-    return _compare_quantities(*(text.strip() for text in pair))
+    left, right = _right_side(predicted), _right_side(reference)
+    if left is None or right is None:
+        return _compare_words(predicted, reference)  # a relation is not its right side
+    return _compare_quantities(left, right)
 
 
 def _same_equation(left: str, right: str) -> bool:
@@ -162,6 +179,14 @@ def _same_equation(left: str, right: str) -> bool:
         return False
     ratios = [one / other for one, other in zip(ones, others, strict=True)]
     return all(abs(ratio - ratios[0]) < abs(ratios[0]) * Decimal("1e-20") for ratio in ratios)
+
+
+def _right_side(text: str) -> str | None:
+    """5 of "x = 5", and the text itself without "="; None for a relation between variables."""
+    if "=" not in text:
+        return text
+    named = _NAMED.fullmatch(text)
+    return None if named is None or _has_letters(named[1]) else named[1].strip()
 
 
 def _has_letters(text: str) -> bool:
@@ -181,11 +206,12 @@ def _compare_quantities(predicted: str, reference: str) -> Verdict:
     is_match = _same_value(lefts, rights, right)
     if units == {"%"} and left_unit != right_unit and not is_match:  # 50 % is 0.5
         scales = (100, 1) if left_unit == "%" else (1, 100)
-        is_match = _same_value([v / scales[0] for v in lefts], [v / scales[1] for v in rights], "")
+        scaled = [_scaled(lefts, scales[0]), _scaled(rights, scales[1])]
+        is_match = _same_value(*scaled, "")
     return Verdict(is_match=is_match, how="value")
 
 
-def _same_value(lefts, rights, reference: str) -> bool:
+def _same_value(lefts: Sequence[Decimal], rights: Sequence[Decimal], reference: str) -> bool:
     if all(is_close(one, other) for one, other in zip(lefts, rights, strict=True)):
         return True
     digits = _DECIMAL.fullmatch(reference)
@@ -196,10 +222,15 @@ def _same_value(lefts, rights, reference: str) -> bool:
     )
 
 
+def _scaled(values: Sequence[Decimal], divisor: int) -> list[Decimal]:
+    return [value.scaleb(-2) if divisor == 100 else value for value in values]
+
+
 def _compare_words(predicted: str, reference: str) -> Verdict:
     said, wanted = (_ARTICLE.sub("", text.lower()).strip() for text in (predicted, reference))
     if said == wanted:
         return Verdict(is_match=True, how="words")
     rest = said[len(wanted) :]
     has_reason = said.startswith(wanted) and bool(_REASON.match(rest))
-    return Verdict(is_match=has_reason and not _HEDGE.search(rest), how="words")
+    is_hedged = _HEDGE.search(rest) or (wanted[-1:].isdigit() and re.search(r"\d", rest))
+    return Verdict(is_match=has_reason and not is_hedged, how="words")

@@ -60,7 +60,9 @@ class HFEngine(RolloutEngine):
         device = self._banned.device
         generator = torch.Generator().manual_seed(seed)
         inputs = self._prefill_inputs(prompt_id, rendered, images)
-        cache, ids, logprobs = None, [], []
+        cache: Any = None
+        ids: list[int] = []
+        logprobs: list[float] = []
         while len(ids) < spec.max_response_tokens:
             output = self._model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
             cache = output.past_key_values

@@ -127,10 +127,9 @@ class VLLMEngine(RolloutEngine):
         if images:
             prompt["multi_modal_data"] = {"image": images}
         request_id = f"{prompt_id}-{next(self._request_numbers)}"
-        output: Any = None
         [engine_input] = await self._engine.renderer.render_cmpl_async([prompt])
-        async for output in self._engine.generate(engine_input, params, request_id):
-            pass
+        stream = self._engine.generate(engine_input, params, request_id)
+        [output] = [output async for output in stream]  # FINAL_ONLY
         if tuple(output.prompt_token_ids) != rendered.prompt_ids:
             raise ValueError(
                 f"prompt {prompt_id}: the engine made {len(output.prompt_token_ids)} prompt tokens of it, the "
@@ -169,7 +168,7 @@ class VLLMEngine(RolloutEngine):
         descriptor, path = tempfile.mkstemp(prefix="vr1-weights-", dir=shared)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(memoryview(bucket.data))
+                file.write(bucket.data.data)
             update = WeightTransferUpdateRequest(update_info={"path": path, **bucket.table})
             await self._engine.update_weights(update)
         finally:

@@ -4,6 +4,7 @@ Trainer and reference run this same forward, and it is what DeepSpeed wraps, so 
 submodule. It knows no loss and no model family (that is the adapter's).
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,22 +52,30 @@ class PolicyModel(nn.Module):
         self.model.gradient_checkpointing_enable({"use_reentrant": False})
 
 
+class _PartitionedLoading:
+    """What transformers asks for DeepSpeed's settings (its own `HfDeepSpeedConfig` needs accelerate)."""
+
+    def __init__(self, deepspeed_config: dict[str, Any]) -> None:
+        self.config = deepspeed_config
+
+    def is_zero3(self) -> bool:
+        return True
+
+
 @contextmanager
-def partitioned_loading(deepspeed_config: dict[str, Any]):
+def partitioned_loading(deepspeed_config: dict[str, Any]) -> Iterator[None]:
     """Inside, `from_pretrained` loads under ZeRO-3 each rank's part only; a no-op for other stages.
 
-    Transformers looks for a living `HfDeepSpeedConfig`; it is dropped on leaving, so that another model
-    of this process loads whole.
+    On leaving, transformers is told to forget it, so that another model of this process loads whole.
     """
     if deepspeed_config["zero_optimization"]["stage"] < 3:
         yield
         return
-    from transformers.integrations import HfDeepSpeedConfig
-    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+    from transformers.integrations import deepspeed as transformers_deepspeed
 
-    kept_alive = HfDeepSpeedConfig(deepspeed_config)
+    kept_alive = _PartitionedLoading(deepspeed_config)  # transformers holds a weak reference only
+    transformers_deepspeed.set_hf_deepspeed_config(kept_alive)
     try:
         yield
     finally:
-        del kept_alive
-        unset_hf_deepspeed_config()
+        transformers_deepspeed.unset_hf_deepspeed_config()

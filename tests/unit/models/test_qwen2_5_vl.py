@@ -68,13 +68,13 @@ def test_a_system_prompt_stands_first(config):
 @pytest.mark.parametrize("question", ["no mark", "<image><image>two marks"])
 def test_marks_that_do_not_match_the_images_are_refused(adapter, question):
     row = Prompt(prompt_id="p7", question=question, images=(picture(),))
-    with pytest.raises(ValueError, match="prompt p7: .*1 images"):
+    with pytest.raises(ValueError, match=r"prompt p7: .*1 images"):
         adapter.render(row)
 
 
 def test_a_placeholder_written_as_text_is_refused(adapter):
     row = Prompt(prompt_id="p8", question="<image> and <|image_pad|>", images=(picture(),))
-    with pytest.raises(ValueError, match="prompt p8: .*placeholder as text"):
+    with pytest.raises(ValueError, match=r"prompt p8: .*placeholder as text"):
         adapter.render(row)
     with pytest.raises(ValueError, match="no response may contain"):
         adapter.encode_response("look: <|image_pad|>")

@@ -71,7 +71,7 @@ def test_placeholders_that_do_not_match_the_images_are_an_error(engine):
         rendered, prompt_ids=tuple(i for i in rendered.prompt_ids if i != engine.adapter.image_id)
     )
     spec = SamplingSpec(max_response_tokens=4, group_size=1)
-    with pytest.raises(ValueError, match="prompt p1: .*9 vision tokens.*0 placeholders"):
+    with pytest.raises(ValueError, match=r"prompt p1: .*9 vision tokens.*0 placeholders"):
         asyncio.run(engine.generate("p1", wrong, engine.adapter.open_images(row.images), spec, [1]))
 
 

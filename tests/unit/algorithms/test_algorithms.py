@@ -1,0 +1,115 @@
+import math
+
+import pytest
+import torch
+
+from vr1_ray.algorithms import TokenBatch, make_algorithm
+from vr1_ray.algorithms.advantages import group_centred, group_normalised, leave_one_out
+from vr1_ray.algorithms.losses import clipped_surrogate, k3_kl
+from vr1_ray.config import AlgorithmConfig
+from vr1_ray.types import Prompt, Rollout, RolloutGroup, Stage
+
+
+def group(*rewards):
+    stage = Stage(number=1, max_response_tokens=8, group_size=len(rewards), steps=1)
+    rollouts = tuple(
+        Rollout(
+            index=i, attempt=0, seed=i, status="finished", response_ids=(1,), text="", reward=reward
+        )
+        for i, reward in enumerate(rewards)
+    )
+    return RolloutGroup(
+        prompt=Prompt(prompt_id="p", question="?"),
+        step=1,
+        stage=stage,
+        policy_version=0,
+        prompt_ids=(1,),
+        rollouts=rollouts,
+    )
+
+
+def tokens(ratios, advantages, *, ref_shift=None):
+    old = torch.full((len(ratios),), -1.0)
+    logprobs = (old + torch.tensor(ratios).log()).requires_grad_()
+    return TokenBatch(
+        logprobs_N=logprobs,
+        old_logprobs_N=old,
+        ref_logprobs_N=None if ref_shift is None else logprobs.detach() + ref_shift,
+        advantages_N=torch.tensor(advantages),
+        entropy_N=torch.ones(len(ratios)),
+        row_index_N=torch.zeros(len(ratios), dtype=torch.long),
+    )
+
+
+def test_group_normalised_advantages_divide_by_the_unbiased_deviation():
+    # mean 0.25, squared deviations 0.5625 + 3 * 0.0625 = 0.75, over 3: std 0.5
+    assert group_normalised([1, 0, 0, 0]) == pytest.approx([1.5, -0.5, -0.5, -0.5], abs=1e-5)
+
+
+def test_other_advantages_by_hand():
+    assert group_centred([1, 0, 0, 0]) == [0.75, -0.25, -0.25, -0.25]
+    assert leave_one_out([1, 0, 0, 0]) == pytest.approx([1, -1 / 3, -1 / 3, -1 / 3])
+
+
+@pytest.mark.parametrize("function", [group_normalised, group_centred, leave_one_out])
+def test_a_group_of_one_or_of_equal_rewards_has_no_advantage(function):
+    assert function([1.0]) == [0.0]
+    assert function([1.0, 1.0, 1.0]) == [0.0, 0.0, 0.0]
+
+
+def test_groups_of_different_sizes_are_compared_each_within_itself():
+    first, second = make_algorithm(AlgorithmConfig()).assign_advantages(
+        [group(1, 0), group(1, 1, 1)]
+    )
+    assert [r.advantage for r in first.rollouts] == pytest.approx(
+        [math.sqrt(0.5), -math.sqrt(0.5)], abs=1e-5
+    )
+    assert [r.advantage for r in second.rollouts] == [0, 0, 0]
+
+
+def test_the_clip_takes_the_gradient_only_where_the_ratio_has_gone_far_enough():
+    ratio_N, advantages_N = (
+        torch.tensor([1.5, 1.5, 0.5, 0.5, 1.1]),
+        torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0]),
+    )
+    loss_N, clipped_N = clipped_surrogate(ratio_N, advantages_N, clip_low=0.2, clip_high=0.2)
+    torch.testing.assert_close(loss_N, torch.tensor([-1.2, 1.5, -0.5, 0.8, -1.1]))
+    assert clipped_N.tolist() == [True, False, False, True, False]
+
+
+def test_k3_by_hand_and_clamped():
+    kl_N = k3_kl(torch.tensor([0.0, 0.0, 0.0]), torch.tensor([0.0, math.log(2.0), 100.0]))
+    torch.testing.assert_close(kl_N, torch.tensor([0.0, 2 - math.log(2.0) - 1, 10.0]))
+
+
+def test_grpo_adds_the_kl_term_and_reports_sums():
+    batch = tokens([1.0, 1.5], [1.0, 1.0], ref_shift=math.log(2.0))
+    loss_N, sums = make_algorithm(AlgorithmConfig(kl_coef=0.1)).loss(batch)
+    kl = 1 - math.log(2.0)
+    torch.testing.assert_close(loss_N, torch.tensor([-1.0 + 0.1 * kl, -1.2 + 0.1 * kl]))
+    assert {name: round(float(value), 4) for name, value in sums.items()} == {
+        "ratio": 2.5, "clip_fraction": 1.0, "entropy": 2.0, "kl": round(2 * kl, 4),
+    }  # fmt: skip
+
+
+def test_the_on_policy_gradient_is_minus_the_advantage():
+    batch = tokens([1.0, 1.0], [2.0, -1.0])
+    make_algorithm(AlgorithmConfig(kl_coef=0.0)).loss(batch)[0].sum().backward()
+    torch.testing.assert_close(batch.logprobs_N.grad, torch.tensor([-2.0, 1.0]))
+
+
+def test_cross_entropy_is_minus_the_log_probability_and_needs_no_reference():
+    algorithm = make_algorithm(AlgorithmConfig(), kind="sft")
+    loss_N, _ = algorithm.loss(tokens([1.0], [0.0]))
+    torch.testing.assert_close(loss_N, torch.tensor([1.0]))
+    assert not algorithm.needs_reference
+
+
+def test_the_reference_is_needed_only_with_a_kl_term():
+    assert make_algorithm(AlgorithmConfig(kl_coef=0.01)).needs_reference
+    assert not make_algorithm(AlgorithmConfig(kl_coef=0.0)).needs_reference
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"algorithm.name='ppo' is unknown; known: dr_grpo, grpo"):
+        make_algorithm(AlgorithmConfig(name="ppo"))

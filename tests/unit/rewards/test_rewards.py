@@ -1,0 +1,113 @@
+import pytest
+
+from vr1_ray.config import RewardSpec
+from vr1_ray.rewards import Reward, combine, hard_format_reward, make_rewards, parse_response
+from vr1_ray.types import Prompt, RewardInput, RewardOutput, Rollout, Stage
+
+GOOD = "<think> 1 + 2 </think><answer> Final Answer:3 </answer>"
+
+
+class Length(Reward):
+    def __init__(self, scale: float = 1.0):
+        self.scale = scale
+
+    def score(self, reward_input):
+        return RewardOutput(value=self.scale * len(reward_input.response), parts={"accuracy": 9.0})
+
+
+def reward_input(response=GOOD, answer="3", finished=True):
+    rollout = Rollout(
+        index=0,
+        attempt=0,
+        seed=1,
+        status="finished" if finished else "truncated",
+        response_ids=(1,),
+        text=response,
+    )
+    return RewardInput(
+        prompt=Prompt(prompt_id="p", question="?", answer=answer),
+        response=response,
+        finished=finished,
+        rollout=rollout,
+        stage=Stage(number=1, max_response_tokens=8, group_size=1, steps=1),
+        step=1,
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        "\n<think></think>\n\n<answer>3</answer>\n",
+        "<think> <Think> and <answer id=1> are text </think><answer>3</answer>",
+    ],
+)
+def test_a_well_formed_response_parses(text):
+    assert parse_response(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "3",
+        "<think>a</think>",
+        "<think>a</think><answer>3",
+        "<think>a</think><answer> </answer>",
+        "<answer>3</answer><think>a</think>",
+        "<think>a</think><answer>3</answer><answer>3</answer>",
+        "<think>a<think></think><answer>3</answer>",
+        "<think>a</think> so <answer>3</answer>",
+        "So <think>a</think><answer>3</answer>",
+        "<think>a</think><answer>3</answer>.",
+        "<Think>a</Think><answer>3</answer>",
+        "<think a=1>a</think><answer>3</answer>",
+        "<think><answer>3</answer></think>",
+    ],
+)
+def test_anything_else_does_not_parse(text):
+    assert parse_response(text) is None
+
+
+def test_the_hard_reward_wants_finish_format_and_right_answer_at_once():
+    assert hard_format_reward(GOOD, "3") == 1.0
+    assert hard_format_reward(GOOD, "4") == 0.0
+    assert hard_format_reward(GOOD, "3", finished=False) == 0.0
+    assert hard_format_reward("3", "3") == 0.0
+
+
+def test_the_soft_reward_pays_format_and_result_half_each():
+    rewards = make_rewards([RewardSpec(name="soft_format_result")])
+    assert combine(rewards, reward_input()).value == 1.0
+    assert combine(rewards, reward_input(answer="4")).value == 0.5
+    assert combine(rewards, reward_input(response="3")).value == 0.5
+    assert combine(rewards, reward_input(response="4")).value == 0.0
+
+
+def test_rewards_add_up_by_weight_and_the_first_to_report_a_shared_part_names_it():
+    rewards = make_rewards([RewardSpec(name="hard_format", weight=2.0)])
+    output = combine([*rewards, ("length", 0.5, Length(scale=0.1))], reward_input(response="3"))
+    assert output.value == pytest.approx(0.05)
+    assert output.parts["accuracy"] == output.parts["hard_format/accuracy"] == 1.0
+    assert output.parts["format"] == 0.0
+    assert output.parts["length/accuracy"] == 9.0
+
+
+def test_a_reward_outside_the_package_is_found_by_module_and_name():
+    [(_, weight, reward)] = make_rewards(
+        [RewardSpec(name=f"{__name__}:Length", weight=0.5, options={"scale": 2.0})]
+    )
+    assert (weight, reward.scale) == (0.5, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (RewardSpec(name="hard"), r"rewards\[0\]\.name='hard' is unknown; known: hard_format"),
+        (RewardSpec(name="nowhere.at_all:Name"), "can't be loaded"),
+        (RewardSpec(name="hard_format", options={"x": 1}), r"rewards\[0\]\.options"),
+    ],
+)
+def test_a_wrong_name_or_option_is_refused_by_name(spec, message):
+    with pytest.raises(ValueError, match=message):
+        make_rewards([spec])
