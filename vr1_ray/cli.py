@@ -6,6 +6,7 @@ failed, 2 the input was wrong.
 """
 
 import argparse
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -25,6 +26,7 @@ COMMANDS = {
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the `vr1` command; returns the exit code."""
     parsed = _parser().parse_args(arguments)
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     try:
         return _run(parsed.command, parsed.config, parsed.overrides)
     except ValueError as error:

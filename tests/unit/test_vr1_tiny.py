@@ -1,4 +1,6 @@
-"""`vr1-tiny`: the committed model loads as a Qwen2.5-VL, and sees; its scripts make what they claim."""
+"""`vr1-tiny`: the committed model loads as a Qwen2.5-VL, and sees; its scripts make what they
+claim.
+"""
 
 import sys
 from pathlib import Path

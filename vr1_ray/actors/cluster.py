@@ -2,10 +2,12 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import ray
 
+from vr1_ray.actors.waiting import ActorError
 from vr1_ray.config import ConfigError, RunConfig
 
 
@@ -23,20 +25,32 @@ def connect(config: RunConfig) -> None:
             if local
             else {}
         )
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        ray.init(
-            address="local" if local else address,
-            namespace=namespace(config),
-            log_to_driver=False,  # actors write to files in the run folder instead
-            logging_level="error",
-            **options,
-        )
+        try:
+            ray.init(
+                address="local" if local else address,
+                namespace=namespace(config),
+                log_to_driver=False,  # actors write to files in the run folder instead
+                logging_level="error",
+                **options,
+            )
+        except Exception as error:  # Ray raises bare Exception when its node does not come up
+            raise ActorError(
+                f"cluster.address: {address or 'local'}: Ray could not be joined or started: {error}"
+            ) from error
     _check_resources(config)
 
 
 def namespace(config: RunConfig) -> str:
     """The Ray namespace of a run: its named actors are found there from another process."""
     return "vr1-" + config.name.replace("/", "-")
+
+
+def with_absolute_paths(config: RunConfig) -> RunConfig:
+    """The config as actors get it: they may run in another folder than the driver."""
+    model = config.model
+    if Path(model.path).exists():  # else it is a hub name
+        model = replace(model, path=str(Path(model.path).resolve()))
+    return replace(config, runs_folder=str(Path(config.runs_folder).resolve()), model=model)
 
 
 def disconnect() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.cluster import namespace
+from vr1_ray.actors.cluster import namespace, with_absolute_paths
 from vr1_ray.actors.curriculum_actor import CURRICULUM_ACTOR_NAME, CurriculumActor
 from vr1_ray.actors.reference_actor import ReferenceActor
 from vr1_ray.actors.reward_actor import RewardActor
@@ -33,7 +33,7 @@ class Fleet:
     """
 
     def __init__(self, config: RunConfig) -> None:
-        self.config = config
+        self.config = config = with_absolute_paths(config)
         self.timeout = config.cluster.step_timeout_seconds
         self.start_timeout = config.cluster.start_timeout_seconds
         self.trainers: TrainerGroup | None = None

@@ -1,12 +1,13 @@
 """The figures of `figure_math`: what they hold, how they are drawn, read out and misread.
 
-Three kinds, all 84x84 pixels: a 3x3 grid of coloured shapes, a chart of three coloured bars, and a
-rectangle on a 6x6 unit grid. With patches of 14 pixels and a 2x2 merge one merged vision token covers
-one 28-pixel cell. A figure is a small frozen record; the drawing is a pure function of it (even the
-small irregularities are drawn from its content hash), so equal content means equal pixels.
+Three kinds, all 84x84 pixels: a 3x3 grid of coloured shapes, a chart of three coloured bars, and
+a rectangle on a 6x6 unit grid. With patches of 14 pixels and a 2x2 merge one merged vision token
+covers one 28-pixel cell. A figure is a small frozen record; the drawing is a pure function of it
+(even the small irregularities are drawn from its content hash), so equal content means equal
+pixels.
 
-`content_bucket` gives each figure to one split by its content alone: no figure of the held-out splits
-is ever seen in training, whatever is asked about it.
+`content_bucket` gives each figure to one split by its content alone: no figure of the held-out
+splits is ever seen in training, whatever is asked about it.
 
 No torch here, and no files: `figure_math` writes the dataset.
 """
@@ -202,7 +203,7 @@ def read_out(figure: Figure) -> str:
 
 
 def misread(figure: Figure, rng: Random) -> Figure:
-    """The figure as a hasty reader would see it: one cell, bar or side is taken for something else."""
+    """The figure as a hasty reader sees it: one cell, bar or side is taken for something else."""
     if isinstance(figure, GridFigure):
         index = rng.randrange(9)
         kinds = {f"{colour} {shape}" for colour in COLOURS for shape in SHAPES} | {""}

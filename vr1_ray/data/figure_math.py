@@ -1,15 +1,16 @@
-"""Writes `figure_math`: a generated dataset of figures and questions in the row schema of geometry3k.
+"""Writes `figure_math`: generated figures and questions in the row schema of geometry3k.
 
     python -m vr1_ray.data.figure_math --folder data/figure_math
 
-`train.parquet`, `validation.parquet` and `test.parquet` have the columns `images` (one PNG), `problem` (with
-one `<image>` mark), `answer`, `family` and `figure` (JSON of what was drawn). `demonstrations.json` holds
-cold-start demonstrations in the sharegpt form of Vision-R1-cold, with their pictures as files beside it;
-how they are made is told in `figure_thoughts`.
+`train.parquet`, `validation.parquet` and `test.parquet` have the columns `images` (one PNG),
+`problem` (with one `<image>` mark), `answer`, `family` and `figure` (JSON of what was drawn).
+`demonstrations.json` holds cold-start demonstrations in the sharegpt form of Vision-R1-cold,
+with their pictures as files beside it; how they are made is told in `figure_thoughts`.
 
-Every figure belongs to one split by the hash of its content, so train, validation, test and demonstrations
-share no figure, with whatever question. The same seed writes the same content, whatever the numbers of the
-other splits. What is drawn and asked lives in `figure_drawing` and `figure_questions`.
+Every figure belongs to one split by the hash of its content, so train, validation, test and
+demonstrations share no figure, with whatever question. The same seed writes the same content,
+whatever the numbers of the other splits. What is drawn and asked lives in `figure_drawing` and
+`figure_questions`.
 """
 
 import argparse

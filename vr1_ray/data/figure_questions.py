@@ -1,8 +1,9 @@
 """The questions of `figure_math`: what is asked about a figure, and the sum that answers it.
 
-Solving is split in two, because a slip can happen in either half: `quantities` reads from the figure
-the numbers the question needs, `conclude` computes the answer from such numbers. The reference answer is
-both halves on the true figure; a mistaken thought runs the same code on a misread figure or wrong numbers.
+Solving is split in two, because a slip can happen in either half: `quantities` reads from the
+figure the numbers the question needs, `conclude` computes the answer from such numbers. The
+reference answer is both halves on the true figure; a mistaken thought runs the same code on a
+misread figure or wrong numbers.
 
 Six families: count, sum_difference, compare (yes or no), bar_chart, rectangle, multiple_choice.
 """
@@ -77,7 +78,7 @@ class Question:
 
 
 def _matches(cell: str, wanted: str) -> bool:
-    """Whether a cell such as "red circle" is one of the wanted "red circles", "red shapes" or "circles"."""
+    """Whether the cell "red circle", say, is one of "red circles", "red shapes" or "circles"."""
     singular = wanted.removesuffix("s")
     if singular.endswith(" shape"):
         return cell.startswith(singular.removesuffix("shape"))
@@ -141,7 +142,7 @@ def conclude(question: Question, values: tuple[int, ...], figure: Figure) -> tup
 
 
 def choose(question: Question, result: str) -> str | None:
-    """The answer to give for a result: itself, its letter, or None when it isn't among the choices."""
+    """The answer to give for a result: itself, its letter, or None when it isn't a choice."""
     if not question.choices:
         return result
     return LETTERS[question.choices.index(result)] if result in question.choices else None
@@ -199,7 +200,7 @@ def _operands(rng: Random, grid: GridFigure, number: int) -> tuple[str, ...]:
         wanted = rng.choice(
             (f"{colour} {shape}s", f"{colour} {shape}s", f"{colour} shapes", f"{shape}s")
         )
-        # "Red circles and circles" would count some shapes twice: a puzzle about words, not about the figure.
+        # "Red circles and circles" would count some shapes twice: a puzzle about words.
         if not any(_overlap(wanted, other) for other in operands):
             operands.append(wanted)
         elif rng.random() < 0.1:

@@ -1,18 +1,21 @@
-"""What is written about a figure: short chains of thought, and cold-start demonstrations with second looks.
+"""What is written about a figure: short chains of thought, and demonstrations with second looks.
 
-A chain reads the figure out, names the numbers the question needs, and computes. The base model learns
-such chains as plain text. A demonstration is a chain in Vision-R1's format that may stray first:
+A chain reads the figure out, names the numbers the question needs, and computes. The base model
+learns such chains as plain text. A demonstration is a chain in Vision-R1's format that may stray
+first:
 
 - with probability 0.6, up to three times, a look precedes the last one;
-- most such looks hold a mistake (a misread cell, bar or side, a miscount, a slip in the sum) and are worked
-  out to the wrong result that follows from it; the others are right and doubted for no reason;
-- each is followed by "Wait", "Hmm" or "Let me check", and by another look: the whole figure again, or, after
-  a needless doubt or a slip in the sum, at times the numbers only;
+- most such looks hold a mistake (a misread cell, bar or side, a miscount, a slip in the sum) and
+  are worked out to the wrong result that follows from it; the others are right and doubted for
+  no reason;
+- each is followed by "Wait", "Hmm" or "Let me check", and by another look: the whole figure
+  again, or, after a needless doubt or a slip in the sum, at times the numbers only;
 - the last look is always right, and its result is the answer.
 
-So every demonstration is right, and yet a model that imitates them over-thinks: it makes mistakes as often as
-they do, and it learns when to stop only if it learns to tell a right look from a wrong one. The mistakes are
-what the same solver says about a misread figure; nothing about a model's later behaviour is built in.
+So every demonstration is right, and yet a model that imitates them over-thinks: it makes
+mistakes as often as they do, and it learns when to stop only if it learns to tell a right look
+from a wrong one. The mistakes are what the same solver says about a misread figure; nothing
+about a model's later behaviour is built in.
 """
 
 from random import Random
@@ -22,6 +25,7 @@ from vr1_ray.data.figure_questions import Question, choose, conclude, quantities
 
 READ_OUT_REQUEST = "Read the figure out."
 COUNT_REQUEST = "Read the figure out and count."
+CHOICES_REQUEST = " Name the choices."
 STEP_REQUEST = " Think step by step."
 
 SECOND_LOOK_PROBABILITY = 0.6
@@ -45,7 +49,7 @@ def chain(
     *,
     with_read_out: bool = True,
 ) -> str:
-    """The thought that leads from a figure to a result. `values` overrides the numbers read from it."""
+    """The thought that leads from a figure to a result. `values` replaces the numbers read from it."""
     values = quantities(question, figure) if values is None else values
     parts = [read_out(figure)] if with_read_out else []
     if isinstance(figure, GridFigure):
@@ -68,9 +72,16 @@ def counts(figure: GridFigure, rng: Random, number: int = 8) -> str:
     """The read-out of a grid, then how often different things occur in it."""
     colours, shapes = list(COLOURS), list(SHAPES)
     wanted = [f"{colour} {shape}s" for colour in colours for shape in shapes]
-    wanted += 2 * [f"{colour} shapes" for colour in colours] + 2 * [f"{shape}s" for shape in shapes]
-    question = Question(kind="count", operands=tuple(rng.sample(wanted, number)))
+    wanted += [f"{colour} shapes" for colour in colours] + [f"{shape}s" for shape in shapes]
+    chosen = sorted(rng.sample(range(len(wanted)), number))
+    question = Question(kind="count", operands=tuple(wanted[index] for index in chosen))
     return chain(question, figure)
+
+
+def name_choices(question: Question) -> str:
+    """Every choice with its letter, the smallest first."""
+    ordered = sorted(question.choices, key=lambda choice: (len(choice), choice))
+    return " ".join(f"{choice} is choice {choose(question, choice)}." for choice in ordered)
 
 
 def step_by_step(question: Question, figure: Figure) -> str:
@@ -108,4 +119,5 @@ def thoughts(question: Question, figure: Figure, rng: Random) -> str:
 def demonstration(question: Question, figure: Figure, rng: Random) -> str:
     """A whole response in Vision-R1's format."""
     answer = solve(question, figure)
-    return f"<think> {thoughts(question, figure, rng)} </think><answer> Final Answer:{answer} </answer>"
+    inside = thoughts(question, figure, rng)
+    return f"<think> {inside} </think><answer> Final Answer:{answer} </answer>"
