@@ -12,12 +12,15 @@ import torch
 import torch.multiprocessing as multiprocessing
 
 from tests.unit.training.sample_rows import model_config, sample_rows, trainer_config
-from vr1_ray.algorithms import make_algorithm
+from vr1_ray.algorithms import TokenBatch, make_algorithm
 from vr1_ray.config import AlgorithmConfig, OptimizerConfig
+from vr1_ray.models import load_adapter
+from vr1_ray.training.batch import VisionInputs
 from vr1_ray.training.distributed import init_distributed, shut_down
 from vr1_ray.training.policy_model import PolicyModel
 from vr1_ray.training.policy_trainer import PolicyTrainer
 from vr1_ray.training.reference import ReferencePolicy
+from vr1_ray.training.scoring import MicroBatches
 
 STAGES = (0, 1, 2, 3)
 BUDGETS = (256, 8192)
@@ -62,7 +65,10 @@ def run_updates(rank, world_size, folder):
             metrics = trainer.train_step([own], images)
             found[stage, budget] = metrics, weights_of(trainer)
     trainer = start_trainer(
-        rank, world_size, zero_stage=2, algorithm=AlgorithmConfig(loss_aggregation="sequence_mean"),
+        rank,
+        world_size,
+        zero_stage=2,
+        algorithm=AlgorithmConfig(loss_aggregation="sequence_mean"),
         max_tokens_per_micro_batch=256,
     )
     found["sequence_mean"] = trainer.train_step([own], images), weights_of(trainer)
@@ -78,7 +84,9 @@ def run_updates(rank, world_size, folder):
     )
     found["frozen"] = trainer.train_step([own], images), weights_of(trainer)
     if rank == 0:
-        broken = replace(own[1], row_id="broken", ref_logprobs=(float("inf"),) * len(own[1].response_ids))
+        broken = replace(
+            own[1], row_id="broken", ref_logprobs=(float("inf"),) * len(own[1].response_ids)
+        )
         own = [own[0], broken, *own[2:]]
     with pytest.raises(FloatingPointError) as caught:
         trainer.train_step([own], images)
@@ -91,7 +99,9 @@ def run_and_save(rank, world_size, folder):
     found = {}
     for stage in STAGES:
         for is_saving in (False, True):
-            trainer = start_trainer(rank, world_size, zero_stage=stage, optimizer=OptimizerConfig(lr=1e-3))
+            trainer = start_trainer(
+                rank, world_size, zero_stage=stage, optimizer=OptimizerConfig(lr=1e-3)
+            )
             rows, images = sample_rows(trainer.adapter)
             for step in range(3):
                 if is_saving and step == 2:
@@ -105,7 +115,9 @@ def load_and_run(rank, world_size, folder):
     """The third step, in a new process, from the checkpoint."""
     found = {}
     for stage in STAGES:
-        trainer = start_trainer(rank, world_size, zero_stage=stage, optimizer=OptimizerConfig(lr=1e-3))
+        trainer = start_trainer(
+            rank, world_size, zero_stage=stage, optimizer=OptimizerConfig(lr=1e-3)
+        )
         rows, images = sample_rows(trainer.adapter)
         trainer.load_checkpoint(Path(folder) / f"stage_{stage}")
         trainer.train_step([rows_of_rank(rows, rank, world_size)], images)
@@ -115,9 +127,15 @@ def load_and_run(rank, world_size, folder):
 
 def one_rank(rank, job, world_size, folder, port):
     init_distributed(
-        rank=rank, world_size=world_size, master_addr="127.0.0.1", master_port=port, timeout_seconds=120
+        rank=rank,
+        world_size=world_size,
+        master_addr="127.0.0.1",
+        master_port=port,
+        timeout_seconds=120,
     )
-    torch.save(job(rank, world_size, folder), Path(folder) / f"{job.__name__}_{rank}_{world_size}.pt")
+    torch.save(
+        job(rank, world_size, folder), Path(folder) / f"{job.__name__}_{rank}_{world_size}.pt"
+    )
     shut_down()
 
 
@@ -153,9 +171,7 @@ def resumed(folder):
 
 @pytest.fixture(scope="module")
 def initial():
-    import vr1_ray.models as models
-
-    policy = PolicyModel(models.load_adapter(model_config()), model_config(), chunk_tokens=1024)
+    policy = PolicyModel(load_adapter(model_config()), model_config(), chunk_tokens=1024)
     return {name: weight.detach() for name, weight in policy.model.named_parameters()}
 
 
@@ -188,18 +204,16 @@ def test_the_gradient_is_that_of_the_plain_sum_without_deepspeed(alone, initial)
     """One row at a time, one backward over all: the mean over all tokens of the mini-batch."""
     reference = ReferencePolicy(model=model_config(), trainer=trainer_config())
     rows, images = sample_rows(reference.adapter)
-    from vr1_ray.training.mini_batch import token_weights, totals_over_ranks
-    from vr1_ray.training.scoring import MicroBatches
-    from vr1_ray.training.batch import VisionInputs
-
     policy = reference.policy.requires_grad_(True)
     algorithm = make_algorithm(AlgorithmConfig())
-    from vr1_ray.algorithms import TokenBatch
-
     total = sum(len(row.response_ids) for row in rows)
     for row in rows:
         _, batch = MicroBatches(
-            [row], VisionInputs(reference.adapter, images), reference.adapter, max_tokens=1, device=reference.device
+            [row],
+            VisionInputs(reference.adapter, images),
+            reference.adapter,
+            max_tokens=1,
+            device=reference.device,
         ).make(0)
         logprobs, entropy = policy(batch)
         tokens = TokenBatch(
@@ -243,10 +257,15 @@ def test_only_rank_0_hands_out_weights(together):
 
 def test_the_saved_policy_scores_as_the_trained_one(folder, together):
     saved = folder / "policy_2"
-    assert {"config.json", "generation_config.json", "model.safetensors", "chat_template.jinja"} <= {
-        file.name for file in saved.iterdir()
-    }
-    reference = ReferencePolicy(model=replace(model_config(), path=str(saved)), trainer=trainer_config())
+    assert {
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "chat_template.jinja",
+    } <= {file.name for file in saved.iterdir()}
+    reference = ReferencePolicy(
+        model=replace(model_config(), path=str(saved)), trainer=trainer_config()
+    )
     rows, images = sample_rows(reference.adapter)
     found = reference.compute_logprobs(rows[:7], images)
     for one, other in zip(found, together[0]["logprobs"], strict=True):

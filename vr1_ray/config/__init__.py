@@ -1,7 +1,7 @@
 """Configuration: the dataclasses of a run (`schema`), how they are read (`loading`), their rules (`checks`)."""
 
 from vr1_ray.config.checks import check_config
-from vr1_ray.config.loading import ConfigError, load_config, recipe_runs, save_config
+from vr1_ray.config.loading import ConfigError, config_text, load_config, recipe_runs, save_config
 from vr1_ray.config.schema import (
     AlgorithmConfig,
     CheckpointConfig,
@@ -42,6 +42,7 @@ __all__ = [
     "TrackingConfig",
     "TrainerConfig",
     "check_config",
+    "config_text",
     "load_config",
     "recipe_runs",
     "save_config",

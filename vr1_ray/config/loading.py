@@ -67,7 +67,12 @@ def recipe_runs(recipe: RunConfig) -> list[RunConfig]:
 def save_config(config: RunConfig, path: Path) -> None:
     """Write the resolved config, every default spelled out."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
+    path.write_text(config_text(config), encoding="utf-8")
+
+
+def config_text(config: RunConfig) -> str:
+    """The resolved config as YAML."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
 def _typed(tree: Any, *, where: str) -> RunConfig:

@@ -73,7 +73,7 @@ class Question:
         text = KINDS[self.kind][1].format(*self.operands)
         if self.choices:
             offered = zip(LETTERS, self.choices, strict=True)
-            text += " Choices: " + " ".join(f"({letter}) {choice}" for letter, choice in offered)
+            text += " Choices: " + " ".join(f"{choice} ({letter})" for letter, choice in offered)
         return text
 
 

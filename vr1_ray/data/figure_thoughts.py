@@ -64,7 +64,7 @@ def chain(
         parts.append(working)
     if question.choices:
         letter = choose(question, result)
-        parts.append(f"{result} is choice {letter}." if letter else f"{result} is no choice.")
+        parts.append(f"{result} ({letter})." if letter else f"{result} is no choice.")
     return " ".join(parts)
 
 
@@ -81,7 +81,7 @@ def counts(figure: GridFigure, rng: Random, number: int = 8) -> str:
 def name_choices(question: Question) -> str:
     """Every choice with its letter, the smallest first."""
     ordered = sorted(question.choices, key=lambda choice: (len(choice), choice))
-    return " ".join(f"{choice} is choice {choose(question, choice)}." for choice in ordered)
+    return ", ".join(f"{choice} ({choose(question, choice)})" for choice in ordered) + "."
 
 
 def step_by_step(question: Question, figure: Figure) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from vr1_ray.config import ConfigError, RunConfig, save_config
+from vr1_ray.config import ConfigError, RunConfig, config_text, save_config
 from vr1_ray.loops.checkpoints import Checkpoints
 
 # What may not change between the parts of one run: with another value the metrics would not be one curve.
@@ -26,6 +26,7 @@ IDENTITY = (
     "algorithm",
     "rewards",
 )
+CONTINUES = ("curriculum", "eval")  # a finished run with others of these goes on
 RESULT = "result.json"
 
 
@@ -59,11 +60,17 @@ def clear_run(config: RunConfig) -> None:
 
 
 def finished_result(config: RunConfig) -> dict[str, Any] | None:
-    """The result of this run if it is finished already and may be kept (resume=auto or must)."""
+    """The result of this run if it is finished already and may be kept (resume=auto or must).
+
+    A finished run whose curriculum or evaluation has changed since is not: it goes on, for instance with
+    a further stage.
+    """
     path = config.folder / RESULT
     if config.checkpoint.resume == "never" or not path.is_file():
         return None
     _check_same_run(config)
+    if _changed(config, CONTINUES):
+        return None
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -82,17 +89,19 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def _check_same_run(config: RunConfig) -> None:
-    path = config.folder / "config.yaml"
-    if not path.is_file():
-        return
-    before = yaml.safe_load(path.read_text(encoding="utf-8"))
-    save_config(config, config.folder / "config.new.yaml")
-    now_path = config.folder / "config.new.yaml"
-    now = yaml.safe_load(now_path.read_text(encoding="utf-8"))
-    now_path.unlink()
-    changed = [key for key in IDENTITY if before.get(key) != now.get(key)]
+    changed = _changed(config, IDENTITY)
     if changed:
         raise ConfigError(
             f"{', '.join(changed)}: changed since the run in {config.folder} was started; give the new run another "
             "name=..., or start over with checkpoint.resume=never"
         )
+
+
+def _changed(config: RunConfig, keys: tuple[str, ...]) -> list[str]:
+    """Which of the config's keys differ from those the run folder was made with."""
+    path = config.folder / "config.yaml"
+    if not path.is_file():
+        return []
+    before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    now = yaml.safe_load(config_text(config))
+    return [key for key in keys if before.get(key) != now.get(key)]

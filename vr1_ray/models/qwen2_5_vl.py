@@ -207,7 +207,9 @@ class Qwen25VLAdapter(ModelAdapter):
         return inner.language_model(
             input_ids=None,
             inputs_embeds=embeds,
-            attention_mask=batch.attention_mask_BT,
+            # Rows are padded on the right and attention is causal, so no real token sees padding;
+            # without a mask the faster causal kernels serve.
+            attention_mask=None,
             position_ids=position_ids,
             use_cache=False,
         ).last_hidden_state

@@ -93,6 +93,7 @@ def filler_row(adapter: ModelAdapter) -> TrainRow:
 
 
 def row_length(row: TrainRow) -> int:
+    """Prompt and response tokens."""
     return len(row.prompt_ids) + len(row.response_ids)
 
 

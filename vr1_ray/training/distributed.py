@@ -49,6 +49,7 @@ def shut_down() -> None:
 
 
 def training_device() -> torch.device:
+    """The GPU that this process sees, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -42,9 +42,9 @@ def layer_of(name: str) -> str:
 def _gathered(
     members: list[tuple[str, torch.nn.Parameter]], is_rank_0: bool
 ) -> list[tuple[str, torch.Tensor]]:
-    from deepspeed.zero import GatheredParameters
+    import deepspeed
 
-    with GatheredParameters([parameter for _, parameter in members]):
+    with deepspeed.zero.GatheredParameters([parameter for _, parameter in members]):
         if not is_rank_0:
             return []
         return [(name, parameter.detach().cpu().clone()) for name, parameter in members]

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from vr1_ray.config import ConfigError, RunConfig, check_config, load_config, recipe_runs, save_config
+from vr1_ray.config import (
+    ConfigError,
+    RunConfig,
+    check_config,
+    load_config,
+    recipe_runs,
+    save_config,
+)
 
 RL = """
 kind: rl
@@ -56,7 +63,10 @@ def test_a_mistake_on_load_names_field_and_value(tmp_path, override, words):
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["model.max_model_len=128"], ["max_response_tokens", "96", "raise model.max_model_len to 192"]),
+        (
+            ["model.max_model_len=128"],
+            ["max_response_tokens", "96", "raise model.max_model_len to 192"],
+        ),
         (["trainer.mini_batches_per_step=3"], ["prompts_per_step", "16", "multiple of 3"]),
         (["trainer.zero_stage=5"], ["trainer.zero_stage", "5"]),
         (["rollout.top_p=0.9"], ["rollout.top_p", "0.9", "1.0"]),
@@ -70,7 +80,9 @@ def test_a_mistake_on_load_names_field_and_value(tmp_path, override, words):
             ["curriculum.stages[1].group_size"],
         ),
         (
-            ["curriculum.stages=[{max_response_tokens: 9, group_size: 2, steps: 1, enabled: false}]"],
+            [
+                "curriculum.stages=[{max_response_tokens: 9, group_size: 2, steps: 1, enabled: false}]"
+            ],
             ["curriculum.stages"],
         ),
     ],

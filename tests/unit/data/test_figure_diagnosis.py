@@ -17,8 +17,18 @@ WRONG = "Bars: red 3, blue 4, green 2."
         (f"{RIGHT} 3 + 5 = 8. The answer is 8.", False, False, "format"),
         ("<think> 9 </think><answer> 9 </answer>", False, True, "no read-out"),
         (f"<think> {WRONG} 3 + 4 = 7. </think><answer> 7 </answer>", False, True, "misread figure"),
-        (f"<think> {RIGHT} Wait. {WRONG} </think><answer> 7 </answer>", False, True, "wrong second look"),
-        (f"<think> {WRONG} Wait. {RIGHT} 3 + 5 = 9. </think>", False, True, "slip after a right look"),
+        (
+            f"<think> {RIGHT} Wait. {WRONG} </think><answer> 7 </answer>",
+            False,
+            True,
+            "wrong second look",
+        ),
+        (
+            f"<think> {WRONG} Wait. {RIGHT} 3 + 5 = 9. </think>",
+            False,
+            True,
+            "slip after a right look",
+        ),
     ],
 )
 def test_each_kind_of_error_is_told_from_the_others(response, truncated, well_formed, kind):

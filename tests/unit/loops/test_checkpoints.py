@@ -40,4 +40,7 @@ def test_only_the_last_are_kept(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep_last=2)
     for step in (1, 2, 3):
         checkpoints.save(step, write=fill("x"), state={})
-    assert sorted(folder.name for folder in checkpoints.folder.iterdir()) == ["step_000002", "step_000003"]
+    assert sorted(folder.name for folder in checkpoints.folder.iterdir()) == [
+        "step_000002",
+        "step_000003",
+    ]

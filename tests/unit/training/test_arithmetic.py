@@ -36,7 +36,8 @@ def test_constant_stays_after_the_warm_up():
 
 def rows_of(*lengths: int) -> list[TrainRow]:
     return [
-        TrainRow(row_id=str(n), prompt_ids=(9,), response_ids=(9,) * n, image_hashes=()) for n in lengths
+        TrainRow(row_id=str(n), prompt_ids=(9,), response_ids=(9,) * n, image_hashes=())
+        for n in lengths
     ]
 
 
@@ -70,7 +71,7 @@ def test_sums_grow_and_keep_the_largest_difference():
 
 def test_a_loss_that_is_not_finite_names_its_rows():
     refuse_non_finite("loss", 1.0, 3, [])
-    with pytest.raises(FloatingPointError, match="update 3: the loss is nan.*9f0c/4"):
+    with pytest.raises(FloatingPointError, match=r"update 3: the loss is nan.*9f0c/4"):
         refuse_non_finite("loss", float("nan"), 3, ["9f0c/4"])
 
 

@@ -25,7 +25,10 @@ def rows_and_images(adapter):
 def row(length: int, image: str = "") -> TrainRow:
     hashes = (image,) if image else ()
     return TrainRow(
-        row_id=f"{length}{image}", prompt_ids=(1,), response_ids=(2,) * (length - 1), image_hashes=hashes
+        row_id=f"{length}{image}",
+        prompt_ids=(1,),
+        response_ids=(2,) * (length - 1),
+        image_hashes=hashes,
     )
 
 
@@ -53,7 +56,9 @@ def test_no_rows_make_no_micro_batches():
 
 def test_positions_point_one_before_each_response_token(adapter, rows_and_images):
     rows, images = rows_and_images
-    micro_batch = collate(rows[:2], VisionInputs(adapter, images), pad_id=adapter.pad_id, device=CPU)
+    micro_batch = collate(
+        rows[:2], VisionInputs(adapter, images), pad_id=adapter.pad_id, device=CPU
+    )
     flat_ids = micro_batch.model_batch.input_ids_BT.flatten()
     assert torch.equal(flat_ids[micro_batch.positions_N + 1], micro_batch.token_ids_N)
     assert micro_batch.token_ids_N.tolist() == [*rows[0].response_ids, *rows[1].response_ids]

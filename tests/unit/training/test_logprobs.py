@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from tests.unit.training.sample_rows import model_config, sample_rows, tiny_adapter
+from vr1_ray.config import TrainerConfig
 from vr1_ray.training.batch import VisionInputs, collate
 from vr1_ray.training.logprobs import ResponseLogprobs
 from vr1_ray.training.policy_model import PolicyModel
 from vr1_ray.training.reference import ReferencePolicy
-from vr1_ray.config import TrainerConfig
 
 BANNED = (1, 5)
 
@@ -33,7 +33,9 @@ def inputs():
 @pytest.mark.parametrize("chunk_tokens", [1, 4, 13, 100])
 def test_values_and_gradients_do_not_depend_on_the_chunks(inputs, chunk_tokens):
     head, hidden_ND, ids_N, temperature_N = inputs
-    logprobs, entropy = ResponseLogprobs(head, BANNED, chunk_tokens)(hidden_ND, ids_N, temperature_N)
+    logprobs, entropy = ResponseLogprobs(head, BANNED, chunk_tokens)(
+        hidden_ND, ids_N, temperature_N
+    )
     expected, expected_entropy = plain(head, hidden_ND, ids_N, temperature_N)
     torch.testing.assert_close(logprobs, expected, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(entropy, expected_entropy, rtol=1e-6, atol=1e-6)
@@ -93,7 +95,9 @@ def test_the_reference_scores_rows_in_their_order_whatever_the_budget():
     found = []
     for budget in (64, 8192):
         trainer = TrainerConfig(max_tokens_per_micro_batch=budget)
-        found.append(ReferencePolicy(model=model_config(), trainer=trainer).compute_logprobs(rows, images))
+        found.append(
+            ReferencePolicy(model=model_config(), trainer=trainer).compute_logprobs(rows, images)
+        )
     for narrow, wide, row in zip(*found, rows, strict=True):
         assert len(narrow) == len(row.response_ids)
         assert narrow == pytest.approx(wide, abs=1e-4)

@@ -8,7 +8,9 @@ from vr1_ray.types import EncodedImage, Prompt, Rollout, RolloutGroup, Stage, Tr
 
 def unit(name: str, *lengths: int) -> list[TrainRow]:
     return [
-        TrainRow(row_id=f"{name}/{i}", prompt_ids=(1, 2), response_ids=(3,) * length, image_hashes=())
+        TrainRow(
+            row_id=f"{name}/{i}", prompt_ids=(1, 2), response_ids=(3,) * length, image_hashes=()
+        )
         for i, length in enumerate(lengths)
     ]
 

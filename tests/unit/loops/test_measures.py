@@ -1,0 +1,93 @@
+"""The figures of a step and of an evaluation, worked out by hand."""
+
+import pytest
+
+from vr1_ray.loops.measures import evaluation_metrics, group_metrics, judged
+from vr1_ray.types import Prompt, Rollout, RolloutGroup, Stage
+
+RIGHT = "<think> 1 + 2 = 3. </think><answer> Final Answer:3 </answer>"
+STAGE = Stage(number=1, max_response_tokens=8, group_size=2, steps=1)
+
+
+def rollout(index: int, *, reward: float, tokens: int, status: str = "finished", text: str = RIGHT):
+    return Rollout(
+        index=index,
+        attempt=0,
+        seed=index,
+        status=status,
+        response_ids=(1,) * tokens,
+        text=text,
+        reward=reward,
+        reward_parts={"format": float(status == "finished"), "accuracy": reward},
+    )
+
+
+def group(prompt_id: str, *rollouts: Rollout) -> RolloutGroup:
+    return RolloutGroup(
+        prompt=Prompt(prompt_id=prompt_id, question="How many?", answer="3"),
+        step=1,
+        stage=STAGE,
+        policy_version=0,
+        prompt_ids=(1,),
+        rollouts=rollouts,
+        reward_seconds=0.25,
+    )
+
+
+def test_a_steps_metrics_are_means_over_rollouts_and_groups():
+    mixed = group(
+        "a", rollout(0, reward=1, tokens=4), rollout(1, reward=0, tokens=8, status="truncated")
+    )
+    solved = group("b", rollout(0, reward=1, tokens=2), rollout(1, reward=1, tokens=6))
+    metrics = group_metrics([mixed, solved])
+    assert metrics["reward/mean"] == 0.75
+    assert metrics["response_tokens/mean"] == 5.0  # (4 + 8 + 2 + 6) / 4
+    assert metrics["response_tokens/max"] == 8
+    assert metrics["truncation_rate"] == 0.25
+    assert metrics["format_rate"] == 0.75
+    assert metrics["informative_group_rate"] == 0.5  # only the first group's rewards differ
+    assert metrics["time/reward"] == 0.5
+
+
+def test_groups_of_different_sizes_weigh_by_their_rollouts():
+    large = group("a", *[rollout(i, reward=1, tokens=1) for i in range(3)])
+    small = group("b", rollout(0, reward=0, tokens=1))
+    assert group_metrics([large, small])["reward/mean"] == 0.75
+
+
+def test_a_group_that_is_not_scored_is_refused():
+    unscored = Rollout(
+        index=0, attempt=0, seed=0, status="finished", response_ids=(1,), text="", reward=None
+    )
+    with pytest.raises(ValueError, match="prompt a: rollouts \\[0\\] have no reward"):
+        group_metrics([group("a", unscored)])
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "correct", "hard", "well_formed"),
+    [
+        (RIGHT, "finished", True, 1.0, True),
+        (RIGHT, "truncated", True, 0.0, False),  # the end token did not fit
+        ("3", "finished", True, 0.0, False),  # a base model that answers plainly
+        (RIGHT.replace("Answer:3", "Answer:4"), "finished", False, 0.0, True),
+    ],
+)
+def test_accuracy_reads_the_answer_and_the_hard_reward_wants_the_format_too(
+    text, status, correct, hard, well_formed
+):
+    row = judged(group("a", rollout(0, reward=0, tokens=3, status=status, text=text)))
+    assert (row["correct"], row["hard_reward"], row["well_formed"]) == (correct, hard, well_formed)
+
+
+def test_an_evaluations_figures_are_means_over_questions():
+    rows = [
+        judged(group("a", rollout(0, reward=1, tokens=4))),
+        judged(group("b", rollout(0, reward=0, tokens=8, status="truncated", text="<think> 1"))),
+    ]
+    assert evaluation_metrics(rows) == {
+        "accuracy": 0.5,
+        "hard_reward": 0.5,
+        "format_rate": 0.5,
+        "mean_response_tokens": 6.0,
+        "truncation_rate": 0.5,
+    }
