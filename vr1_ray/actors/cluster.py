@@ -10,6 +10,8 @@ import ray
 from vr1_ray.actors.waiting import ActorError
 from vr1_ray.config import ConfigError, RunConfig
 
+START_ATTEMPTS = 3  # a busy machine can miss the time Ray gives its own processes to start
+
 
 def connect(config: RunConfig) -> None:
     """Join the cluster at `cluster.address` (or RAY_ADDRESS), or start a local one; check that the run fits.
@@ -17,26 +19,25 @@ def connect(config: RunConfig) -> None:
     Raises ConfigError naming the field if the run asks for more CPUs or GPUs than the cluster has.
     """
     if not ray.is_initialized():
-        address = config.cluster.address or os.environ.get("RAY_ADDRESS")
-        local = address in (None, "", "local")
+        address = config.cluster.address or os.environ.get("RAY_ADDRESS") or "local"
         # A dashboard would be one more process on a laptop; a joined cluster has its own.
-        options = (
-            {"include_dashboard": False, "num_cpus": config.cluster.num_cpus or None}
-            if local
-            else {}
-        )
-        try:
-            ray.init(
-                address="local" if local else address,
-                namespace=namespace(config),
-                log_to_driver=False,  # actors write to files in the run folder instead
-                logging_level="error",
-                **options,
-            )
-        except Exception as error:  # Ray raises bare Exception when its node does not come up
-            raise ActorError(
-                f"cluster.address: {address or 'local'}: Ray could not be joined or started: {error}"
-            ) from error
+        own = {"include_dashboard": False, "num_cpus": config.cluster.num_cpus or None}
+        for attempt in range(START_ATTEMPTS):
+            try:
+                ray.init(
+                    address=address,
+                    namespace=namespace(config),
+                    log_to_driver=False,  # actors write to files in the run folder instead
+                    logging_level="error",
+                    **(own if address == "local" else {}),
+                )
+                break
+            except Exception as error:  # Ray raises bare Exception when its node does not come up
+                ray.shutdown()
+                if attempt + 1 == START_ATTEMPTS:
+                    raise ActorError(
+                        f"cluster.address: {address}: Ray could not be joined or started: {error}"
+                    ) from error
     _check_resources(config)
 
 

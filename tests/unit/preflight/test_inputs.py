@@ -101,7 +101,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path):
     config = rl_config(rows)
     message = refusal(replace(config, data=replace(config.data, max_image_pixels=90_000)))
     assert "max_image_pixels" in message
-    assert "160000" in message.replace(",", "").replace(" ", "")
+    assert "row 3" in message
 
 
 def test_an_image_path_that_leaves_the_data_folder_is_refused(tmp_path):
@@ -176,6 +176,7 @@ def test_demonstrations_longer_than_the_cutoff_are_dropped_never_cut(tmp_path):
     ]
     path = tmp_path / "demonstrations.json"
     path.write_text(json.dumps(rows))
-    config = rl_config("", kind="sft", data=DataConfig(demonstrations=[str(path)], cutoff_len=100))
+    data = DataConfig(demonstrations=[str(path)], cutoff_len=100)
+    config = replace(rl_config(""), kind="sft", data=data)
     lines = check_inputs(config)
     assert "demonstrations: 2, 1 dropped as longer than data.cutoff_len" in lines
