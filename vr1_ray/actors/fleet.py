@@ -66,7 +66,7 @@ class Fleet:
             num_cpus=rollout.num_cpus_per_engine,
             num_gpus=rollout.num_gpus_per_engine,
             # Requests wait inside the engine, which batches them; weight loads must not queue behind them.
-            max_concurrency=rollout.max_concurrent_groups + 8,
+            max_concurrency=rollout.max_concurrent_responses + 8,
         )
         self.engines = [remote.remote(self.config, index) for index in range(rollout.num_engines)]
         reward = ray.remote(RewardActor).options(num_cpus=pool.num_cpus_per_actor)
@@ -74,7 +74,7 @@ class Fleet:
         self.pool = RolloutPool(
             self.engines,
             self.rewards,
-            max_concurrent_groups=rollout.max_concurrent_groups,
+            max_concurrent_responses=rollout.max_concurrent_responses,
             timeout_seconds=self.timeout,
         )
         starting = {

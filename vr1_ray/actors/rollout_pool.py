@@ -45,12 +45,12 @@ class RolloutPool:
         engines: list[Any],
         rewards: list[Any],
         *,
-        max_concurrent_groups: int,
+        max_concurrent_responses: int,
         timeout_seconds: float,
     ) -> None:
         self.engines = engines
         self.rewards = rewards
-        self.max_concurrent_groups = max_concurrent_groups
+        self.max_concurrent_responses = max_concurrent_responses
         self.timeout_seconds = timeout_seconds
         self.waiting: deque[GroupRequest] = deque()
         self.generating: dict[Any, tuple[GroupRequest, int]] = {}  # ref -> request, engine
@@ -111,13 +111,17 @@ class RolloutPool:
     def _dispatch(self) -> None:
         """Give waiting requests to the engine with the fewest tokens ahead of it."""
         loads = [0] * len(self.engines)
-        counts = [0] * len(self.engines)
+        responses = [0] * len(self.engines)
         for request, engine in self.generating.values():
             loads[engine] += request.load
-            counts[engine] += 1
+            responses[engine] += request.spec.group_size
         while self.waiting:
+            size = self.waiting[0].spec.group_size
+            # An idle engine takes any group, also one larger than its limit.
             free = [
-                index for index, count in enumerate(counts) if count < self.max_concurrent_groups
+                index
+                for index, count in enumerate(responses)
+                if count == 0 or count + size <= self.max_concurrent_responses
             ]
             if not free:
                 return
@@ -128,7 +132,7 @@ class RolloutPool:
             )
             self.generating[ref] = (request, chosen)
             loads[chosen] += request.load
-            counts[chosen] += 1
+            responses[chosen] += size
 
     def _score(self, ref: Any) -> None:
         """A group is sampled: hand its ref to the reward actor with the shortest queue."""

@@ -39,7 +39,7 @@ def _positive(config: RunConfig) -> Iterator[str]:
         "trainer.max_tokens_per_micro_batch": config.trainer.max_tokens_per_micro_batch,
         "trainer.logprob_chunk_tokens": config.trainer.logprob_chunk_tokens,
         "rollout.num_engines": config.rollout.num_engines,
-        "rollout.max_concurrent_groups": config.rollout.max_concurrent_groups,
+        "rollout.max_concurrent_responses": config.rollout.max_concurrent_responses,
         "reward_pool.num_actors": config.reward_pool.num_actors,
         "model.max_model_len": config.model.max_model_len,
     }

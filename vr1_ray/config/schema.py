@@ -90,7 +90,9 @@ class RolloutConfig:
     num_gpus_per_engine: float = 0.0
     num_threads: int = 1  # CPU threads of one engine
     tensor_parallel_size: int = 1
-    max_concurrent_groups: int = 32  # groups in flight on one engine
+    max_concurrent_responses: int = (
+        512  # in flight on one engine; more than it decodes at once, to keep it busy
+    )
     max_num_seqs: int = 256  # sequences an engine decodes at once
     kv_cache_gib: float = 1.0  # CPU engines; on GPU gpu_memory_utilization rules
     gpu_memory_utilization: float = 0.85

@@ -34,6 +34,7 @@ from vr1_ray.rollout.packing import PackedBucket
 from vr1_ray.types import SamplingSpec, TokenSpan
 
 MAX_IMAGES_PER_PROMPT = 4  # `rollout.options.limit_mm_per_prompt` changes it
+UNIPROC = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 FINISH_REASONS: dict[str, Literal["finished", "truncated", "aborted"]] = {
     "stop": "finished",
     "length": "truncated",
@@ -85,6 +86,12 @@ class VLLMEngine(RolloutEngine):
         if current_platform.is_cpu():
             args |= {
                 "enforce_eager": True,
+                # The worker inside the engine-core process: one process less that each token crosses.
+                # Named by its class, because vLLM turns "uni" into "mp" on CPU to set OpenMP up, which
+                # `_set_environment` has done.
+                "distributed_executor_backend": UNIPROC
+                if self.rollout.tensor_parallel_size == 1
+                else "mp",
                 "kv_cache_memory_bytes": int(self.rollout.kv_cache_gib * 2**30),
                 # A discarded chunk rewinds the request's generator, which a CPU generator can't.
                 "enable_chunked_prefill": False,
