@@ -31,6 +31,7 @@ STEP_REQUEST = " Think step by step."
 SECOND_LOOK_PROBABILITY = 0.6
 MAX_SECOND_LOOKS = 3
 MISTAKE_SHARE = 0.75  # of the looks before the last; the rest are needless doubts
+MISREAD_SHARE = 0.15  # of the mistakes; the rest are miscounts of a figure that was read right
 
 _OPENINGS = ("Okay, let me see.", "Okay, let's see.", "Okay, let me look at the figure.")
 _DOUBTS = (
@@ -92,7 +93,7 @@ def step_by_step(question: Question, figure: Figure) -> str:
 def _mistaken_look(question: Question, figure: Figure, rng: Random) -> tuple[str, bool]:
     """A look that goes wrong, and whether its read-out was at fault."""
     seen = misread(figure, rng)
-    if rng.random() < 0.65 and seen != figure:
+    if rng.random() < MISREAD_SHARE and seen != figure:
         return chain(question, seen), True
     values = list(quantities(question, figure))
     index = rng.randrange(len(values))
