@@ -1,9 +1,11 @@
 """Joining or starting a Ray cluster, and checking that a run fits on it before any actor starts."""
 
+import logging
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -21,14 +23,14 @@ def connect(config: RunConfig) -> None:
     if not ray.is_initialized():
         address = config.cluster.address or os.environ.get("RAY_ADDRESS") or "local"
         # A dashboard would be one more process on a laptop; a joined cluster has its own.
-        own = {"include_dashboard": False, "num_cpus": config.cluster.num_cpus or None}
+        own: dict[str, Any] = {"include_dashboard": False, "num_cpus": config.cluster.num_cpus or None}
         for attempt in range(START_ATTEMPTS):
             try:
                 ray.init(
                     address=address,
                     namespace=namespace(config),
                     log_to_driver=False,  # actors write to files in the run folder instead
-                    logging_level="error",
+                    logging_level=logging.ERROR,
                     **(own if address == "local" else {}),
                 )
                 break

@@ -38,7 +38,7 @@ def is_informative(group: RolloutGroup) -> bool:
 def judged(group: RolloutGroup) -> dict[str, Any]:
     """One evaluated question as a row: `accuracy` reads the text in <answer>, else the whole response."""
     rollout, prompt = group.rollouts[0], group.prompt
-    row = {
+    row: dict[str, Any] = {
         "prompt_id": prompt.prompt_id,
         "question": prompt.question,
         "answer": prompt.answer,

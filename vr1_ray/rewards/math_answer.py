@@ -206,8 +206,7 @@ def _compare_quantities(predicted: str, reference: str) -> Verdict:
     is_match = _same_value(lefts, rights, right)
     if units == {"%"} and left_unit != right_unit and not is_match:  # 50 % is 0.5
         scales = (100, 1) if left_unit == "%" else (1, 100)
-        scaled = [_scaled(lefts, scales[0]), _scaled(rights, scales[1])]
-        is_match = _same_value(*scaled, "")
+        is_match = _same_value(_scaled(lefts, scales[0]), _scaled(rights, scales[1]), "")
     return Verdict(is_match=is_match, how="value")
 
 

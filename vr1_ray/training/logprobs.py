@@ -5,6 +5,8 @@ vocabulary of 152K would be 10 GB a row. This one definition serves trainer and 
 engine's too: the softmax runs in float32 over the vocabulary without the banned ids, after temperature.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -59,7 +61,8 @@ class ResponseLogprobs(nn.Module):
     def _chunk(
         self, hidden: torch.Tensor, ids: torch.Tensor, temperature: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        logits = F.linear(hidden, self.head.weight, getattr(self.head, "bias", None)).float()
+        weight = cast(torch.Tensor, self.head.weight)
+        logits = F.linear(hidden, weight, getattr(self.head, "bias", None)).float()
         logits = (logits / temperature[:, None]).index_fill(1, self.banned_ids, -torch.inf)
         logprobs_NV = logits.log_softmax(dim=-1)
         logprobs = logprobs_NV.gather(1, ids[:, None]).squeeze(1)
