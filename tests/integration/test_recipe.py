@@ -11,7 +11,23 @@ pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.slow, pytest.mark.t
 
 ROOT = Path(__file__).parents[2]
 FIGURES = ("accuracy", "hard_reward", "format_rate", "mean_response_tokens", "truncation_rate")
-SHRUNK = ["", "steps.figure_math.figure_math.num_train=64", "steps.figure_math.figure_math.num_validation=8", "steps.figure_math.figure_math.num_test=24", "steps.figure_math.figure_math.num_demonstrations=64", "steps.cold_start.max_steps=2", "steps.cold_start.prompts_per_step=8", "steps.rl.prompts_per_step=4", "steps.rl.curriculum.stages=[{max_response_tokens: 32, group_size: 4, steps: 1}]", "eval.max_response_tokens=32", "steps.rl.eval.max_response_tokens=32", "rollout.kv_cache_gib=0.1", "cluster.address=local", "cluster.num_cpus=2", ""]
+SHRUNK = [
+    "",
+    "steps.figure_math.figure_math.num_train=64",
+    "steps.figure_math.figure_math.num_validation=8",
+    "steps.figure_math.figure_math.num_test=24",
+    "steps.figure_math.figure_math.num_demonstrations=64",
+    "steps.cold_start.max_steps=2",
+    "steps.cold_start.prompts_per_step=8",
+    "steps.rl.prompts_per_step=4",
+    "steps.rl.curriculum.stages=[{max_response_tokens: 32, group_size: 4, steps: 1}]",
+    "eval.max_response_tokens=32",
+    "steps.rl.eval.max_response_tokens=32",
+    "rollout.kv_cache_gib=0.1",
+    "cluster.address=local",
+    "cluster.num_cpus=2",
+    "",
+]
 
 
 def quickstart(folder: Path) -> str:

@@ -20,7 +20,33 @@ pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.slow, pytest.mark.t
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "examples" / "vr1_tiny" / "model"
-ISSUE_METRICS = ["step", "stage", "max_response_tokens", "group_size", "reward/mean", "accuracy", "format_rate", "response_tokens/mean", "response_tokens/max", "truncation_rate", "informative_group_rate", "kl", "clip_fraction", "entropy", "lr", "grad_norm", "logprob_diff/max", "policy_version", "time/generate", "time/reward", "time/reference", "time/train", "time/sync", "time/step", "tokens_per_second"]
+ISSUE_METRICS = [
+    "step",
+    "stage",
+    "max_response_tokens",
+    "group_size",
+    "reward/mean",
+    "accuracy",
+    "format_rate",
+    "response_tokens/mean",
+    "response_tokens/max",
+    "truncation_rate",
+    "informative_group_rate",
+    "kl",
+    "clip_fraction",
+    "entropy",
+    "lr",
+    "grad_norm",
+    "logprob_diff/max",
+    "policy_version",
+    "time/generate",
+    "time/reward",
+    "time/reference",
+    "time/train",
+    "time/sync",
+    "time/step",
+    "tokens_per_second",
+]
 TIMES = ("time/", "tokens_per_second")  # what may differ between equal runs
 
 

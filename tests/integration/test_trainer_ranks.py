@@ -84,9 +84,7 @@ def run_updates(rank, world_size, folder):
     )
     found["frozen"] = trainer.train_step([own], images), weights_of(trainer)
     if rank == 0:
-        broken = replace(
-            own[1], row_id="broken", ref_logprobs=(float("inf"),) * len(own[1].response_ids)
-        )
+        broken = replace(own[1], row_id="broken", advantage=float("nan"))
         own = [own[0], broken, *own[2:]]
     with pytest.raises(FloatingPointError) as caught:
         trainer.train_step([own], images)
@@ -175,7 +173,7 @@ def initial():
     return {name: weight.detach() for name, weight in policy.model.named_parameters()}
 
 
-def assert_same_update(found, expected, initial, tolerance=1e-6):
+def assert_same_update(found, expected, initial, tolerance=1e-5):
     """Changes of all weights agree, relative to the largest change of all."""
     assert found.keys() == expected.keys() == initial.keys()
     largest = max((expected[name] - initial[name]).abs().max() for name in initial)

@@ -23,7 +23,10 @@ def connect(config: RunConfig) -> None:
     if not ray.is_initialized():
         address = config.cluster.address or os.environ.get("RAY_ADDRESS") or "local"
         # A dashboard would be one more process on a laptop; a joined cluster has its own.
-        own: dict[str, Any] = {"include_dashboard": False, "num_cpus": config.cluster.num_cpus or None}
+        own: dict[str, Any] = {
+            "include_dashboard": False,
+            "num_cpus": config.cluster.num_cpus or None,
+        }
         for attempt in range(START_ATTEMPTS):
             try:
                 ray.init(
