@@ -93,10 +93,8 @@ def show(recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any]) -> N
     evaluations = [content for config in runs for content in evaluations_of(config.folder)]
     report = write_report(recipe.folder, summary, curves, examples_of(evaluations, runs))
     print("\n" + result_table(summary))
-    print(
-        f"\nsummary {recipe.folder / 'summary.json'}\ncurves  {curves}\nreport  {report}",
-        flush=True,
-    )
+    paths = [recipe.folder / "summary.json", *curves, report]
+    print("\n" + "\n".join(str(path) for path in paths), flush=True)
 
 
 def examples_of(
