@@ -72,6 +72,8 @@ def _stages(config: RunConfig) -> Iterator[str]:
 
 
 def _eval_fits(config: RunConfig) -> Iterator[str]:
+    if config.kind not in ("rl", "eval"):
+        return
     room = config.model.max_model_len - config.data.max_prompt_tokens
     if config.eval.max_response_tokens > room:
         yield (
