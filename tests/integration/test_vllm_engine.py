@@ -177,20 +177,20 @@ def test_a_tied_head_follows_its_embedding_and_a_broken_engine_restarts(tied):
     samples = tied.run(tied.generate(row, range(2)))
     assert tied.largest_difference(row, samples) <= 1e-5
 
-    os.kill(_youngest_worker(), signal.SIGKILL)
+    os.kill(_youngest_engine_core(), signal.SIGKILL)
     with pytest.raises(EngineDiedError):
         tied.run(tied.generate(row, range(4), max_tokens=200))
     with pytest.raises(EngineDiedError):
         tied.run(tied.vllm.check_health())
 
 
-def _youngest_worker():
-    """The process id of the last started vLLM worker below this process."""
+def _youngest_engine_core():
+    """The process id of the last started vLLM engine core below this process."""
     listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True)
     rows = [line.split(None, 2) for line in listing.stdout.splitlines()[1:]]
-    below, workers = {os.getpid()}, []
+    below, cores = {os.getpid()}, []
     for pid, parent, name in sorted((int(row[0]), int(row[1]), row[2]) for row in rows):
         if parent in below:
             below.add(pid)
-            workers += [pid] if "Worker" in name else []
-    return workers[-1]
+            cores += [pid] if "EngineCore" in name else []
+    return cores[-1]
