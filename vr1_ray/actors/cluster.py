@@ -59,11 +59,6 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     return replace(config, runs_folder=str(Path(config.runs_folder).resolve()), model=model)
 
 
-def disconnect() -> None:
-    """Leave the cluster; a local one ends with it."""
-    ray.shutdown()
-
-
 def demand(config: RunConfig) -> dict[str, float]:
     """CPUs and GPUs that the actors of a run reserve, all together."""
     counts = {"CPU": 0.0, "GPU": 0.0}

@@ -47,7 +47,6 @@ class DataConfig:
     max_rows: int = 0  # 0: all
     cutoff_len: int = 16384  # SFT: longer rows are dropped and counted, never cut
     demonstrations: list[str] = field(default_factory=list)  # SFT: sharegpt .json files
-    shuffle_seed: int = 0
 
 
 @dataclass
@@ -241,7 +240,7 @@ class RunConfig:
     seed: int = 0
     deterministic: bool = True  # CPU, fp32: the same seed gives bit-identical weights
     num_epochs: float = 1.0  # SFT
-    max_steps: int = 0  # SFT: 0 means by epochs; RL: 0 means by the curriculum
+    max_steps: int = 0  # SFT: 0 means by epochs; the length of RL is the curriculum's
     prompts_per_step: int = 16  # RL: prompts; SFT: demonstrations of one optimizer update
     allow_base_policy: bool = False  # RL: start from a policy that had no cold start
     model: ModelConfig = field(default_factory=ModelConfig)

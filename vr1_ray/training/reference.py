@@ -1,9 +1,6 @@
 """The reference policy: frozen weights, scored by the same code as the trainer's policy, without DeepSpeed."""
 
-from collections.abc import Iterable
 from dataclasses import replace
-
-import torch
 
 from vr1_ray.config import ModelConfig, TrainerConfig
 from vr1_ray.models import load_adapter
@@ -44,13 +41,6 @@ class ReferencePolicy:
             self.adapter, self.config, chunk_tokens=self.trainer.logprob_chunk_tokens
         )
         self.policy = policy.to(self.device).requires_grad_(False)
-
-    def load_named_weights(self, named: Iterable[tuple[str, torch.Tensor]]) -> None:
-        """Copy tensors by their checkpoint names, as the trainer's `named_weights` gives them."""
-        own = dict(self.policy.model.named_parameters())
-        with torch.no_grad():
-            for name, tensor in named:
-                own[name].copy_(tensor)
 
     def compute_logprobs(
         self, rows: list[TrainRow], images: dict[str, EncodedImage]
