@@ -123,7 +123,7 @@ def evaluate(
     for style in styles:
         examples = held_out_examples(style, number, seed)
         responses = generate(
-            model, batcher, [example for example, _, _ in examples], 8 if style == "direct" else 90
+            model, batcher, [example for example, _, _ in examples], 8 if style == "direct" else 120
         )
         right: dict[str, int] = defaultdict(int)
         total: dict[str, int] = defaultdict(int)

@@ -65,6 +65,7 @@ def chain(
         parts.append(working)
     if question.choices:
         letter = choose(question, result)
+        parts.append(name_choices(question))
         parts.append(f"{result} ({letter})." if letter else f"{result} is no choice.")
     return " ".join(parts)
 
