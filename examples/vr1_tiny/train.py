@@ -27,6 +27,7 @@ import torch.distributed as dist
 from batches import Batcher, Example, check_against_processor, response_loss
 from build import build, save
 from evaluate import evaluate
+from muon import Muon
 
 from vr1_ray.data.figure_drawing import Figure, GridFigure, random_figure, read_out
 from vr1_ray.data.figure_math import DEMONSTRATION_BUCKETS, TRAIN_BUCKETS
@@ -94,7 +95,7 @@ def learning_rate(step: int, seconds: float, args: argparse.Namespace) -> float:
 
 def train_step(
     model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: list[torch.optim.Optimizer],
     batcher: Batcher,
     rng: Random,
     args: argparse.Namespace,
@@ -115,20 +116,24 @@ def train_step(
     for gradient, summed in zip(gradients, flat[:-2].split(sizes), strict=True):
         gradient.copy_(summed.view_as(gradient) / num_tokens)
     grad_norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0).item()
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
     return flat[-2].item() / num_tokens, grad_norm
 
 
-def make_optimizer(model: torch.nn.Module, args: argparse.Namespace) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices only."""
-    decayed = [parameter for parameter in model.parameters() if parameter.dim() >= 2]
-    others = [parameter for parameter in model.parameters() if parameter.dim() < 2]
-    groups = [
-        {"params": decayed, "weight_decay": args.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+def make_optimizers(
+    model: torch.nn.Module, args: argparse.Namespace
+) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the two transformers, AdamW for all else."""
+    hidden, others = [], []
+    for name, parameter in model.named_parameters():
+        is_hidden = ".layers." in name or ".blocks." in name
+        (hidden if is_hidden and parameter.dim() == 2 else others).append(parameter)
+    return [
+        Muon(hidden, lr=args.lr, weight_decay=args.weight_decay),
+        torch.optim.AdamW(others, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0),
     ]
-    return torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
 
 
 def shared_seconds(start: float) -> float:
@@ -166,15 +171,16 @@ def train(rank: int, args: argparse.Namespace, port: int) -> None:
     model, processor = build(args.seed)
     batcher = Batcher(processor)
     check_against_processor(model, processor, [random_example(Random(seed)) for seed in range(8)])
-    optimizer = make_optimizer(model, args)
+    optimizers = make_optimizers(model, args)
     start, recent = time.monotonic(), []
     log: list[dict[str, Any]] = []
     for done in range(1, args.steps + 1):
         model.train()
         seconds = shared_seconds(start)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(done - 1, seconds, args)
-        loss, grad_norm = train_step(model, optimizer, batcher, rng, args)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(done - 1, seconds, args)
+        loss, grad_norm = train_step(model, optimizers, batcher, rng, args)
         recent.append(loss)
         is_last = done == args.steps or seconds > 60 * args.max_minutes
         if rank == 0 and done % 50 == 0:

@@ -71,7 +71,7 @@ trainer:
   {{num_workers: 2, zero_stage: 2, num_cpus_per_worker: 0.2, num_threads: 1, max_tokens_per_micro_batch: 1024,
     optimizer: {{lr: 1.0e-3}}}}
 rollout: {{num_engines: 2, num_cpus_per_engine: 0.2, num_threads: 1, kv_cache_gib: 0.1, save: all}}
-reward_pool: {{num_actors: 2, num_cpus_per_actor: 0.1}}
+reward_pools: {{default: {{num_actors: 2, num_cpus_per_actor: 0.1}}}}
 reference: {{num_actors: 1, num_cpus_per_actor: 0.1}}
 rewards: [{{name: soft_format_result}}]
 curriculum:

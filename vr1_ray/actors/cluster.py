@@ -68,7 +68,11 @@ def demand(config: RunConfig) -> dict[str, float]:
     if config.kind in ("rl", "eval"):
         counts["CPU"] += config.rollout.num_engines * config.rollout.num_cpus_per_engine
         counts["GPU"] += config.rollout.num_engines * config.rollout.num_gpus_per_engine
-        counts["CPU"] += config.reward_pool.num_actors * config.reward_pool.num_cpus_per_actor
+    if config.kind == "rl":
+        for name in {spec.pool for spec in config.rewards}:
+            pool = config.reward_pools[name]
+            counts["CPU"] += pool.num_actors * pool.num_cpus_per_actor
+            counts["GPU"] += pool.num_actors * pool.num_gpus_per_actor
     if config.kind == "rl" and config.algorithm.kl_coef > 0:
         counts["CPU"] += config.reference.num_actors * config.reference.num_cpus_per_actor
         counts["GPU"] += config.reference.num_actors * config.reference.num_gpus_per_actor

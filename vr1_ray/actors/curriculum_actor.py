@@ -6,6 +6,7 @@ state to the driver, which puts it into every checkpoint and can restore a resta
 
 from typing import Any
 
+from vr1_ray.actors.waiting import wait_for
 from vr1_ray.config import RunConfig
 from vr1_ray.types import Stage
 
@@ -39,3 +40,35 @@ class CurriculumActor:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.curriculum.load_state_dict(state)
+
+
+class CurriculumHandle:
+    """The curriculum actor, with time limits, remembering its last state for checkpoints."""
+
+    def __init__(self, actor: Any, *, timeout_seconds: float) -> None:
+        self.actor = actor
+        self.timeout_seconds = timeout_seconds
+        self.state: dict[str, Any] = {}
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        ref = getattr(self.actor, method).remote(*arguments)
+        return wait_for({"curriculum": ref}, phase=method, timeout_seconds=self.timeout_seconds)[0]
+
+    def is_finished(self) -> bool:
+        return self._call("is_finished")
+
+    def begin_step(self) -> tuple[int, Stage]:
+        step, stage, self.state = self._call("begin_step")
+        return step, stage
+
+    def observe(self, step: int, metrics: dict[str, float]) -> list[str]:
+        """Report a step; returns alarms to show."""
+        alarms, self.state = self._call("observe", step, metrics)
+        return alarms
+
+    def summary(self) -> list[dict[str, Any]]:
+        return self._call("summary")
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._call("load_state_dict", state)
+        self.state = state

@@ -3,15 +3,22 @@
 The actor classes are plain; `ray.remote` is applied here. Actors belong to the driver: none outlives it.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import ray
 
 from vr1_ray.actors.cluster import namespace, with_absolute_paths
-from vr1_ray.actors.curriculum_actor import CURRICULUM_ACTOR_NAME, CurriculumActor
+from vr1_ray.actors.curriculum_actor import (
+    CURRICULUM_ACTOR_NAME,
+    CurriculumActor,
+    CurriculumHandle,
+)
 from vr1_ray.actors.reference_actor import ReferenceActor
 from vr1_ray.actors.reward_actor import RewardActor
+from vr1_ray.actors.reward_pool import RewardPool
 from vr1_ray.actors.rollout_actor import RolloutActor
 from vr1_ray.actors.rollout_pool import RolloutPool
 from vr1_ray.actors.trainer_group import TrainerGroup
@@ -34,12 +41,13 @@ class Fleet:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config = with_absolute_paths(config)
+        self.note: Callable[[str], None] = print  # tells the user what happens to the actors
         self.timeout = config.cluster.step_timeout_seconds
         self.start_timeout = config.cluster.start_timeout_seconds
         self.trainers: TrainerGroup | None = None
         self.transport: ObjectStoreTransport | None = None
         self.engines: list[Any] = []
-        self.rewards: list[Any] = []
+        self.reward_pools: list[RewardPool] = []
         self.references: list[Any] = []
         self.curriculum: CurriculumHandle | None = None
 
@@ -61,7 +69,7 @@ class Fleet:
         wait_for(starting, phase="starting the run's actors", timeout_seconds=self.start_timeout)
 
     def _start_rollouts(self, model_path: str | None) -> dict[str, Any]:
-        rollout, pool = self.config.rollout, self.config.reward_pool
+        rollout = self.config.rollout
         remote = ray.remote(RolloutActor).options(
             num_cpus=rollout.num_cpus_per_engine,
             num_gpus=rollout.num_gpus_per_engine,
@@ -69,20 +77,39 @@ class Fleet:
             max_concurrency=rollout.max_concurrent_responses + 8,
         )
         self.engines = [remote.remote(self.config, index) for index in range(rollout.num_engines)]
-        reward = ray.remote(RewardActor).options(num_cpus=pool.num_cpus_per_actor)
-        self.rewards = [reward.remote(self.config, index) for index in range(pool.num_actors)]
-        self.pool = RolloutPool(
-            self.engines,
-            self.rewards,
-            max_concurrent_responses=rollout.max_concurrent_responses,
-            timeout_seconds=self.timeout,
-        )
         starting = {
             f"engine {i}": engine.start.remote(model_path) for i, engine in enumerate(self.engines)
         }
-        return starting | {
-            f"reward actor {i}": actor.ready.remote() for i, actor in enumerate(self.rewards)
-        }
+        if self.config.kind == "rl":  # an evaluation is judged on the driver
+            self._start_reward_pools()
+        for pool in self.reward_pools:
+            starting |= pool.starting()
+        self.pool = RolloutPool(
+            self.engines,
+            self.reward_pools,
+            max_concurrent_responses=rollout.max_concurrent_responses,
+            timeout_seconds=self.timeout,
+            invalid=self.config.invalid_rollouts,
+        )
+        return starting
+
+    def _start_reward_pools(self) -> None:
+        for name in dict.fromkeys(spec.pool for spec in self.config.rewards):
+            pool = self.config.reward_pools[name]
+            remote = ray.remote(RewardActor).options(
+                num_cpus=pool.num_cpus_per_actor,
+                num_gpus=pool.num_gpus_per_actor,
+                resources=dict(pool.resources),
+            )
+            self.reward_pools.append(
+                RewardPool(
+                    name,
+                    pool,
+                    partial(remote.remote, self.config, name),
+                    start_timeout_seconds=self.start_timeout,
+                    note=lambda text: self.note(text),
+                )
+            )
 
     def _start_references(self) -> dict[str, Any]:
         reference = self.config.reference
@@ -118,15 +145,19 @@ class Fleet:
         """The step's groups, complete and scored, in prompt order."""
         return self.pool.collect(step)
 
+    def rollout_metrics(self) -> dict[str, float]:
+        """Of the step collected last: exposed reward time, invalid and dropped rollouts."""
+        return self.pool.last_metrics
+
     def evaluate(
         self, prompts: list[Prompt], *, max_response_tokens: int, temperature: float
     ) -> list[RolloutGroup]:
-        """One response per prompt through the same engines and rewards, outside any stage."""
+        """One response per prompt through the same engines, outside any stage and not scored."""
         spec = SamplingSpec(
             max_response_tokens=max_response_tokens, group_size=1, temperature=temperature
         )
         outside = Stage(number=0, max_response_tokens=max_response_tokens, group_size=1, steps=0)
-        self.pool.submit(prompts, spec, outside, step=EVALUATION_STEP)
+        self.pool.submit(prompts, spec, outside, step=EVALUATION_STEP, is_scored=False)
         return self.pool.collect(EVALUATION_STEP)
 
     def add_reference_logprobs(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
@@ -208,7 +239,8 @@ class Fleet:
                 }
                 wait_for(pending, phase="closing the engines", timeout_seconds=CLOSE_SECONDS)
         finally:
-            for actor in [*self.engines, *self.rewards, *self.references]:
+            rewards = [actor for pool in self.reward_pools for actor in pool.actors]
+            for actor in [*self.engines, *rewards, *self.references]:
                 ray.kill(actor)
             if self.trainers is not None:
                 self.trainers.release()
@@ -218,35 +250,3 @@ class Fleet:
 
 CLOSE_SECONDS = 60.0
 EVALUATION_STEP = -1  # seeds and queues of an evaluation never meet those of a training step
-
-
-class CurriculumHandle:
-    """The curriculum actor, with time limits, remembering its last state for checkpoints."""
-
-    def __init__(self, actor: Any, *, timeout_seconds: float) -> None:
-        self.actor = actor
-        self.timeout_seconds = timeout_seconds
-        self.state: dict[str, Any] = {}
-
-    def _call(self, method: str, *arguments: Any) -> Any:
-        ref = getattr(self.actor, method).remote(*arguments)
-        return wait_for({"curriculum": ref}, phase=method, timeout_seconds=self.timeout_seconds)[0]
-
-    def is_finished(self) -> bool:
-        return self._call("is_finished")
-
-    def begin_step(self) -> tuple[int, Stage]:
-        step, stage, self.state = self._call("begin_step")
-        return step, stage
-
-    def observe(self, step: int, metrics: dict[str, float]) -> list[str]:
-        """Report a step; returns alarms to show."""
-        alarms, self.state = self._call("observe", step, metrics)
-        return alarms
-
-    def summary(self) -> list[dict[str, Any]]:
-        return self._call("summary")
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._call("load_state_dict", state)
-        self.state = state

@@ -1,59 +1,87 @@
-"""The reward actor: scores finished groups on CPU. A crashed reward is an error that says so, never a 0."""
+"""The reward actor: scores the responses of one group on CPU (or on a GPU of its own).
+
+A reward that raises makes its response invalid, with the traceback as the reason; it is never a 0.
+What a dead or hanging actor means is the pool's affair (`reward_pool.py`).
+"""
 
 import time
 import traceback
-from dataclasses import replace
+from dataclasses import dataclass
 
 from vr1_ray.actors.cluster import write_output_to
 from vr1_ray.config import RunConfig
-from vr1_ray.types import Prompt, RewardInput, RewardOutput, Rollout, RolloutGroup
+from vr1_ray.types import Prompt, RewardInput, RewardOutput, RolloutGroup
 
 
-class RewardError(RuntimeError):
-    """A reward raised. The message names the prompt, the rollout, and the reward's own traceback."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InvalidReward:
+    """A rollout that no reward could be found for, and why. It is never taken for a reward of 0.
+
+    Example:
+        InvalidReward(reason="llm_judge: no answer within 20 s")
+    """
+
+    reason: str  # the first line says what happened; a traceback may follow
+
+
+Outcome = RewardOutput | InvalidReward
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoredCall:
+    """What one call found: an outcome per response that was asked for, in order."""
+
+    outcomes: list[Outcome]
+    seconds: float
 
 
 class RewardActor:
-    """Holds the run's rewards and scores a group at a time."""
+    """Holds the rewards of one pool."""
 
-    def __init__(self, config: RunConfig, index: int) -> None:
-        write_output_to(str(config.folder / "logs"), f"reward_{index}")
+    def __init__(self, config: RunConfig, pool: str, index: int) -> None:
+        write_output_to(str(config.folder / "logs"), f"reward_{pool}_{index}")
         from vr1_ray.rewards import make_rewards
 
-        self.rewards = make_rewards(config.rewards)
+        self.rewards = make_rewards([spec for spec in config.rewards if spec.pool == pool])
 
     def ready(self) -> bool:
         return True
 
-    def score_group(self, group: RolloutGroup, prompt: Prompt) -> RolloutGroup:
-        """Fill reward and reward parts of every rollout. `prompt` is the group's prompt with its image bytes.
-
-        Raises RewardError with the reward's own traceback.
-        """
+    def score(self, group: RolloutGroup, prompt: Prompt, places: list[int]) -> ScoredCall:
+        """Score the rollouts at `places` of the group. `prompt` is the group's, with its image bytes."""
         began = time.monotonic()
-        scored = [self._scored(rollout, group, prompt) for rollout in group.rollouts]
-        return replace(group.with_rollouts(scored), reward_seconds=time.monotonic() - began)
+        inputs = [_reward_input(group, prompt, place) for place in places]
+        return ScoredCall(outcomes=self._outcomes(inputs), seconds=time.monotonic() - began)
 
-    def _scored(self, rollout: Rollout, group: RolloutGroup, prompt: Prompt) -> Rollout:
-        output = self._score(
-            RewardInput(
-                prompt=prompt,
-                response=rollout.text,
-                finished=rollout.is_finished,
-                rollout=rollout,
-                stage=group.stage,
-                step=group.step,
-            )
-        )
-        return replace(rollout, reward=output.value, reward_parts=output.parts)
-
-    def _score(self, reward_input: RewardInput) -> RewardOutput:
+    def _outcomes(self, inputs: list[RewardInput]) -> list[Outcome]:
+        """All at once; if that fails, one by one, so that one bad response spoils no other."""
         from vr1_ray.rewards import combine
 
         try:
-            return combine(self.rewards, reward_input)
+            return list(combine(self.rewards, inputs))
         except Exception as error:
-            raise RewardError(
-                f"a reward failed on prompt {reward_input.prompt.prompt_id}, rollout {reward_input.rollout.index}: "
-                f"{error}\n{traceback.format_exc()}"
-            ) from None
+            if len(inputs) == 1:
+                return [_invalid(inputs[0], error)]
+        return [outcome for one in inputs for outcome in self._outcomes([one])]
+
+
+def _reward_input(group: RolloutGroup, prompt: Prompt, place: int) -> RewardInput:
+    rollout = group.rollouts[place]
+    return RewardInput(
+        prompt=prompt,
+        response=rollout.text,
+        finished=rollout.is_finished,
+        rollout=rollout,
+        stage=group.stage,
+        step=group.step,
+    )
+
+
+def _invalid(reward_input: RewardInput, error: Exception) -> InvalidReward:
+    """The cause first, then where: prompt, rollout, and the reward's file and line."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return InvalidReward(
+        reason=f"{type(error).__name__}: {error} (prompt {reward_input.prompt.prompt_id}, rollout "
+        f"{reward_input.rollout.index}, {where.filename}:{where.lineno})\n"
+        + "".join(traceback.format_exception(error))
+    )

@@ -37,15 +37,24 @@ class RolloutActor:
         await self.engine.start()
 
     async def generate_group(
-        self, prompt: Prompt, spec: SamplingSpec, stage: Stage, step: int, attempt: int = 0
+        self,
+        prompt: Prompt,
+        spec: SamplingSpec,
+        stage: Stage,
+        step: int,
+        attempt: int = 0,
+        indices: tuple[int, ...] | None = None,
     ) -> RolloutGroup:
-        """Sample `spec.group_size` responses. The group's prompt carries image hashes only, not their bytes.
+        """Sample a group's responses: all, or those at `indices` alone, with the seeds of this attempt.
+
+        The group's prompt carries image hashes only, not their bytes.
 
         Raises ValueError naming the prompt if engine and adapter disagree on its token ids.
         """
         began = time.monotonic()
         rendered = self.adapter.render(prompt)
         images = self.adapter.open_images(prompt.images)
+        indices = tuple(range(spec.group_size)) if indices is None else indices
         seeds = [
             sample_seed(
                 run_seed=self.config.seed,
@@ -54,7 +63,7 @@ class RolloutActor:
                 index=index,
                 attempt=attempt,
             )
-            for index in range(spec.group_size)
+            for index in indices
         ]
         samples = await self.engine.generate(prompt.prompt_id, rendered, images, spec, seeds)
         version = self._version()
@@ -62,14 +71,14 @@ class RolloutActor:
             Rollout(
                 index=index,
                 attempt=attempt,
-                seed=seeds[index],
+                seed=seed,
                 status=sample.finish_reason,
                 response_ids=tuple(sample.response_ids),
                 text=self.adapter.decode(tuple(sample.response_ids)),
                 rollout_logprobs=tuple(sample.logprobs),
                 version_spans=sample.version_spans,
             )
-            for index, sample in enumerate(samples)
+            for index, seed, sample in zip(indices, seeds, samples, strict=True)
         )
         return RolloutGroup(
             prompt=replace(

@@ -74,6 +74,15 @@ class Algorithm(ABC):
     def assign_advantages(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
         """The same groups, each rollout with its advantage. Pure; groups may differ in size."""
 
+    def select(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
+        """The groups to train on: all, or with `skip_uninformative_groups` those with an advantage.
+
+        If no group has one, all stay: the KL term is then all there is to learn from.
+        """
+        if not self.config.skip_uninformative_groups:
+            return groups
+        return [group for group in groups if any(r.advantage for r in group.rollouts)] or groups
+
     @abstractmethod
     def loss(self, tokens: TokenBatch) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
         """The loss of each token [N], and metrics as sums over tokens, which the trainer divides."""

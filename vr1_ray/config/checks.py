@@ -40,7 +40,7 @@ def _positive(config: RunConfig) -> Iterator[str]:
         "trainer.logprob_chunk_tokens": config.trainer.logprob_chunk_tokens,
         "rollout.num_engines": config.rollout.num_engines,
         "rollout.max_concurrent_responses": config.rollout.max_concurrent_responses,
-        "reward_pool.num_actors": config.reward_pool.num_actors,
+        "invalid_rollouts.max_attempts": config.invalid_rollouts.max_attempts,
         "model.max_model_len": config.model.max_model_len,
     }
     for key, value in counts.items():
@@ -105,4 +105,25 @@ def _sampling(config: RunConfig) -> Iterator[str]:
         yield f"algorithm.kl_coef: {config.algorithm.kl_coef} is negative; use 0 for no KL term"
 
 
-RULES = (_names, _positive, _stages, _eval_fits, _batches, _sampling)
+def _reward_pools(config: RunConfig) -> Iterator[str]:
+    known = ", ".join(config.reward_pools)
+    for number, spec in enumerate(config.rewards):
+        if spec.pool not in config.reward_pools:
+            yield f"rewards[{number}].pool: {spec.pool!r} is none of reward_pools ({known}); add it there"
+    for name, pool in config.reward_pools.items():
+        where = f"reward_pools.{name}"
+        if pool.num_actors < 1:
+            yield f"{where}.num_actors: {pool.num_actors} must be at least 1"
+        least, most = pool.min_actors or pool.num_actors, pool.max_actors or pool.num_actors
+        if not least <= pool.num_actors <= most:
+            yield (
+                f"{where}.num_actors: {pool.num_actors} is not between min_actors {pool.min_actors} and "
+                f"max_actors {pool.max_actors} (0 stands for num_actors)"
+            )
+        if pool.timeout_seconds <= 0:
+            yield f"{where}.timeout_seconds: {pool.timeout_seconds} must be above 0"
+    if not 0 <= config.invalid_rollouts.max_rate <= 1:
+        yield f"invalid_rollouts.max_rate: {config.invalid_rollouts.max_rate} is a share; use 0 to 1"
+
+
+RULES = (_names, _positive, _stages, _eval_fits, _batches, _sampling, _reward_pools)

@@ -108,18 +108,33 @@ class RewardSpec:
 
     name: str = MISSING
     weight: float = 1.0
+    pool: str = "default"  # which of `reward_pools` scores it
     options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
 class RewardPoolConfig:
-    """The reward actors."""
+    """One pool of reward actors; `reward_pools` maps a name to it, and each reward names its pool."""
 
-    num_actors: int = 1
+    num_actors: int = 1  # at the start
+    min_actors: int = 0  # autoscaling by queue depth between min and max; 0: num_actors
+    max_actors: int = 0
     num_cpus_per_actor: float = 0.5
-    timeout_seconds: float = (
-        60.0  # per group; past it the group's rollouts are invalid, never reward 0
+    num_gpus_per_actor: float = 0.0
+    resources: dict[str, float] = field(default_factory=dict)  # custom Ray resources of each actor
+    # Per call, which scores the responses of one group. Past it the actor is stopped, and each response is
+    # tried alone on another actor; one that fails again is invalid, never reward 0.
+    timeout_seconds: float = 60.0
+
+
+@dataclass
+class InvalidRolloutsConfig:
+    """Rollouts that no reward could be found for. They never enter a group as reward 0."""
+
+    max_attempts: int = (
+        3  # times a sample is drawn, with another seed each; then its group is dropped
     )
+    max_rate: float = 0.1  # share of a step's samples; above it the run stops and says why
 
 
 @dataclass
@@ -145,6 +160,9 @@ class AlgorithmConfig:
     kl_coef: float = 0.01  # weight of the k3 term; 0 starts no reference actors
     loss_aggregation: Literal["token_mean", "sequence_mean"] = "token_mean"
     old_logprobs: Literal["trainer", "rollout"] = "trainer"  # who computed pi_old
+    # Leave out groups whose rewards are all equal: they have no advantage, only the KL term, and cost as much
+    # as the others. The mean is then over the tokens of the groups that stay (as in DAPO, arXiv 2503.14476).
+    skip_uninformative_groups: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -248,7 +266,10 @@ class RunConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     rewards: list[RewardSpec] = field(default_factory=lambda: [RewardSpec(name="hard_format")])
-    reward_pool: RewardPoolConfig = field(default_factory=RewardPoolConfig)
+    reward_pools: dict[str, RewardPoolConfig] = field(
+        default_factory=lambda: {"default": RewardPoolConfig()}
+    )
+    invalid_rollouts: InvalidRolloutsConfig = field(default_factory=InvalidRolloutsConfig)
     reference: ReferenceConfig = field(default_factory=ReferenceConfig)
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)

@@ -22,6 +22,21 @@ def group_metrics(groups: list[RolloutGroup]) -> dict[str, float]:
         "truncation_rate": fmean(rollout.status == "truncated" for rollout in rollouts),
         "informative_group_rate": fmean(is_informative(group) for group in groups),
         "time/reward": sum(group.reward_seconds for group in groups),
+    } | part_means(rollouts)
+
+
+def with_trained(groups: list[RolloutGroup], trained: list[RolloutGroup]) -> list[RolloutGroup]:
+    """All groups of a step, those that were trained on as the trainer got them."""
+    by_prompt = {group.prompt.prompt_id: group for group in trained}
+    return [by_prompt.get(group.prompt.prompt_id, group) for group in groups]
+
+
+def part_means(rollouts: list[Rollout]) -> dict[str, float]:
+    """`reward/NAME` of every part that a reward reports; over the rollouts that have it."""
+    names = sorted({name for rollout in rollouts for name in rollout.reward_parts})
+    return {
+        f"reward/{name}": fmean(r.reward_parts[name] for r in rollouts if name in r.reward_parts)
+        for name in names
     }
 
 

@@ -17,7 +17,7 @@ from vr1_ray.data import PromptSampler
 from vr1_ray.loops.checkpoints import Checkpoints
 from vr1_ray.loops.clock import Clock
 from vr1_ray.loops.eval_loop import evaluate
-from vr1_ray.loops.measures import group_metrics
+from vr1_ray.loops.measures import group_metrics, with_trained
 from vr1_ray.loops.policy_card import write_policy
 from vr1_ray.loops.run_folder import open_run, write_result
 from vr1_ray.models import load_adapter
@@ -44,16 +44,18 @@ def train(run: "RlRun") -> None:
         groups = fleet.collect(step)
         clock.lap("generate")
         groups = algorithm.assign_advantages(groups)
+        trained = algorithm.select(groups)
         if algorithm.needs_reference:
-            groups = fleet.add_reference_logprobs(groups)
+            trained = fleet.add_reference_logprobs(trained)
         clock.lap("reference")
-        metrics = fleet.train_step(groups)
+        metrics = fleet.train_step(trained)
         clock.lap("train")
         fleet.sync_weights(policy_version=step)
         clock.lap("sync")
         run.sampler.mark_trained()
-        run.store.save(groups)
+        run.store.save(with_trained(groups, trained))
         metrics |= group_metrics(groups) | stage_metrics(stage) | clock.metrics()
+        metrics |= fleet.rollout_metrics()
         metrics["policy_version"] = groups[0].policy_version
         metrics["tokens_per_second"] = metrics["response_tokens/sum"] / metrics["time/step"]
         run.report(step, metrics, curriculum.observe(step, metrics))
@@ -93,6 +95,8 @@ class RlRun:
             total_steps=self.stages.total_steps,
             resume_step=resumed[0] if resumed else None,
         )
+
+        fleet.note = self.tracker.note
 
     def __enter__(self) -> "RlRun":
         return self

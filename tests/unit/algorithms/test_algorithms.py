@@ -113,3 +113,12 @@ def test_the_reference_is_needed_only_with_a_kl_term():
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"algorithm.name='ppo' is unknown; known: dr_grpo, grpo"):
         make_algorithm(AlgorithmConfig(name="ppo"))
+
+
+def test_groups_without_an_advantage_are_left_out_only_if_asked_for_and_never_all():
+    kept = make_algorithm(AlgorithmConfig())
+    skips = make_algorithm(AlgorithmConfig(skip_uninformative_groups=True))
+    mixed, all_right = kept.assign_advantages([group(1, 0, 0), group(1, 1, 1)])
+    assert kept.select([mixed, all_right]) == [mixed, all_right]
+    assert skips.select([mixed, all_right]) == [mixed]
+    assert skips.select([all_right]) == [all_right]
