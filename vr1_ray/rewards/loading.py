@@ -73,7 +73,7 @@ def _check_is_reward(found: Any, what: str) -> None:
     if not inspect.isclass(found):
         if not callable(found):
             raise ValueError(
-                f"{what} is a {type(found).__name__}; name a function or a Reward class."
+                f"{what} is of type {type(found).__name__}; name a function or a Reward class."
             )
         return
     if not issubclass(found, Reward):
