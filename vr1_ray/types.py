@@ -8,8 +8,12 @@ batch, `_T` tokens, `_V` vocabulary.
 """
 
 import hashlib
+import io
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 RolloutStatus = Literal["finished", "truncated", "aborted", "invalid"]
 
@@ -28,6 +32,24 @@ class EncodedImage:
     @classmethod
     def from_bytes(cls, data: bytes) -> "EncodedImage":
         return cls(content_hash=hashlib.sha256(data).hexdigest()[:32], data=data)
+
+    def decode(self, max_pixels: int = 64_000_000) -> "Image.Image":
+        """The picture as RGB. Raises ValueError if it has more pixels than `max_pixels` or is broken."""
+        from PIL import Image
+
+        try:
+            with Image.open(io.BytesIO(self.data)) as image:
+                width, height = image.size
+                if width * height <= max_pixels:
+                    return image.convert("RGB")
+        except Exception as error:  # decoders raise nearly anything on broken files
+            raise ValueError(
+                f"image {self.content_hash} can't be decoded ({error!s:.120}); replace the file"
+            ) from error
+        raise ValueError(
+            f"image {self.content_hash} has {width} x {height} pixels, over max_pixels={max_pixels}; "
+            "shrink it, or pass a higher max_pixels if you trust it"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,7 +194,7 @@ class RolloutGroup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RewardInput:
-    """Everything known of a rollout, as a reward sees it.
+    """Everything known of a rollout, as a reward sees it. `prompt` and `rollout` hold what is not named here.
 
     Example:
         RewardInput(prompt=prompt, response=rollout.text, finished=True, rollout=rollout, stage=stage, step=3)
@@ -182,8 +204,37 @@ class RewardInput:
     response: str
     finished: bool  # ended by itself inside the budget
     rollout: Rollout
-    stage: Stage
+    stage: Stage  # the one it was sampled under: `stage.max_response_tokens` is its budget
     step: int
+
+    @property
+    def question(self) -> str:
+        """The prompt's text, with one `<image>` mark where each image stands."""
+        return self.prompt.question
+
+    @property
+    def answer(self) -> str:
+        """The reference answer."""
+        return self.prompt.answer
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The other columns of the prompt's row in the dataset."""
+        return self.prompt.metadata
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the response, the end token included."""
+        return self.rollout.num_tokens
+
+    @property
+    def finish_reason(self) -> RolloutStatus:
+        """Why sampling ended: "finished" by itself, or "truncated" by the budget."""
+        return self.rollout.status
+
+    def images(self, max_pixels: int = 64_000_000) -> "list[Image.Image]":
+        """The prompt's images, decoded anew at each call, RGB. Raises ValueError for one that can't be."""
+        return [image.decode(max_pixels) for image in self.prompt.images]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

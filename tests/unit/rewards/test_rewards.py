@@ -1,10 +1,9 @@
 import pytest
 
+from tests.unit.rewards.samples import GOOD, reward_input
 from vr1_ray.config import RewardSpec
 from vr1_ray.rewards import Reward, combine, hard_format_reward, make_rewards, parse_response
-from vr1_ray.types import Prompt, RewardInput, RewardOutput, Rollout, Stage
-
-GOOD = "<think> 1 + 2 </think><answer> Final Answer:3 </answer>"
+from vr1_ray.types import RewardOutput
 
 
 class Length(Reward):
@@ -13,25 +12,6 @@ class Length(Reward):
 
     def score(self, reward_input):
         return RewardOutput(value=self.scale * len(reward_input.response), parts={"accuracy": 9.0})
-
-
-def reward_input(response=GOOD, answer="3", finished=True):
-    rollout = Rollout(
-        index=0,
-        attempt=0,
-        seed=1,
-        status="finished" if finished else "truncated",
-        response_ids=(1,),
-        text=response,
-    )
-    return RewardInput(
-        prompt=Prompt(prompt_id="p", question="?", answer=answer),
-        response=response,
-        finished=finished,
-        rollout=rollout,
-        stage=Stage(number=1, max_response_tokens=8, group_size=1, steps=1),
-        step=1,
-    )
 
 
 @pytest.mark.parametrize(
@@ -91,23 +71,3 @@ def test_rewards_add_up_by_weight_and_the_first_to_report_a_shared_part_names_it
     assert output.parts["accuracy"] == output.parts["hard_format/accuracy"] == 1.0
     assert output.parts["format"] == 0.0
     assert output.parts["length/accuracy"] == 9.0
-
-
-def test_a_reward_outside_the_package_is_found_by_module_and_name():
-    [(_, weight, reward)] = make_rewards(
-        [RewardSpec(name=f"{__name__}:Length", weight=0.5, options={"scale": 2.0})]
-    )
-    assert (weight, reward.scale) == (0.5, 2.0)
-
-
-@pytest.mark.parametrize(
-    ("spec", "message"),
-    [
-        (RewardSpec(name="hard"), r"rewards\[0\]\.name='hard' is unknown; known: hard_format"),
-        (RewardSpec(name="nowhere.at_all:Name"), "can't be loaded"),
-        (RewardSpec(name="hard_format", options={"x": 1}), r"rewards\[0\]\.options"),
-    ],
-)
-def test_a_wrong_name_or_option_is_refused_by_name(spec, message):
-    with pytest.raises(ValueError, match=message):
-        make_rewards([spec])

@@ -1,0 +1,110 @@
+"""From the `rewards` list of a config to rewards: finds classes and functions by name, checks their options.
+
+Every mistake is a ValueError that names the field, as `rewards[1].options`. Option values are never printed,
+since a key may have been written there by mistake.
+"""
+
+import importlib
+import inspect
+import math
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vr1_ray.config import RewardSpec
+from vr1_ray.rewards.base import FunctionReward, Reward
+from vr1_ray.rewards.combining import NamedReward
+
+
+def load_rewards(
+    specs: Sequence[RewardSpec], known: Mapping[str, type[Reward]]
+) -> list[NamedReward]:
+    """The rewards of `specs`, named so that no two share a name. `known` maps short names to classes."""
+    if not specs:
+        raise ValueError(
+            "rewards=[]: no reward is named; give at least one, as {name: hard_format}."
+        )
+    seen: Counter[str] = Counter()
+    rewards = []
+    for number, spec in enumerate(specs):
+        field = f"rewards[{number}]"
+        if not math.isfinite(spec.weight):
+            raise ValueError(f"{field}.weight={spec.weight}: not finite; give a number.")
+        seen[spec.name] += 1
+        name = spec.name if seen[spec.name] == 1 else f"{spec.name}#{seen[spec.name]}"
+        reward = _make(_find(spec.name, field, known), dict(spec.options), spec.name, field)
+        rewards.append((name, float(spec.weight), reward))
+    return rewards
+
+
+def _find(name: str, field: str, known: Mapping[str, type[Reward]]) -> Callable[..., Any]:
+    if name in known:
+        return known[name]
+    names = ", ".join(known)
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        raise ValueError(
+            f"{field}.name={name!r} is unknown; known: {names}. "
+            "Take one of these, or name your own as package.module:Name."
+        )
+    _look_in_current_folder()
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"{field}.name={name!r} can't be loaded ({error}); known: {names}. "
+            "Check that the module is installed, on PYTHONPATH or in the current folder "
+            f"({Path.cwd()}), and the name after the colon."
+        ) from error
+    _check_is_reward(found, f"{field}.name={name!r}")
+    return found
+
+
+def _look_in_current_folder() -> None:
+    """`vr1` is a console script, which does not have it on its path. Last, so that it shadows nothing."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+def _check_is_reward(found: Any, what: str) -> None:
+    if not inspect.isclass(found):
+        if not callable(found):
+            raise ValueError(
+                f"{what} is of type {type(found).__name__}; name a function or a Reward class."
+            )
+        return
+    if not issubclass(found, Reward):
+        raise ValueError(
+            f"{what} is no Reward; derive it from vr1_ray.rewards.Reward, or write a function."
+        )
+    if found.score is Reward.score and found.score_batch is Reward.score_batch:
+        raise ValueError(f"{what} has neither `score` nor `score_batch`; write one of them.")
+
+
+def _make(found: Callable[..., Any], options: dict[str, Any], name: str, field: str) -> Reward:
+    is_class = inspect.isclass(found)
+    _check_options(found, [] if is_class else [None], options, name, field)
+    try:
+        return found(**options) if is_class else FunctionReward(found, **options)
+    except ValueError as error:
+        raise ValueError(f"{field}.options of {name!r}: {error}") from error
+    except Exception as error:
+        error.add_note(f"while making {field}, {name!r}")
+        raise
+
+
+def _check_options(
+    found: Callable[..., Any], leading: list[None], options: dict[str, Any], name: str, field: str
+) -> None:
+    """Refuses options that `found` does not take, or lacks; a function gets the reward input first."""
+    signature = inspect.signature(found)
+    try:
+        signature.bind(*leading, **options)
+    except TypeError as error:
+        takes = ", ".join(list(signature.parameters)[len(leading) :]) or "none"
+        raise ValueError(
+            f"{field}.options don't fit reward {name!r}: {error}; options it takes: {takes}."
+        ) from error
