@@ -227,7 +227,9 @@ def test_too_many_invalid_rollouts_stop_the_run_and_name_reward_prompt_and_cause
     with pytest.raises(InvalidRolloutsError) as error:
         run_step(config, InvalidRolloutsConfig(max_rate=0.1))
     message = str(error.value)
-    assert message.startswith("KeyError: 'no such column for p0/0/0'")
+    first_line = message.splitlines()[0]
+    assert first_line.startswith(f"reward '{FAILS}' failed at ")
+    assert first_line.endswith("on prompt p0 (1 rollouts): KeyError: 'no such column for p0/0/0'")
     assert "failing_rewards.py" in message
     assert "2 of 12 rollouts have no reward" in message
 

@@ -5,7 +5,6 @@ What a dead or hanging actor means is the pool's affair (`reward_pool.py`).
 """
 
 import time
-import traceback
 from dataclasses import dataclass
 
 from vr1_ray.actors.cluster import write_output_to
@@ -42,7 +41,7 @@ class RewardActor:
         write_output_to(str(config.folder / "logs"), f"reward_{pool}_{index}")
         from vr1_ray.rewards import make_rewards
 
-        self.rewards = make_rewards([spec for spec in config.rewards if spec.pool == pool])
+        self.rewards = make_rewards(config.rewards, pool=pool)
 
     def ready(self) -> bool:
         return True
@@ -55,14 +54,20 @@ class RewardActor:
 
     def _outcomes(self, inputs: list[RewardInput]) -> list[Outcome]:
         """All at once; if that fails, one by one, so that one bad response spoils no other."""
-        from vr1_ray.rewards import combine
+        from vr1_ray.rewards import RewardError, combine_batch
 
         try:
-            return list(combine(self.rewards, inputs))
-        except Exception as error:
-            if len(inputs) == 1:
-                return [_invalid(inputs[0], error)]
-        return [outcome for one in inputs for outcome in self._outcomes([one])]
+            found = combine_batch(self.rewards, inputs)
+        except (
+            RewardError
+        ) as error:  # a reward raised: the message has its file, line and traceback
+            if len(inputs) > 1:
+                return [outcome for one in inputs for outcome in self._outcomes([one])]
+            return [InvalidReward(reason=str(error))]
+        return [
+            outcome if isinstance(outcome, RewardOutput) else InvalidReward(reason=str(outcome))
+            for outcome in found
+        ]
 
 
 def _reward_input(group: RolloutGroup, prompt: Prompt, place: int) -> RewardInput:
@@ -74,14 +79,4 @@ def _reward_input(group: RolloutGroup, prompt: Prompt, place: int) -> RewardInpu
         rollout=rollout,
         stage=group.stage,
         step=group.step,
-    )
-
-
-def _invalid(reward_input: RewardInput, error: Exception) -> InvalidReward:
-    """The cause first, then where: prompt, rollout, and the reward's file and line."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return InvalidReward(
-        reason=f"{type(error).__name__}: {error} (prompt {reward_input.prompt.prompt_id}, rollout "
-        f"{reward_input.rollout.index}, {where.filename}:{where.lineno})\n"
-        + "".join(traceback.format_exception(error))
     )

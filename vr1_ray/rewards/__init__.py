@@ -51,10 +51,11 @@ __all__ = [
 ]
 
 
-def make_rewards(specs: Sequence[RewardSpec]) -> list[NamedReward]:
+def make_rewards(specs: Sequence[RewardSpec], *, pool: str | None = None) -> list[NamedReward]:
     """The rewards that the config's `rewards` list names, with their weights, for `combine_batch`.
 
-    A name used again gets a number, as in `repetition#2`, so that the parts of both are kept. Raises
+    A name used again gets a number, as in `repetition#2`, so that the parts of both are kept. `pool` leaves
+    out those that another of `reward_pools` scores. Raises
     ValueError with the field for a name, weight or option that can't be used.
     """
-    return load_rewards(specs, REWARDS)
+    return load_rewards(specs, REWARDS, pool)

@@ -19,9 +19,12 @@ from vr1_ray.rewards.combining import NamedReward
 
 
 def load_rewards(
-    specs: Sequence[RewardSpec], known: Mapping[str, type[Reward]]
+    specs: Sequence[RewardSpec], known: Mapping[str, type[Reward]], pool: str | None = None
 ) -> list[NamedReward]:
-    """The rewards of `specs`, named so that no two share a name. `known` maps short names to classes."""
+    """The rewards of `specs`, named so that no two share a name. `known` maps short names to classes.
+
+    With `pool` only that pool's are made, under the same names.
+    """
     if not specs:
         raise ValueError(
             "rewards=[]: no reward is named; give at least one, as {name: hard_format}."
@@ -34,6 +37,8 @@ def load_rewards(
             raise ValueError(f"{field}.weight={spec.weight}: not finite; give a number.")
         seen[spec.name] += 1
         name = spec.name if seen[spec.name] == 1 else f"{spec.name}#{seen[spec.name]}"
+        if pool not in (None, spec.pool):
+            continue
         reward = _make(_find(spec.name, field, known), dict(spec.options), spec.name, field)
         rewards.append((name, float(spec.weight), reward))
     return rewards
