@@ -177,7 +177,7 @@ def test_a_slow_judge_is_given_up_in_bounded_time():
         )
         took = time.monotonic() - began
     assert isinstance(outcome, RewardUnavailableError)
-    assert took < 1.5
+    assert took < 2.5
 
 
 def test_a_dead_judge_is_invalid_and_says_why():
