@@ -1,11 +1,10 @@
 """What is measured of groups: the metrics of a step and of an evaluation. Plain functions, no actor."""
 
-from collections import defaultdict
 from statistics import fmean
 from typing import Any
 
 from vr1_ray.data.figure_diagnosis import diagnose
-from vr1_ray.rewards import SHARED_PARTS, accuracy_of, hard_format_reward, parse_response
+from vr1_ray.rewards import accuracy_of, hard_format_reward, parse_response
 from vr1_ray.types import Rollout, RolloutGroup
 
 
@@ -23,18 +22,7 @@ def group_metrics(groups: list[RolloutGroup]) -> dict[str, float]:
         "truncation_rate": fmean(rollout.status == "truncated" for rollout in rollouts),
         "informative_group_rate": fmean(is_informative(group) for group in groups),
         "time/reward": sum(group.reward_seconds for group in groups),
-        **reward_part_metrics(rollouts),
     }
-
-
-def reward_part_metrics(rollouts: list[Rollout]) -> dict[str, float]:
-    """`reward/NAME` for each part, over the rollouts that have it; the shared parts have names of their own."""
-    amounts = defaultdict(list)
-    for rollout in rollouts:
-        for name, amount in rollout.reward_parts.items():
-            if name not in SHARED_PARTS:
-                amounts[f"reward/{name}"].append(amount)
-    return {name: fmean(values) for name, values in amounts.items()}
 
 
 def part(rollout: Rollout, name: str) -> float:

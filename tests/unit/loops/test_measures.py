@@ -1,7 +1,5 @@
 """The figures of a step and of an evaluation, worked out by hand."""
 
-from dataclasses import replace
-
 import pytest
 
 from vr1_ray.loops.measures import evaluation_metrics, group_metrics, judged
@@ -55,15 +53,6 @@ def test_groups_of_different_sizes_weigh_by_their_rollouts():
     large = group("a", *[rollout(i, reward=1, tokens=1) for i in range(3)])
     small = group("b", rollout(0, reward=0, tokens=1))
     assert group_metrics([large, small])["reward/mean"] == 0.75
-
-
-def test_each_part_of_a_reward_is_a_metric_over_the_rollouts_that_have_it():
-    full, bare = rollout(0, reward=1, tokens=1), rollout(1, reward=0, tokens=1)
-    full = replace(full, reward_parts={"style": 0.5, "style/tone": 1.0, "format": 1.0})
-    bare = replace(bare, reward_parts={"style": 0.0})
-    metrics = group_metrics([group("a", full, bare)])
-    assert (metrics["reward/style"], metrics["reward/style/tone"]) == (0.25, 1.0)
-    assert "reward/format" not in metrics  # it is `format_rate`
 
 
 def test_a_group_that_is_not_scored_is_refused():
