@@ -130,7 +130,7 @@ def test_a_request_the_service_refuses_is_invalid_at_once():
 
 
 @pytest.mark.parametrize("status", [302, 401, 404])
-def test_a_wrong_setting_stops_the_run(status):
+def test_a_wrong_setting_is_an_error_and_not_a_passing_failure(status):
     reply = Reply({}, status, headers={"Location": "http://127.0.0.1:9/"})
     message = rf"on prompt 9f0c .*status {status}.*check the address"
     with serve(reply) as (_, url), pytest.raises(RewardError, match=message):
