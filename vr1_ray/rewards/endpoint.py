@@ -2,7 +2,7 @@
 
 What may pass (no connection, too slow, 408, 409, 425, 429, 5xx, a reply that can't be read) is tried again;
 then the rewards asked for are unavailable. What is the fault of one request (400, 413, 422) makes that one
-unavailable at once. Any other status is a wrong setting (401, 403, 404 ...) and stops the run.
+unavailable at once. Any other status is a wrong setting (401, 403, 404 ...) and an error of the reward.
 
 It knows nothing of judges or schemas: `llm_judge.py` and `remote.py` say what is sent and how it is read.
 """

@@ -25,6 +25,7 @@ def reward_input(
     prompt_id="9f0c",
     images=(),
     max_response_tokens=8,
+    question="How many?",
 ):
     rollout = Rollout(
         index=index,
@@ -37,7 +38,7 @@ def reward_input(
     return RewardInput(
         prompt=Prompt(
             prompt_id=prompt_id,
-            question="<image>" * len(images) + "How many?",
+            question="<image>" * len(images) + question,
             images=tuple(images),
             answer=answer,
             metadata={"family": "count"},

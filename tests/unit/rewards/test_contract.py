@@ -14,6 +14,7 @@ from vr1_ray.rewards import (
     Reward,
     RewardError,
     RewardUnavailableError,
+    base,
     combine,
     combine_batch,
     make_rewards,
@@ -113,6 +114,27 @@ def test_a_class_with_neither_method_is_refused_when_loaded():
 def test_a_plain_function_is_a_reward_and_takes_options():
     rewards = make_rewards([spec("length_in", unit=2.0)])
     assert combine(rewards, reward_input("abc")).value == 1.5
+
+
+def test_the_example_of_the_documentation_works(tmp_path, monkeypatch):
+    lines = base.__doc__.splitlines()
+    code = [line[4:] for line in lines if line.startswith("    ") and "{name:" not in line]
+    code.remove("rewards:")
+    imports = (
+        "from vr1_ray.rewards import Reward\nfrom vr1_ray.types import RewardInput, RewardOutput\n"
+    )
+    (tmp_path / "documented.py").write_text(imports + "\n".join(code))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rewards = make_rewards(
+        [
+            RewardSpec(name="documented:is_short", options={"max_tokens": 1}),
+            RewardSpec(name="documented:MentionsColour", options={"other": "green"}),
+        ]
+    )
+    red, blue = png(), png(colour=(0, 0, 255))
+    assert combine(rewards, reward_input("red", images=[red])).value == 2.0
+    assert combine(rewards, reward_input("green", ids=(1, 2), images=[blue])).value == 1.0
+    assert combine(rewards, reward_input("red", ids=(1, 2), images=[blue])).value == 0.0
 
 
 def test_a_batch_has_one_sum_for_each_rollout_in_order():

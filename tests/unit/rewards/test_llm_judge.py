@@ -177,7 +177,7 @@ def test_a_slow_judge_is_given_up_in_bounded_time():
         )
         took = time.monotonic() - began
     assert isinstance(outcome, RewardUnavailableError)
-    assert took < 1.5
+    assert took < 2.5
 
 
 def test_a_dead_judge_is_invalid_and_says_why():
@@ -198,7 +198,7 @@ def test_one_response_too_long_for_the_judge_is_invalid_alone():
     assert len(server.requests) == 2
 
 
-def test_a_refused_key_stops_the_run_and_is_never_shown(monkeypatch):
+def test_a_refused_key_is_an_error_and_is_never_shown(monkeypatch):
     monkeypatch.setenv("JUDGE_KEY", "s3cret-key")
     refusal = Reply({"error": {"message": "bad key s3cret-key"}}, 401)
     refused = pytest.raises(RewardError, match="status 401")

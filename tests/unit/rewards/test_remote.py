@@ -64,7 +64,7 @@ def test_a_wait_that_the_service_asks_for_is_kept():
     assert 0.4 <= time.monotonic() - began < 4
 
 
-@pytest.mark.parametrize("late", [Reply({}, after_seconds=1.5), Reply(b" " * 99, drip_seconds=0.1)])
+@pytest.mark.parametrize("late", [Reply({}, after_seconds=3), Reply(b" " * 99, drip_seconds=0.1)])
 def test_a_slow_service_is_given_up_in_bounded_time(late):
     began = time.monotonic()
     with serve(late) as (server, url):
@@ -73,7 +73,7 @@ def test_a_slow_service_is_given_up_in_bounded_time(late):
     assert isinstance(outcome, RewardUnavailableError)
     assert "gave up after 2 attempts: " in str(outcome)
     assert len(server.requests) == 2
-    assert took < 1.4
+    assert took < 2.5
 
 
 def test_a_dead_service_makes_every_rollout_invalid_and_none_0():
@@ -130,7 +130,7 @@ def test_a_request_the_service_refuses_is_invalid_at_once():
 
 
 @pytest.mark.parametrize("status", [302, 401, 404])
-def test_a_wrong_setting_stops_the_run(status):
+def test_a_wrong_setting_is_an_error_and_not_a_passing_failure(status):
     reply = Reply({}, status, headers={"Location": "http://127.0.0.1:9/"})
     message = rf"on prompt 9f0c .*status {status}.*check the address"
     with serve(reply) as (_, url), pytest.raises(RewardError, match=message):
