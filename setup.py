@@ -26,6 +26,10 @@ CORE = [
     "datasets>=5.2,<6",
     # Only init, log and finish are used.
     "wandb>=0.31,<1",
+    # The judge reward calls OpenAI-compatible endpoints; major releases change its client.
+    "openai>=3.57,<4",
+    # The remote reward posts to a service, with one limit on the whole call.
+    "aiohttp>=3.14,<4",
     # Decides which answers are equal, so another version would change rewards.
     "math-verify==0.9.0",
     # Crosses actors inside records; vllm and numba bound it from above.
