@@ -147,9 +147,9 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Train vr1-tiny from scratch.")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=4500)
+    parser.add_argument("--steps", type=int, default=5500)
     parser.add_argument("--batch_size", type=int, default=64)
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--warmup_steps", type=int, default=100)
     parser.add_argument("--weight_decay", type=float, default=0.01)
     parser.add_argument("--seed", type=int, default=0)
@@ -157,7 +157,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--save_every", type=int, default=500)
     parser.add_argument("--num_evaluated", type=int, default=100, help="questions of each style")
     parser.add_argument(
-        "--max_minutes", type=float, default=45.0, help="end the schedule early after this long"
+        "--max_minutes", type=float, default=36.0, help="end the schedule early after this long"
     )
     return parser.parse_args()
 
