@@ -14,6 +14,9 @@ import torch
 from vr1_ray.models.base import ModelAdapter, ModelBatch
 from vr1_ray.types import EncodedImage, TrainRow
 
+MAX_PADDING = 0.1  # share of a micro-batch
+MIN_FILL = 1 / 8  # of the budget: a smaller micro-batch costs more in overhead than padding does
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MicroBatch:
@@ -101,7 +104,9 @@ def plan_micro_batches(rows: list[TrainRow], max_tokens: int) -> list[list[int]]
     """Which rows share a micro-batch: lists of indices into `rows`, each row exactly once.
 
     Rows of similar length go together, and among these the rows of one image. A row over the budget
-    gets a micro-batch of its own. Each micro-batch holds at most `max_tokens`, padding counted.
+    gets a micro-batch of its own. Each micro-batch holds at most `max_tokens`, padding counted, and is
+    closed before that, once it is MIN_FILL full, where the next row would make more than MAX_PADDING of it
+    padding.
     """
     if not rows:
         return []
@@ -111,15 +116,18 @@ def plan_micro_batches(rows: list[TrainRow], max_tokens: int) -> list[list[int]]
         key=lambda index: (-(row_length(rows[index]) // bucket), rows[index].image_hashes, index),
     )
     plan: list[list[int]] = []
-    width = 0
+    width = filled = 0  # of the last micro-batch: its longest row, and its tokens without padding
     for index in order:
-        wider = max(width, row_length(rows[index]))
-        if plan and (len(plan[-1]) + 1) * wider <= max_tokens:
+        length = row_length(rows[index])
+        wider = max(width, length)
+        padded = (len(plan[-1]) + 1) * wider if plan else 0
+        is_dense = filled + length >= (1 - MAX_PADDING) * padded or filled < MIN_FILL * max_tokens
+        if plan and padded <= max_tokens and is_dense:
             plan[-1].append(index)
-            width = wider
+            width, filled = wider, filled + length
         else:
             plan.append([index])
-            width = row_length(rows[index])
+            width = filled = length
     return plan
 
 

@@ -4,6 +4,8 @@ A unit is the rows of one prompt: a group in RL, one row in the cold start. Unit
 rank, so the vision tower sees each image once.
 """
 
+from itertools import pairwise
+
 from vr1_ray.models.base import ModelAdapter
 from vr1_ray.types import Demonstration, EncodedImage, Prompt, RolloutGroup, TrainRow
 
@@ -91,13 +93,10 @@ def balance(units: list[Unit], num_parts: int) -> list[list[Unit]]:
 def deal(units: list[Unit], *, num_ranks: int, num_mini_batches: int) -> list[list[list[Unit]]]:
     """[rank][mini-batch] -> units. Mini-batches are consecutive runs of units, in prompt order.
 
-    Raises ValueError if the units do not divide into the mini-batches.
+    Where the units do not divide (groups were dropped or left out) sizes differ by one; with fewer units
+    than mini-batches there are as many mini-batches as units.
     """
-    if len(units) % num_mini_batches:
-        raise ValueError(
-            f"trainer.mini_batches_per_step: {len(units)} prompts do not divide into {num_mini_batches} mini-batches"
-        )
-    size = len(units) // num_mini_batches
-    mini_batches = [units[start : start + size] for start in range(0, len(units), size)]
-    dealt = [balance(mini_batch, num_ranks) for mini_batch in mini_batches]
-    return [[dealt[m][rank] for m in range(num_mini_batches)] for rank in range(num_ranks)]
+    parts = min(num_mini_batches, len(units))
+    edges = [len(units) * number // parts for number in range(parts + 1)]
+    dealt = [balance(units[start:end], num_ranks) for start, end in pairwise(edges)]
+    return [[mini_batch[rank] for mini_batch in dealt] for rank in range(num_ranks)]

@@ -50,6 +50,14 @@ def test_rows_of_one_image_go_together_among_rows_of_like_length():
     assert plan_micro_batches(rows, 84) == [[1, 2], [0, 3]]
 
 
+def test_a_micro_batch_is_closed_where_the_next_row_would_be_mostly_padding():
+    # of 100 + 100 + 40 tokens in 300, a fifth is padding; in 100 + 95 of 200 a fortieth
+    assert plan_micro_batches([row(100), row(40), row(100)], 800) == [[0, 2], [1]]
+    assert plan_micro_batches([row(100), row(95)], 800) == [[0, 1]]
+    # below an eighth of the budget padding is the lesser cost
+    assert plan_micro_batches([row(100), row(40)], 8000) == [[0, 1]]
+
+
 def test_no_rows_make_no_micro_batches():
     assert plan_micro_batches([], 64) == []
 

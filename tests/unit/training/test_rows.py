@@ -67,9 +67,14 @@ def test_mini_batches_are_consecutive_prompts_on_every_rank():
     ]
 
 
-def test_units_that_do_not_divide_are_refused_by_name():
-    with pytest.raises(ValueError, match=r"trainer\.mini_batches_per_step: 3 prompts"):
-        deal([unit(name, 1) for name in "abc"], num_ranks=1, num_mini_batches=2)
+def test_units_that_do_not_divide_give_mini_batches_that_differ_by_one_unit():
+    (dealt,) = deal([unit(name, 1) for name in "abcde"], num_ranks=1, num_mini_batches=2)
+    assert [names(mini_batch) for mini_batch in dealt] == [["a", "b"], ["c", "d", "e"]]
+
+
+def test_fewer_units_than_mini_batches_give_one_mini_batch_each():
+    (dealt,) = deal([unit(name, 1) for name in "ab"], num_ranks=1, num_mini_batches=4)
+    assert [names(mini_batch) for mini_batch in dealt] == [["a"], ["b"]]
 
 
 def test_a_group_becomes_rows_with_all_the_trainer_needs():
