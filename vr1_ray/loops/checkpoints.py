@@ -128,7 +128,7 @@ class Checkpoints:
         if free < needed:
             raise OSError(
                 errno.ENOSPC,
-                f"{free / 1e9:.2f} GB are free and the last checkpoint took {needed / 1e9:.2f} GB",
+                f"{free / 1e6:,.0f} MB are free and the last checkpoint took {needed / 1e6:,.0f} MB",
                 str(self.folder),
             )
 

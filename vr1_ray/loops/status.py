@@ -99,6 +99,7 @@ def summary(folder: Path) -> str:
 
 
 def kind_of(folder: Path, config: RunConfig | None) -> str:
+    """The kind of a run; drawing a dataset leaves a result but no config."""
     return config.kind if config else read_result(folder)["kind"]
 
 
@@ -112,12 +113,14 @@ def total_steps(config: RunConfig | None, found: Checkpoint | None) -> int | Non
 
 
 def stage_of(row: dict[str, Any]) -> str:
+    """The stage of a step, where a run has stages."""
     if "stage" not in row:
         return ""
     return f", stage {row['stage']} ({row['max_response_tokens']} tokens x {row['group_size']})"
 
 
 def figures_of(row: dict[str, Any]) -> str:
+    """The figures of a step that the screen has room for."""
     shown = [
         f"{label} {form.format(row[key])}"
         for key, label, form in FIGURES
@@ -142,6 +145,7 @@ def checkpoint_lines(folder: Path) -> tuple[list[str], Checkpoint | None]:
 
 
 def read_result(folder: Path) -> dict[str, Any]:
+    """What a finished run left."""
     return json.loads((folder / RESULT).read_text(encoding="utf-8"))
 
 

@@ -42,7 +42,7 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.is_requested = False
-        self._is_held = True
+        self._is_held = False
 
     def listen(self) -> None:
         """Take SIGTERM; in the main thread. Call it again after `ray.init`, which puts its own handler there."""
