@@ -16,6 +16,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
+FOLDER_NAME = re.compile(r"step_(\d{6,})")  # a copy beside them, such as step_000010.bak, is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,8 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, sound or torn, oldest first."""
-        return sorted(int(path.name.removeprefix("step_")) for path in self.folder.glob("step_*"))
+        names = (FOLDER_NAME.fullmatch(path.name) for path in self.folder.glob("step_*"))
+        return sorted(int(name[1]) for name in names if name)
 
     def latest(self, *, with_checksums: bool = True) -> Checkpoint | None:
         """The newest sound checkpoint, with what was passed over; None if there is no checkpoint at all.

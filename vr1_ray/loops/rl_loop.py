@@ -127,15 +127,16 @@ class RlRun:
         if state["reference"]:
             self.fleet.reset_reference(state["reference"])
         self.fleet.sync_weights(policy_version=found.step)
-        if self.wants_evaluation(found.step):  # a stop came between the step and its evaluation
-            label = step_label(found.step)
-            is_done = evaluation_path(self.config.folder, label).is_file()
-            metrics = (
-                evaluation_metrics_of(self.config.folder, label)
-                if is_done
-                else self.evaluate(label)
-            )
-            self.saver.is_best(found.step, metrics)
+        self.catch_up(found.step)
+
+    def catch_up(self, step: int) -> None:
+        """Evaluate the restored step if a SIGTERM came between it and its evaluation."""
+        if not self.wants_evaluation(step):
+            return
+        label = step_label(step)
+        is_done = evaluation_path(self.config.folder, label).is_file()
+        metrics = evaluation_metrics_of(self.config.folder, label) if is_done else None
+        self.saver.is_best(step, metrics or self.evaluate(label))
 
     def enter(self, stage: Stage) -> None:
         """A stage change rebuilds nothing; at most the reference is reset, if the config says so."""

@@ -42,6 +42,15 @@ def test_the_newest_checkpoint_is_found_with_its_state(checkpoints):
     assert found.skipped == ()
 
 
+def test_a_copy_kept_beside_the_checkpoints_is_left_alone(checkpoints):
+    save(checkpoints, 1, 2)
+    copy = checkpoints.folder / "step_000001.bak"
+    shutil.copytree(checkpoints.path(1), copy)
+    checkpoints.retain(newest=2, keep_last=1)
+    assert checkpoints.steps() == [2]
+    assert copy.is_dir()
+
+
 def test_a_run_without_checkpoints_has_none(checkpoints):
     assert checkpoints.latest() is None
 
