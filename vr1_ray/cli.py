@@ -1,8 +1,8 @@
-"""The command line: `vr1 run|sft|rl|eval|check CONFIG [key=value ...]`.
+"""The command line: `vr1 run|sft|rl|eval|check CONFIG [key=value ...]` and `vr1 status RUN`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
-failed, 2 the input was wrong.
+failed, 2 the input was wrong, 130 interrupted, 143 stopped by SIGTERM.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray import __version__
+from vr1_ray.loops.stopping import EXIT_CODE, Stopped, StopSignal
 
 COMMANDS = {
     "run": "run a config of any kind (recipe, figure_math, sft, rl, eval)",
@@ -21,6 +22,7 @@ COMMANDS = {
     "eval": "evaluate a policy on held-out prompts",
     "check": "verify a config and its inputs without starting anything",
 }
+STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     try:
+        if parsed.command == "status":
+            return _status(parsed.run, parsed.runs_folder)
         return _run(parsed.command, parsed.config, parsed.overrides)
     except ValueError as error:
         if parsed.debug:
@@ -46,6 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
+    except Stopped:
+        print(
+            "vr1: stopped by SIGTERM; `vr1` with the same config goes on from the last checkpoint",
+            file=sys.stderr,
+        )
+        return EXIT_CODE
 
 
 ERROR_LOG = Path("vr1_error.log")
@@ -68,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
             "overrides", nargs="*", metavar="key=value", help="such as rollout.num_engines=2"
         )
         command.add_argument("--debug", action="store_true", help="show tracebacks")
+    status = commands.add_parser("status", help=STATUS, description=STATUS)
+    status.add_argument("run", help="a run folder, or the name of a run in the runs folder")
+    status.add_argument("--runs_folder", default="runs", help="default: runs")
+    status.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser
 
 
@@ -84,11 +98,20 @@ def _run(command: str, path: str, overrides: list[str]) -> int:
     from vr1_ray.config import check_config
     from vr1_ray.loops.recipe_loop import run_one, run_recipe
 
+    stop = StopSignal()
+    stop.listen()
     if config.kind == "recipe":
-        run_recipe(config)
+        run_recipe(config, stop)
     else:
         check_config(config)
-        run_one(config)
+        run_one(config, stop)
+    return 0
+
+
+def _status(run: str, runs_folder: str) -> int:
+    from vr1_ray.loops.status import status_text
+
+    print(status_text(run, runs_folder=runs_folder))
     return 0
 
 

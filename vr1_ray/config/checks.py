@@ -42,10 +42,13 @@ def _positive(config: RunConfig) -> Iterator[str]:
         "rollout.max_concurrent_responses": config.rollout.max_concurrent_responses,
         "invalid_rollouts.max_attempts": config.invalid_rollouts.max_attempts,
         "model.max_model_len": config.model.max_model_len,
+        "checkpoint.keep_last": config.checkpoint.keep_last,
     }
     for key, value in counts.items():
         if value < 1:
             yield f"{key}: {value} must be at least 1"
+    if config.checkpoint.grace_seconds <= 0:
+        yield f"checkpoint.grace_seconds: {config.checkpoint.grace_seconds} must be above 0"
     if config.trainer.zero_stage not in (0, 1, 2, 3):
         yield f"trainer.zero_stage: {config.trainer.zero_stage} is not a ZeRO stage; use 0, 1, 2 or 3"
 

@@ -209,7 +209,12 @@ class CheckpointConfig:
 
     every_steps: int = 0  # 0: only at the end
     keep_last: int = 2
+    # A step whose evaluation (eval.every_steps) is the best so far by accuracy is saved too, and kept.
+    keep_best: bool = True
     resume: Literal["auto", "never", "must"] = "auto"
+    # What the scheduler gives between SIGTERM and SIGKILL; a checkpoint that takes longer is told.
+    # `ray job stop` gives 3 s unless RAY_JOB_STOP_WAIT_TIME_S is set, see examples/TROUBLESHOOTING.md.
+    grace_seconds: float = 30.0
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Evaluation: one response a question through the run's own engines and rewards. `vr1 eval CONFIG`."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
 from vr1_ray.loops.measures import evaluation_metrics, judged
 from vr1_ray.loops.run_folder import open_run, write_json, write_result
+from vr1_ray.loops.stopping import StopSignal
 from vr1_ray.models import load_adapter
 from vr1_ray.preflight import check_inputs, read_eval_prompts
 from vr1_ray.types import Prompt
@@ -41,13 +43,19 @@ def evaluation_path(run_folder: Path, label: str) -> Path:
     return run_folder / EVALUATIONS / f"{label}.json"
 
 
-def run_eval(config: RunConfig) -> dict[str, Any]:
+def evaluation_metrics_of(run_folder: Path, label: str) -> dict[str, float]:
+    """The figures of an evaluation that was made already."""
+    return json.loads(evaluation_path(run_folder, label).read_text(encoding="utf-8"))["metrics"]
+
+
+def run_eval(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     """Evaluate `model.path` on `eval.data`. Returns the result with the metrics under the run's label."""
     began = time.monotonic()
     check_inputs(config)
     prompts = read_eval_prompts(config, load_adapter(config.model))
     open_run(config)
     connect(config)
+    stop.listen()
     with Fleet(config) as fleet:
         fleet.start()
         metrics = evaluate(

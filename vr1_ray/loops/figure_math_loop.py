@@ -7,11 +7,13 @@ from typing import Any
 from vr1_ray.config import RunConfig
 from vr1_ray.data.figure_math import write_dataset
 from vr1_ray.loops.run_folder import write_result
+from vr1_ray.loops.stopping import StopSignal
 
 
-def run_figure_math(config: RunConfig) -> dict[str, Any]:
+def run_figure_math(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     """Write the dataset to `figure_math.folder`. The same seed writes the same rows."""
     began = time.monotonic()
+    stop.check()
     size = config.figure_math
     write_dataset(
         Path(size.folder),

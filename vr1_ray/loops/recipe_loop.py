@@ -16,13 +16,14 @@ from vr1_ray.loops.figure_math_loop import run_figure_math
 from vr1_ray.loops.rl_loop import run_rl
 from vr1_ray.loops.run_folder import finished_result, write_json
 from vr1_ray.loops.sft_loop import run_sft
+from vr1_ray.loops.stopping import StopSignal
 from vr1_ray.report import plot_curves, result_table, write_report
 
 RUNS = {"figure_math": run_figure_math, "sft": run_sft, "rl": run_rl, "eval": run_eval}
 FIGURES = ("accuracy", "hard_reward", "format_rate", "mean_response_tokens", "truncation_rate")
 
 
-def run_one(config: RunConfig) -> dict[str, Any]:
+def run_one(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     """Run a single config of any kind but recipe, or return its result if it is finished already."""
     finished = finished_result(config)
     if finished is not None:
@@ -31,10 +32,11 @@ def run_one(config: RunConfig) -> dict[str, Any]:
             flush=True,
         )
         return finished
-    return RUNS[config.kind](config)
+    with stop.interruptible():
+        return RUNS[config.kind](config, stop)
 
 
-def run_recipe(recipe: RunConfig) -> dict[str, Any]:
+def run_recipe(recipe: RunConfig, stop: StopSignal) -> dict[str, Any]:
     """Run every step and write summary.json, curves.png and report.html. Returns the summary."""
     runs = recipe_runs(recipe)
     for config in runs:
@@ -44,7 +46,7 @@ def run_recipe(recipe: RunConfig) -> dict[str, Any]:
     for number, config in enumerate(runs, start=1):
         step_name = config.name.removeprefix(f"{recipe.name}/")
         print(f"\n== {number}/{len(runs)} {step_name} ({config.kind}) ==", flush=True)
-        results[step_name] = run_one(config)
+        results[step_name] = run_one(config, stop)
     summary = summarise(recipe, runs, results)
     summary["wall_seconds"]["total"] = time.monotonic() - began
     write_json(recipe.folder / "summary.json", summary)

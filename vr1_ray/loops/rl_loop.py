@@ -14,18 +14,18 @@ from vr1_ray.algorithms import Algorithm, make_algorithm
 from vr1_ray.config import RunConfig
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.data import PromptSampler
-from vr1_ray.loops.checkpoints import Checkpoints
+from vr1_ray.loops.checkpoints import Checkpoint
 from vr1_ray.loops.clock import Clock
-from vr1_ray.loops.eval_loop import evaluate
+from vr1_ray.loops.eval_loop import evaluate, evaluation_metrics_of, evaluation_path
 from vr1_ray.loops.measures import group_metrics, with_trained
 from vr1_ray.loops.policy_card import write_policy
 from vr1_ray.loops.run_folder import open_run, write_result
+from vr1_ray.loops.saving import Saver
+from vr1_ray.loops.stopping import Stopped, StopSignal
 from vr1_ray.models import load_adapter
 from vr1_ray.preflight import check_cold_started, check_inputs, read_eval_prompts, read_prompts
 from vr1_ray.tracking import RolloutStore, Tracker
 from vr1_ray.types import Prompt, Stage
-
-Resumed = tuple[int, Path, dict[str, Any]]  # step, folder and state of a checkpoint
 
 LOGPROB_ALARM = {
     "float32": 1e-3,
@@ -72,14 +72,15 @@ class RlRun:
         prompts: list[Prompt],
         eval_prompts: list[Prompt],
         *,
-        resumed: Resumed | None,
+        resumed: Checkpoint | None,
+        stop: StopSignal,
     ) -> None:
         self.config = config
         self.fleet = fleet
+        self.stop = stop
         self.algorithm: Algorithm = make_algorithm(config.algorithm, kind=config.kind)
         self.sampler = PromptSampler(prompts, seed=config.seed)
         self.eval_prompts = eval_prompts
-        self.checkpoints = Checkpoints(config.folder, keep_last=config.checkpoint.keep_last)
         self.store = RolloutStore(
             config.folder, config.rollout.save, config.rollout.save_groups_per_step
         )
@@ -93,9 +94,14 @@ class RlRun:
             config.folder,
             config.tracking,
             total_steps=self.stages.total_steps,
-            resume_step=resumed[0] if resumed else None,
+            resume_step=resumed.step if resumed else None,
         )
-
+        self.saver = Saver(
+            config,
+            total_steps=self.stages.total_steps,
+            write=self.write,
+            note=self.tracker.note,
+        )
         fleet.note = self.tracker.note
 
     def __enter__(self) -> "RlRun":
@@ -109,18 +115,28 @@ class RlRun:
         assert self.fleet.curriculum is not None
         return self.fleet.curriculum
 
-    def restore(self, found: Resumed) -> None:
+    def restore(self, found: Checkpoint) -> None:
         """Go on from a checkpoint: trainer, curriculum, data position, and the engines' weights."""
-        step, folder, state = found
-        self.tracker.note(f"going on from {folder}")
+        state = found.state
+        self.saver.restore(found)
         assert self.fleet.trainers is not None
-        self.fleet.trainers.load_checkpoint(folder / "trainer")
+        self.fleet.trainers.load_checkpoint(found.folder / "trainer")
         self.curriculum.load_state_dict(state["curriculum"])
         self.sampler.load_state_dict(state["sampler"])
         self.stage_number = state["stage"]
         if state["reference"]:
             self.fleet.reset_reference(state["reference"])
-        self.fleet.sync_weights(policy_version=step)
+        self.fleet.sync_weights(policy_version=found.step)
+        self.catch_up(found.step)
+
+    def catch_up(self, step: int) -> None:
+        """Evaluate the restored step if a SIGTERM came between it and its evaluation."""
+        if not self.wants_evaluation(step):
+            return
+        label = step_label(step)
+        is_done = evaluation_path(self.config.folder, label).is_file()
+        metrics = evaluation_metrics_of(self.config.folder, label) if is_done else None
+        self.saver.is_best(step, metrics or self.evaluate(label))
 
     def enter(self, stage: Stage) -> None:
         """A stage change rebuilds nothing; at most the reference is reset, if the config says so."""
@@ -146,37 +162,43 @@ class RlRun:
                 *alarms,
                 f"engine and trainer log-probabilities differ by {difference:.2g} (limit {limit:g})",
             ]
-        self.tracker.log(step, metrics)
+        self.tracker.log(step, metrics | self.saver.metrics())
         for alarm in alarms:
             self.tracker.note(f"ALARM step {step}: {alarm}")
 
     def after_step(self, step: int, stage: Stage) -> None:
-        """Evaluate and save when it is time."""
-        config = self.config
-        if (
-            config.eval.every_steps
-            and step % config.eval.every_steps == 0
-            and step < self.stages.total_steps
-        ):
-            self.evaluate(f"step_{step:06d}")
-        is_last = step == self.stages.total_steps
-        if is_last or (config.checkpoint.every_steps and step % config.checkpoint.every_steps == 0):
-            self.save(step, stage)
+        """Evaluate and save when it is time. Raises Stopped, after saving, if a SIGTERM has come."""
+        is_best = self.wants_evaluation(step) and self.is_best(step)
+        if self.saver.is_due(step) or is_best or self.stop.is_requested:
+            self.saver.save(step, self.state(stage))
+        self.stop.check()
 
-    def save(self, step: int, stage: Stage) -> None:
-        def write(folder: Path) -> None:
-            assert self.fleet.trainers is not None
-            self.fleet.trainers.save_checkpoint(folder / "trainer")
-            write_policy(self.fleet, self.config, folder / "policy")
+    def wants_evaluation(self, step: int) -> bool:
+        every = self.config.eval.every_steps
+        return bool(every) and step % every == 0 and step < self.stages.total_steps
 
+    def is_best(self, step: int) -> bool:
+        """Evaluate, and whether it is the best so far. A SIGTERM leaves it to the resumed run."""
+        try:
+            with self.stop.interruptible():
+                return self.saver.is_best(step, self.evaluate(step_label(step)))
+        except Stopped:
+            return False
+
+    def state(self, stage: Stage) -> dict[str, Any]:
+        """What a checkpoint holds beside the trainer's state."""
         has_reset = self.reference_folder(stage.number).is_dir()
-        state = {
+        return {
             "curriculum": self.curriculum.state,
             "sampler": self.sampler.state_dict(),
             "stage": stage.number,
             "reference": str(self.reference_folder(stage.number)) if has_reset else "",
         }
-        self.checkpoints.save(step, write=write, state=state)
+
+    def write(self, folder: Path) -> None:
+        assert self.fleet.trainers is not None
+        self.fleet.trainers.save_checkpoint(folder / "trainer")
+        write_policy(self.fleet, self.config, folder / "policy")
 
     def evaluate(self, label: str) -> dict[str, float]:
         limit = (
@@ -191,6 +213,11 @@ class RlRun:
         return result
 
 
+def step_label(step: int) -> str:
+    """What an evaluation during the run is called."""
+    return f"step_{step:06d}"
+
+
 def stage_metrics(stage: Stage) -> dict[str, float]:
     """What the stage asked of this step."""
     return {
@@ -200,10 +227,11 @@ def stage_metrics(stage: Stage) -> dict[str, float]:
     }
 
 
-def run_rl(config: RunConfig) -> dict[str, Any]:
-    """Train a cold-started policy. Returns the result: evaluations, stages, policy folder, wall seconds.
+def run_rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
+    """Train a cold-started policy. Returns the result: stages, policy folder, checkpoints, wall seconds.
 
-    Raises ValueError for bad input before anything is started, ActorError if an actor fails.
+    Raises ValueError for bad input before anything is started, ActorError if an actor fails, SaveError if the
+    last checkpoint can't be saved, Stopped after a SIGTERM.
     """
     began = time.monotonic()
     check_inputs(config)
@@ -213,10 +241,14 @@ def run_rl(config: RunConfig) -> dict[str, Any]:
     eval_prompts = read_eval_prompts(config, adapter) if config.eval.data else []
     found = open_run(config)
     connect(config)
+    stop.listen()
     total_updates = (
         make_curriculum(config.curriculum).total_steps * config.trainer.mini_batches_per_step
     )
-    with Fleet(config) as fleet, RlRun(config, fleet, prompts, eval_prompts, resumed=found) as run:
+    with (
+        Fleet(config) as fleet,
+        RlRun(config, fleet, prompts, eval_prompts, resumed=found, stop=stop) as run,
+    ):
         run.tracker.note(
             f"{len(prompts)} prompts, {skipped} skipped as too long; logs in {config.folder / 'logs'}"
         )
@@ -225,9 +257,10 @@ def run_rl(config: RunConfig) -> dict[str, Any]:
             run.restore(found)
         elif config.eval.at_start:
             run.evaluate(config.eval.start_label)
-        train(run)
+        with stop.held():
+            train(run)
         if config.eval.at_end:
-            run.evaluate(config.eval.label)
+            run.saver.is_best(run.stages.total_steps, run.evaluate(config.eval.label))
         write_policy(fleet, config, config.folder / "policy")
         stages = run.curriculum.summary()
     return write_result(
@@ -237,5 +270,6 @@ def run_rl(config: RunConfig) -> dict[str, Any]:
             "policy": str(config.folder / "policy"),
             "stages": stages,
             "wall_seconds": time.monotonic() - began,
+            **run.saver.result(),
         },
     )

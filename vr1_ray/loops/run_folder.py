@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from vr1_ray.config import ConfigError, RunConfig, config_text, save_config
-from vr1_ray.loops.checkpoints import Checkpoints
+from vr1_ray.loops.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
 
 # What may not change between the parts of one run: with another value the metrics would not be one curve.
 IDENTITY = (
@@ -27,18 +27,26 @@ IDENTITY = (
     "rewards",
 )
 CONTINUES = ("curriculum", "eval")  # a finished run with others of these goes on
+CONFIG = "config.yaml"
 RESULT = "result.json"
 
 
-def open_run(config: RunConfig) -> tuple[int, Path, dict[str, Any]] | None:
+def open_run(config: RunConfig) -> Checkpoint | None:
     """Make the run folder ready; return the checkpoint to resume from, or None for a fresh start.
 
-    Raises ConfigError if the folder holds a run with other settings, or nothing to resume with resume=must.
+    Raises ConfigError if the folder holds a run with other settings, nothing to resume with resume=must, or
+    torn checkpoints alone: what was trained is not thrown away unasked.
     """
-    checkpoints = Checkpoints(config.folder, keep_last=config.checkpoint.keep_last)
+    checkpoints = Checkpoints(config.folder)
     if config.checkpoint.resume == "never":
         clear_run(config)
-    latest = checkpoints.latest()
+    try:
+        latest = checkpoints.latest()
+    except TornCheckpointsError as error:
+        raise ConfigError(
+            f"{error}\ncheckpoint.resume: {config.checkpoint.resume}, but no checkpoint is sound; "
+            "restore one from a copy, or start over with checkpoint.resume=never"
+        ) from error
     if latest is None and config.checkpoint.resume == "must":
         raise ConfigError(
             f"checkpoint.resume: must, but {checkpoints.folder} holds no complete checkpoint"
@@ -47,7 +55,7 @@ def open_run(config: RunConfig) -> tuple[int, Path, dict[str, Any]] | None:
         _check_same_run(config)
     else:
         clear_run(config)
-    save_config(config, config.folder / "config.yaml")
+    save_config(config, config.folder / CONFIG)
     return latest
 
 
@@ -55,6 +63,8 @@ def clear_run(config: RunConfig) -> None:
     """Remove what an earlier run of this name left."""
     for name in ("checkpoints", "rollouts", "evaluations", "logs", "policy"):
         shutil.rmtree(config.folder / name, ignore_errors=True)
+    for folder in config.folder.glob("reference_stage_*"):
+        shutil.rmtree(folder)
     for name in ("metrics.jsonl", RESULT):
         (config.folder / name).unlink(missing_ok=True)
 
@@ -99,7 +109,7 @@ def _check_same_run(config: RunConfig) -> None:
 
 def _changed(config: RunConfig, keys: tuple[str, ...]) -> list[str]:
     """Which of the config's keys differ from those the run folder was made with."""
-    path = config.folder / "config.yaml"
+    path = config.folder / CONFIG
     if not path.is_file():
         return []
     before = yaml.safe_load(path.read_text(encoding="utf-8"))

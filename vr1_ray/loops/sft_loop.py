@@ -11,10 +11,12 @@ from vr1_ray.actors.cluster import connect
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
 from vr1_ray.data import PromptSampler
-from vr1_ray.loops.checkpoints import Checkpoints
+from vr1_ray.loops.checkpoints import Checkpoint
 from vr1_ray.loops.clock import Clock
 from vr1_ray.loops.policy_card import write_policy
 from vr1_ray.loops.run_folder import open_run, write_result
+from vr1_ray.loops.saving import Saver
+from vr1_ray.loops.stopping import StopSignal
 from vr1_ray.models import ModelAdapter, load_adapter
 from vr1_ray.preflight import check_inputs, read_demonstrations
 from vr1_ray.tracking import Tracker
@@ -28,10 +30,11 @@ def num_updates(config: RunConfig, num_demonstrations: int) -> int:
     return config.max_steps or max(1, by_epochs)
 
 
-def run_sft(config: RunConfig) -> dict[str, Any]:
+def run_sft(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     """Train the base model on demonstrations. Returns the result with the policy folder.
 
-    Raises ValueError for bad input before anything is started, ActorError if an actor fails.
+    Raises ValueError for bad input before anything is started, ActorError if an actor fails, SaveError if the
+    last checkpoint can't be saved, Stopped after a SIGTERM.
     """
     began = time.monotonic()
     check_inputs(config)
@@ -40,6 +43,7 @@ def run_sft(config: RunConfig) -> dict[str, Any]:
     total = num_updates(config, len(demonstrations))
     found = open_run(config)
     connect(config)
+    stop.listen()
     by_id = {demonstration.prompt.prompt_id: demonstration for demonstration in demonstrations}
     sampler = PromptSampler(
         [demonstration.prompt for demonstration in demonstrations], seed=config.seed
@@ -48,7 +52,7 @@ def run_sft(config: RunConfig) -> dict[str, Any]:
         config.folder,
         config.tracking,
         total_steps=total,
-        resume_step=found[0] if found else None,
+        resume_step=found.step if found else None,
     )
     tracker.note(
         f"{len(demonstrations)} demonstrations, {dropped} dropped as too long; {total} updates"
@@ -56,10 +60,12 @@ def run_sft(config: RunConfig) -> dict[str, Any]:
     try:
         with Fleet(config) as fleet:
             fleet.start(total_updates=total)
-            run = SftRun(config, fleet, adapter, sampler, by_id, tracker)
+            run = SftRun(config, fleet, adapter, sampler, by_id, tracker, total_steps=total)
             first = run.restore(found) if found else 1
-            for step in range(first, total + 1):
-                run.train_step(step)
+            with stop.held():
+                for step in range(first, total + 1):
+                    run.train_step(step)
+                    run.after_step(step, stop)
             write_policy(fleet, config, config.folder / "policy")
     finally:
         tracker.close()
@@ -72,6 +78,7 @@ def run_sft(config: RunConfig) -> dict[str, Any]:
             "num_dropped": dropped,
             "num_updates": total,
             "wall_seconds": time.monotonic() - began,
+            **run.saver.result(),
         },
     )
 
@@ -87,15 +94,17 @@ class SftRun:
         sampler: PromptSampler,
         by_id: dict[str, Demonstration],
         tracker: Tracker,
+        *,
+        total_steps: int,
     ) -> None:
         assert fleet.trainers is not None
         self.config, self.fleet, self.trainers = config, fleet, fleet.trainers
         self.adapter, self.sampler, self.by_id, self.tracker = adapter, sampler, by_id, tracker
-        self.checkpoints = Checkpoints(config.folder, keep_last=config.checkpoint.keep_last)
+        self.saver = Saver(config, total_steps=total_steps, write=self.write, note=tracker.note)
         self.clock = Clock()
 
     def train_step(self, step: int) -> None:
-        """One optimizer update on the next demonstrations, logged, and saved when it is time."""
+        """One optimizer update on the next demonstrations, logged."""
         self.clock.begin()
         prompts = self.sampler.next(self.config.prompts_per_step)
         units = [
@@ -108,20 +117,21 @@ class SftRun:
         metrics["tokens_per_second"] = (
             sum(num_tokens(unit) for unit in units) / metrics["time/step"]
         )
-        self.tracker.log(step, metrics)
-        if self.config.checkpoint.every_steps and step % self.config.checkpoint.every_steps == 0:
-            self.checkpoints.save(
-                step, write=self.write, state={"sampler": self.sampler.state_dict()}
-            )
+        self.tracker.log(step, metrics | self.saver.metrics())
+
+    def after_step(self, step: int, stop: StopSignal) -> None:
+        """Save when it is time. Raises Stopped, after saving, if a SIGTERM has come."""
+        if self.saver.is_due(step) or stop.is_requested:
+            self.saver.save(step, {"sampler": self.sampler.state_dict()})
+        stop.check()
 
     def write(self, folder: Path) -> None:
         self.trainers.save_checkpoint(folder / "trainer")
         write_policy(self.fleet, self.config, folder / "policy")
 
-    def restore(self, found: tuple[int, Path, dict[str, Any]]) -> int:
+    def restore(self, found: Checkpoint) -> int:
         """Go on from a checkpoint; returns the first step to do."""
-        step, folder, state = found
-        self.tracker.note(f"going on from {folder}")
-        self.trainers.load_checkpoint(folder / "trainer")
-        self.sampler.load_state_dict(state["sampler"])
-        return step + 1
+        self.saver.restore(found)
+        self.trainers.load_checkpoint(found.folder / "trainer")
+        self.sampler.load_state_dict(found.state["sampler"])
+        return found.step + 1

@@ -23,7 +23,10 @@ def config(tmp_path):
 
 
 def save_checkpoint(config, step):
-    Checkpoints(config.folder, keep_last=2).save(step, write=lambda folder: None, state={})
+    def write(folder):
+        (folder / "weights").write_text(f"of step {step}")
+
+    return Checkpoints(config.folder).save(step, write=write, state={})
 
 
 def test_a_new_run_starts_fresh_and_keeps_its_resolved_config(config):
@@ -34,7 +37,28 @@ def test_a_new_run_starts_fresh_and_keeps_its_resolved_config(config):
 def test_a_run_with_a_checkpoint_goes_on_from_it(config):
     open_run(config)
     save_checkpoint(config, 3)
-    assert open_run(config)[0] == 3
+    assert open_run(config).step == 3
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_torn_one(config):
+    open_run(config)
+    save_checkpoint(config, 3)
+    (save_checkpoint(config, 6) / "weights").unlink()
+    found = open_run(config)
+    assert found.step == 3
+    assert "step_000006 is torn" in found.skipped[0]
+
+
+@pytest.mark.parametrize("resume", ["auto", "must"])
+def test_a_run_whose_checkpoints_are_all_torn_is_not_thrown_away_unasked(config, resume):
+    open_run(config)
+    (save_checkpoint(config, 3) / "weights").unlink()
+    (config.folder / "metrics.jsonl").write_text("{}")
+    config = replace(config, checkpoint=CheckpointConfig(resume=resume))
+    with pytest.raises(ConfigError, match=r"(?s)weights is missing.*checkpoint\.resume=never"):
+        open_run(config)
+    assert (config.folder / "metrics.jsonl").exists()
+    assert open_run(replace(config, checkpoint=CheckpointConfig(resume="never"))) is None
 
 
 def test_a_run_without_a_checkpoint_forgets_what_was_left(config):
@@ -65,7 +89,7 @@ def test_a_run_with_other_settings_is_refused_by_their_names(config):
 def test_the_number_of_engines_may_change_between_parts_of_a_run(config):
     open_run(config)
     save_checkpoint(config, 3)
-    assert open_run(replace(config, rollout=RolloutConfig(num_engines=5)))[0] == 3
+    assert open_run(replace(config, rollout=RolloutConfig(num_engines=5))).step == 3
 
 
 def test_a_finished_run_is_known_by_its_result(config):

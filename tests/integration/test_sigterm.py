@@ -1,0 +1,100 @@
+"""SIGTERM in a cold start inside a recipe: a checkpoint of the last whole step, exit code 143, and a resume.
+
+Each run is `vr1 run` in a process of its own, as a scheduler stops it. No engine is started.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+STEPS = 40
+
+
+def command(folder: Path) -> list[str]:
+    """Command line of a recipe: draw 16 demonstrations, then train on them, saving only at the end."""
+    text = f"""
+kind: recipe
+name: recipe
+runs_folder: {folder}
+model: {{path: {ROOT / "examples/vr1_tiny/model"}, max_model_len: 320}}
+data: {{max_prompt_tokens: 96}}
+trainer: {{num_workers: 1, num_cpus_per_worker: 0.5, num_threads: 1, optimizer: {{lr: 1.0e-3}}}}
+cluster: {{address: local, num_cpus: 2, step_timeout_seconds: 300}}
+steps:
+  data:
+    kind: figure_math
+    figure_math:
+      {{folder: {folder}/figures, num_train: 8, num_validation: 8, num_test: 8, num_demonstrations: 16}}
+  cold:
+    kind: sft
+    prompts_per_step: 4
+    max_steps: {STEPS}
+    data: {{demonstrations: [{folder}/figures/demonstrations.json]}}
+"""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.yaml").write_text(text)
+    return [sys.executable, "-m", "vr1_ray.cli", "run", str(folder / "recipe.yaml")]
+
+
+def run_to_end(folder: Path) -> str:
+    done = subprocess.run(
+        command(folder), cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def steps_logged(folder: Path) -> list[int]:
+    path = folder / "recipe" / "cold" / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [json.loads(line)["step"] for line in lines]
+
+
+def stop_after_step(folder: Path, step: int) -> subprocess.CompletedProcess:
+    """Start the recipe, send one SIGTERM once `step` is logged, and wait for its end."""
+    driver = subprocess.Popen(
+        command(folder), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 300
+    while step not in steps_logged(folder):
+        assert driver.poll() is None, driver.communicate()
+        assert time.monotonic() < deadline, "the run did not reach the step in 300 s"
+        time.sleep(0.01)
+    driver.send_signal(signal.SIGTERM)
+    out, err = driver.communicate(timeout=120)
+    return subprocess.CompletedProcess(driver.args, driver.returncode, out, err)
+
+
+def weights_of(folder: Path) -> dict:
+    return load_file(folder / "recipe" / "cold" / "policy" / "model.safetensors")
+
+
+def test_a_run_stopped_by_sigterm_resumes_to_the_weights_of_an_undisturbed_one(tmp_path):
+    stopped = stop_after_step(tmp_path / "stopped", 2)
+    assert stopped.returncode == 143, stopped.stdout[-3000:] + stopped.stderr[-3000:]
+    assert "stopped by SIGTERM" in stopped.stderr
+    run = tmp_path / "stopped" / "recipe" / "cold"
+    (checkpoint,) = (run / "checkpoints").iterdir()
+    last = steps_logged(tmp_path / "stopped")[-1]
+    assert 2 <= last < STEPS
+    assert checkpoint.name == f"step_{last:06d}"  # of the last whole step, not of a begun one
+    assert not (run / "result.json").exists()
+
+    printed = run_to_end(tmp_path / "stopped")
+    assert f"going on from {checkpoint}" in printed
+    assert steps_logged(tmp_path / "stopped") == list(range(1, STEPS + 1))
+    result = json.loads((run / "result.json").read_text())
+    assert result["checkpoint"] == str(run / "checkpoints" / f"step_{STEPS:06d}")
+
+    run_to_end(tmp_path / "undisturbed")
+    expected, found = weights_of(tmp_path / "undisturbed"), weights_of(tmp_path / "stopped")
+    assert [name for name in expected if not expected[name].equal(found[name])] == []
