@@ -1,37 +1,46 @@
 """What is written about a figure: short chains of thought, and demonstrations with second looks.
 
 A chain reads the figure out, names the numbers the question needs, and computes. The base model
-learns such chains as plain text. A demonstration is a chain in Vision-R1's format that may stray
-first:
+learns such chains as plain text. A demonstration holds the thoughts of someone who is hasty at first and doubtful later, in Vision-R1's
+format. It is a row of at most four looks:
 
-- with probability 0.6, up to three times, a look precedes the last one;
-- most such looks hold a mistake (a misread cell, bar or side, a miscount, a slip in the sum) and
-  are worked out to the wrong result that follows from it; the others are right and doubted for
-  no reason;
-- each is followed by "Wait", "Hmm" or "Let me check", and by another look: the whole figure
-  again, or, after a needless doubt or a slip in the sum, at times the numbers only;
-- the last look is always right, and its result is the answer.
+- half of the looks are glances: an answer is given without a read-out, from numbers that are each off by
+  one with probability 0.35;
+- the others are careful: the figure is read out, and worked on from there; with probability 0.1 such a
+  look holds a mistake (a misread cell, bar or side, or a miscount);
+- a wrong look is always noticed: "Wait", "Hmm" or "Let me check", and another look;
+- a right glance ends the thought with probability 0.85, a right careful look with 0.45 only: the careful
+  thinker doubts without need;
+- a fourth look is careful and right.
 
-So every demonstration is right, and yet a model that imitates them over-thinks: it makes
-mistakes as often as they do, and it learns when to stop only if it learns to tell a right look
-from a wrong one. The mistakes are what the same solver says about a misread figure; nothing
-about a model's later behaviour is built in.
+So, as after the paper's filter for right answers (section 3.3), every demonstration ends right, and yet a
+model that imitates them thinks badly in two ways: it stops after glances that only in the demonstrations
+were right, and it looks again and again at what it has read. The mistakes are what the same solver says of
+wrong numbers; nothing about a model's later behaviour is built in.
 """
 
 from random import Random
 
 from vr1_ray.data.figure_drawing import COLOURS, SHAPES, Figure, GridFigure, misread, read_out
-from vr1_ray.data.figure_questions import Question, choose, conclude, quantities, solve
+from vr1_ray.data.figure_questions import (
+    LETTERS,
+    Question,
+    choose,
+    conclude,
+    quantities,
+    solve,
+)
 
 READ_OUT_REQUEST = "Read the figure out."
 COUNT_REQUEST = "Read the figure out and count."
 CHOICES_REQUEST = " Name the choices."
 STEP_REQUEST = " Think step by step."
 
-SECOND_LOOK_PROBABILITY = 0.6
-MAX_SECOND_LOOKS = 3
-MISTAKE_SHARE = 0.75  # of the looks before the last; the rest are needless doubts
-MISREAD_SHARE = 0.15  # of the mistakes; the rest are miscounts of a figure that was read right
+MAX_LOOKS = 4
+GLANCE_SHARE = 0.5
+GLANCE_SLIP = 0.35  # of each number behind a glance
+LOOK_MISTAKE = 0.1  # of a careful look; half are misread figures, half miscounts
+STOP_AFTER_GLANCE, STOP_AFTER_LOOK = 0.85, 0.45  # when it was right
 
 _OPENINGS = ("Okay, let me see.", "Okay, let's see.", "Okay, let me look at the figure.")
 _DOUBTS = (
@@ -91,30 +100,51 @@ def step_by_step(question: Question, figure: Figure) -> str:
     return f"{chain(question, figure)} The answer is {solve(question, figure)}."
 
 
-def _mistaken_look(question: Question, figure: Figure, rng: Random) -> tuple[str, bool]:
-    """A look that goes wrong, and whether its read-out was at fault."""
-    seen = misread(figure, rng)
-    if rng.random() < MISREAD_SHARE and seen != figure:
-        return chain(question, seen), True
-    values = list(quantities(question, figure))
-    index = rng.randrange(len(values))
-    values[index] = max(0, values[index] + rng.choice((-1, 1)))
-    return chain(question, figure, tuple(values)), False
+def _glance(question: Question, figure: Figure, rng: Random) -> tuple[str, str | None]:
+    """A look without a read-out, from numbers as they seem, and the answer it gives."""
+    values = tuple(
+        _off_by_one(value, rng) if rng.random() < GLANCE_SLIP else value
+        for value in quantities(question, figure)
+    )
+    answer = choose(question, conclude(question, values, figure)[1]) or rng.choice(LETTERS)
+    return f"The answer is {answer}.", answer
+
+
+def _careful_look(
+    question: Question, figure: Figure, rng: Random, mistake: float = LOOK_MISTAKE
+) -> tuple[str, str | None]:
+    """A look that reads the figure out, at times wrong all the same, and the answer it gives."""
+    seen, values = figure, list(quantities(question, figure))
+    if rng.random() < mistake:
+        if rng.random() < 0.5:
+            seen = misread(figure, rng)
+            values = list(quantities(question, seen))
+        else:
+            index = rng.randrange(len(values))
+            values[index] = _off_by_one(values[index], rng)
+    answer = choose(question, conclude(question, tuple(values), seen)[1])
+    thought = chain(question, seen, tuple(values))
+    return f"{thought} The answer is {answer}." if answer else thought, answer
+
+
+def _off_by_one(value: int, rng: Random) -> int:
+    return max(0, value + rng.choice((-1, 1)))
 
 
 def thoughts(question: Question, figure: Figure, rng: Random) -> str:
     """The inside of a demonstration's think block."""
     parts = [rng.choice(_OPENINGS)]
-    was_misread = True
-    for _ in range(MAX_SECOND_LOOKS):
-        if rng.random() >= SECOND_LOOK_PROBABILITY:
+    right_answer = solve(question, figure)
+    for _ in range(MAX_LOOKS - 1):
+        is_glance = rng.random() < GLANCE_SHARE
+        look, answer = (_glance if is_glance else _careful_look)(question, figure, rng)
+        parts.append(look)
+        stop = STOP_AFTER_GLANCE if is_glance else STOP_AFTER_LOOK
+        if answer == right_answer and rng.random() < stop:
             break
-        if rng.random() < MISTAKE_SHARE:
-            look, was_misread = _mistaken_look(question, figure, rng)
-        else:
-            look, was_misread = chain(question, figure), False
-        parts += [look, rng.choice(_DOUBTS)]
-    parts.append(chain(question, figure, with_read_out=was_misread or rng.random() < 0.5))
+        parts.append(rng.choice(_DOUBTS))
+    else:
+        parts.append(_careful_look(question, figure, rng, mistake=0.0)[0])
     return " ".join(parts)
 
 

@@ -110,10 +110,15 @@ class VLLMEngine(RolloutEngine):
         seeds: list[int],
     ) -> list[Sample]:
         self.check_call(prompt_id, rendered, spec)
+        prompt: dict[str, Any] = {"prompt_token_ids": list(rendered.engine_ids)}
+        if images:
+            prompt["multi_modal_data"] = {"image": images}
         try:
+            # Once per group: the image processor's work is shared by all samples of the prompt.
+            [engine_input] = await self._engine.renderer.render_cmpl_async([prompt])
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._sample(prompt_id, rendered, images, spec, seed))
+                    group.create_task(self._sample(prompt_id, rendered, engine_input, spec, seed))
                     for seed in seeds
                 ]
         except* Exception as errors:
@@ -124,7 +129,7 @@ class VLLMEngine(RolloutEngine):
         self,
         prompt_id: str,
         rendered: RenderedPrompt,
-        images: list[Any],
+        engine_input: Any,
         spec: SamplingSpec,
         seed: int,
     ) -> Sample:
@@ -141,12 +146,8 @@ class VLLMEngine(RolloutEngine):
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        prompt: dict[str, Any] = {"prompt_token_ids": list(rendered.engine_ids)}
-        if images:
-            prompt["multi_modal_data"] = {"image": images}
         request_id = f"{prompt_id}-{next(self._request_numbers)}"
-        [engine_input] = await self._engine.renderer.render_cmpl_async([prompt])
-        stream = self._engine.generate(engine_input, params, request_id)
+        stream = self._engine.generate(dict(engine_input), params, request_id)
         [output] = [output async for output in stream]  # FINAL_ONLY
         if tuple(output.prompt_token_ids) != rendered.prompt_ids:
             raise ValueError(
