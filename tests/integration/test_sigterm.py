@@ -1,22 +1,63 @@
 """SIGTERM in a cold start inside a recipe: a checkpoint of the last whole step, exit code 143, and a resume.
 
-Each run is `vr1 run` in a process of its own, as a scheduler stops it. No engine is started.
+Each run is `vr1 run` in a process of its own, as a scheduler stops it. No engine is started. What Ray's
+waits do with a signal is tested first: the rest stands on it.
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+import ray
 from safetensors.torch import load_file
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+from vr1_ray.actors.waiting import wait_for
+from vr1_ray.loops.stopping import Stopped, StopSignal
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
-STEPS = 40
+STEPS = 12
+
+
+@pytest.fixture
+def stop(local_ray):
+    before = signal.getsignal(signal.SIGTERM)
+    stop = StopSignal()
+    stop.listen()  # after ray.init, which has put its own handler there
+    yield stop
+    signal.signal(signal.SIGTERM, before)
+
+
+def terminate_soon() -> None:
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+
+def wait_for_a_task(seconds: float) -> list:
+    """What a loop does most of its time; the task is started before the wait begins."""
+    task = ray.remote(num_cpus=0)(lambda: time.sleep(seconds) or "done")
+    return wait_for({"task": task.remote()}, phase="working", timeout_seconds=120)
+
+
+def test_a_wait_for_actors_goes_on_when_a_signal_is_held_and_the_flag_is_set(stop):
+    with stop.held():
+        terminate_soon()
+        assert wait_for_a_task(3.0) == ["done"]
+        assert stop.is_requested
+
+
+def test_a_wait_for_actors_that_may_be_interrupted_ends_with_stopped(stop):
+    terminate_soon()
+    began = time.monotonic()
+    with pytest.raises(Stopped), stop.interruptible():
+        wait_for_a_task(60.0)
+    assert time.monotonic() - began < 50
 
 
 def command(folder: Path) -> list[str]:

@@ -15,7 +15,9 @@ def test_help_names_every_command_and_loads_nothing_heavy():
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
-    assert all(command in done.stdout for command in ("run", "sft", "rl", "eval", "check", "status"))
+    assert all(
+        command in done.stdout for command in ("run", "sft", "rl", "eval", "check", "status")
+    )
     assert done.stdout.strip().endswith("[]")
     assert time.monotonic() - began < 30
 
