@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from vr1_ray.rewards.answer_choice import Choice
-from vr1_ray.rewards.answer_moment import Moment, is_same_moment, read_moment
+from vr1_ray.rewards.answer_moment import Moment, clock_time, is_same_moment
 from vr1_ray.rewards.answer_reading import (
     MAX_ITEMS,
     Compound,
@@ -42,8 +42,16 @@ def agree(predicted: str, reference: str, depth: int = 0) -> bool:
     left, right = read(predicted), read(reference)
     if _readings_agree(left, right, depth):
         return True
-    is_wordy = isinstance(left, Words | Moment) or isinstance(right, Words | Moment)
-    return is_wordy and is_same_phrase(predicted, reference)
+    return _are_words(left, right) and is_same_phrase(predicted, reference)
+
+
+def _are_words(left: Reading, right: Reading) -> bool:
+    """Whether the two may be compared as phrases, which leaves brackets and signs out."""
+    is_value = any(
+        isinstance(one, Choice) or (isinstance(one, Quantity) and one.value.constant is not None)
+        for one in (left, right)
+    )
+    return not is_value and any(isinstance(one, Words | Moment) for one in (left, right))
 
 
 def _readings_agree(left: Reading, right: Reading, depth: int) -> bool:
@@ -84,7 +92,7 @@ def _choices_agree(left: Reading, right: Reading, depth: int) -> bool:
 
 def _as_moment(reading: Reading) -> Moment | None:
     if isinstance(reading, Items) and reading.brackets == ":":
-        return read_moment(":".join(reading.items))
+        return clock_time(reading.items)
     return reading if isinstance(reading, Moment) else None
 
 

@@ -7,11 +7,11 @@ to nothing. "A, C", "AC" and "A and C" are the two letters A and C.
 import re
 from dataclasses import dataclass
 
-_NAME = r"(?:(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:options?|choices?|answers?|letters?)\s*:?\s+)?"
+_NAME = r"(?i:(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:options?|choices?|answers?|letters?)\s*:?\s+)?"
 _LETTER = r"(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Za-z]))"
 _ALONE = re.compile(rf"{_NAME}{_LETTER}[.:),;]?", re.IGNORECASE)
 _WITH_TEXT = re.compile(
-    rf"{_NAME}(?:[(\[]\s*([A-Za-z])\s*[)\]]\s*[.:,-]?|([A-Za-z])(?:[.:)\]]|\s+-(?=\s)))\s*(?P<text>\S.*)",
+    rf"{_NAME}(?:[(\[]\s*([A-Za-z])\s*[)\]]\s*[.:,-]?|([A-Za-z])[.:)\]]|([A-Z])\s+-(?=\s))\s*(?P<text>\S.*)",
     re.DOTALL,
 )
 _WITH_REASON = re.compile(
@@ -83,6 +83,6 @@ def _with_text(text: str) -> Choice | None:
             return None
         if form is not _WITH_TEXT and _NEGATED.search(rest):
             return None
-        letter = match[1] or match[2] if form is not _WITH_VALUE else match[1]
+        letter = next(group for group in match.groups() if group)
         return Choice(letters=frozenset(letter.upper()), text=rest)
     return None

@@ -123,6 +123,8 @@ def _split_run(run: str, has_operator: bool) -> list[tuple[str, str]]:
         name, letter = function.groups()
         return [("name", name), *([("letter", letter)] if letter else [])]
     is_word = run.lower() in _SHORT_WORDS and not run.isupper()
+    if re.fullmatch(r"[b-df-hj-np-tv-z]{3}", run):
+        has_operator = True  # "mgh" is no word
     if is_word or len(run) > 4 or (len(run) > 2 and not has_operator):
         raise NotAnExpressionError("words")
     return [("name" if letter == "e" else "letter", letter) for letter in run]

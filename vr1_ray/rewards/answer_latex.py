@@ -10,7 +10,7 @@ import unicodedata
 _SIGNS = str.maketrans(
     {
         **dict.fromkeys("−–—‐‑﹣－", "-"), **dict.fromkeys("×✕⋅·∙", "*"), **dict.fromkeys("÷∕⁄", "/"),
-        **dict.fromkeys("“”″„", '"'), **dict.fromkeys("’‘′`", "'"), **dict.fromkeys("，、", ","),
+        **dict.fromkeys("“”″„", '"'), **dict.fromkeys("’‘′", "'"), **dict.fromkeys("，、", ","),
         **dict.fromkeys("\u200b\u200c\u200d\ufeff\u2061\u2062", None),
         "。": ".", "；": ";", "∶": ":", "【": "[", "】": "]", "⟨": "(", "⟩": ")", "〈": "(", "〉": ")",
         "π": " pi ", "𝜋": " pi ", "∞": " inf ", "√": " sqrt ", "∛": " cbrt ", "≦": "≤", "≧": "≥", "⩽": "≤", "⩾": "≥",
@@ -36,6 +36,7 @@ _MATRIX = re.compile(
     r"\\begin\{(?:[bpvB]?matrix|smallmatrix|array)\}(?:\{[lcr| ]*\})?(.*?)\\end\{[a-zB]*\}",
     re.DOTALL,
 )
+_CASES = re.compile(r"\\begin\{(?:cases|aligned)\}(.*?)\\end\{(?:cases|aligned)\}", re.DOTALL)
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
 _WORDS_OF = {
     **dict.fromkeys(["frac", "dfrac", "tfrac", "cfrac"], " frac "),
@@ -68,20 +69,24 @@ _ESCAPES = [
     (re.compile(r"\\!"), ""),
     (re.compile(r"\\\$"), "＄"),
     (re.compile(r"\\([{}%&#_|])"), r"\1"),
-    (re.compile(r"\\[,;:()\[\]\s]|\\\\(?:\[[^\]]*\])?|~(?=\S)(?<=\S~)"), " "),
-    (re.compile(r"(?<=\d)\{,\}(?=\d)"), ","),
+    (re.compile(r"\\[,;:()\[\]\s]|\\\\(?:\[[^\]]*\])?|(?<=\S)~|~(?=\S)"), " "),
 ]
-_DEGREES = re.compile(r"\^\s*(?:\{\s*°\s*\}|°)|°|\^\s*\{?\s*degrees\s*\}?")
+_DEGREES = re.compile(
+    r"(?<=\d)\^\s*\{?o\}?(?!\w)|\^\s*(?:\{\s*°\s*\}|°)|°|\^\s*\{?\s*degrees\s*\}?"
+)
 _SHORT_FRAC = re.compile(r"frac\s*(\d)\s*(\d)")
-_BARE_GROUP = re.compile(r"(?<![\^_}\]])(?<!frac )(?<!sqrt )(?<!binom )\{\s*([A-Za-z][A-Za-z ]*)\}")
+_BARE_GROUP = re.compile(r"(?<![\^_}\]])(?<!frac)(?<!sqrt)(?<!binom)\{\s*([A-Za-z][A-Za-z ]*)\}")
 
 
 def plain_signs(text: str) -> str:
     """`text` with LaTeX and Unicode signs in one plain spelling; `＄` marks a currency dollar."""
     if not text.isascii():
         text = _from_unicode(text)
+    text = text.replace("{,}", ",").replace("`", "")
     if "\\" in text:
         text = _from_latex(text)
+    elif "^" in text:
+        text = _DEGREES.sub(" degrees ", text)
     return _without_math_dollars(text)
 
 
@@ -125,6 +130,7 @@ def _from_unicode(text: str) -> str:
 
 def _from_latex(text: str) -> str:
     text = _REPEATING.sub(_repeating_fraction, text)
+    text = _CASES.sub(lambda cases: cases[1].replace("\\\\", ", ").replace("&", " "), text)
     text = _MATRIX.sub(lambda matrix: _matrix_rows(matrix[1]), text)
     for _ in range(3):  # \textbf{\text{...}}
         text = _TEXT_COMMAND.sub(r" \1 ", text)

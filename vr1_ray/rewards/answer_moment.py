@@ -41,7 +41,7 @@ _TIME = re.compile(
     re.IGNORECASE,
 )
 _SPOKEN = re.compile(
-    r"(?:(half)|(?:a\s+)?(quarter)|(\d{1,2})(?:\s+minutes?)?)\s+(past|after|to|before)\s+(\d{1,2})"
+    r"(?:(half)|(?:a\s+)?(quarter)|(\d{1,2})(?:\s+minutes?|(?=\s+past)))\s+(past|after|to|before)\s+(\d{1,2})"
     r"(?:\s*([ap])\.?m\b\.?)?",
     re.IGNORECASE,
 )
@@ -65,7 +65,7 @@ class Moment:
 
 
 def read_moment(text: str) -> Moment | None:
-    """The moment that `text` names, or None."""
+    """The moment that `text` names, or None; a bare "3:45" may be a ratio and is left to `clock_time`."""
     if not 3 <= len(text) <= 40:
         return None
     lowered = text.lower()
@@ -119,10 +119,18 @@ def _time(text: str) -> Moment | None:
     if spoken := _SPOKEN.fullmatch(text):
         return _spoken_time(*spoken.groups())
     match = _TIME.fullmatch(text)
-    if match is None or not (match["minute"] or match["half"] or match["clock"]):
+    if match is None or not (match["half"] or match["clock"] or match["hours"]):
         return None
     hour, minute, second = (int(match[part] or 0) for part in ("hour", "minute", "second"))
     return _moment_at(hour, minute, second, match["half"] or match["late"], bool(match["hours"]))
+
+
+def clock_time(parts: tuple[str, ...]) -> Moment | None:
+    """The time of a bare "3:45" or "15:45:10", split at its colons; None for what is no time."""
+    if len(parts) not in (2, 3) or not all(re.fullmatch(r"\d{1,2}", part) for part in parts):
+        return None
+    hour, minute, second = (*map(int, parts), 0)[:3]
+    return _moment_at(hour, minute, second, None, False)
 
 
 def _spoken_time(

@@ -15,7 +15,7 @@ from vr1_ray.rewards.answer_choice import Choice, read_choice
 from vr1_ray.rewards.answer_moment import Moment, read_moment
 from vr1_ray.rewards.answer_units import parse_unit, split_unit
 from vr1_ray.rewards.answer_value import NotAnExpressionError, OverBoundsError, Value, evaluate
-from vr1_ray.rewards.answer_words import with_digits
+from vr1_ray.rewards.answer_words import with_digits, with_fractions
 
 MAX_ITEMS = 24
 _SIGN = re.compile(r"<=|>=|=<|=>|!=|==|[=<>≤≥≠≈]")
@@ -86,12 +86,17 @@ Reading = Moment | Choice | Compound | Items | Relation | Quantity | Words
 @lru_cache(maxsize=8192)
 def read(text: str) -> Reading:
     """The kind of answer that a plain text is. Never raises."""
+    has_words = re.search(r"[A-Za-z]{3}", text)
+    text = with_digits(text) if has_words else text
     if special := read_moment(text) or read_choice(text):
         return special
-    text = _ARC.sub(
-        lambda arc: f"({arc[1]}+{arc[2]}/60+{arc[3] or 0}/3600) degrees", with_digits(text)
-    )
+    text = with_fractions(text) if has_words else text
+    text = _ARC.sub(_arc_minutes, text)
     return read_compound(text) or read_items(text) or read_relation(text) or read_quantity(text)
+
+
+def _arc_minutes(match: re.Match[str]) -> str:
+    return f"({match[1]}+{match[2]}/60+{match[3] or 0}/3600) degrees"
 
 
 def read_quantity(text: str) -> Quantity | Words:
@@ -140,6 +145,9 @@ def read_relation(text: str) -> Relation | None:
     sides = [side.strip() for side in _SIGN.split(text)]
     if not 0 < len(signs) < 9 or not all(sides) or "=>" in signs:
         return None
+    absolute = re.fullmatch(r"\|\s*([a-z])\s*\|", sides[0])
+    if absolute and len(signs) == 1 and signs[0] in "<≤":
+        return Relation(sides=(f"-({sides[1]})", absolute[1], sides[1]), signs=(signs[0], signs[0]))
     return Relation(sides=tuple(sides), signs=tuple(signs))
 
 

@@ -30,6 +30,7 @@ _ABOUT = re.compile(
     re.IGNORECASE,
 )
 _POWER_STARS = re.compile(r"(?<=[\w)])\*\*(?=[\w(])")
+_UNDERLINED = re.compile(r"(?<!\w)__([^_]+)__(?!\w)")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,^_/] )(?<![\d.,^_/])\d{1,3}(?: \d{3})+(?![\d/]| \d)")
 _TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)")
@@ -69,6 +70,7 @@ def _trimmed(text: str) -> str:
 
 def _without_marks(text: str) -> str:
     """Without the marks of bold and italics; `x**2` is a power."""
+    text = _UNDERLINED.sub(r"\1", text)
     if "*" not in text:
         return text
     if not re.search(r"(?:^|[\s:(])\*\*|\*\*(?:$|[\s.,:)])", text):

@@ -18,7 +18,7 @@ _UNITS = {
     "month": "month", "year": "year yr yrs 年", "mg": "mg milligram", "gram": "g gram gramme 克", "kg": "kg Kg KG kilogram kilo 千克",
     "ton": "t ton tonne", "ounce": "oz ounce", "pound": "lb lbs pound", "ml": "ml mL ML milliliter millilitre 毫升",
     "litre": "l L liter litre 升", "gallon": "gal gallon", "cup": "cup", "hectare": "ha hectare", "acre": "acre",
-    "dollar": "dollar usd USD bucks ＄", "cent": "cent ¢", "euro": "euro eur EUR €", "sterling": "gbp GBP £", "yen": "yen jpy ¥",
+    "dollar": "dollar usd USD bucks ＄", "cent": "cent ¢", "euro": "euro eur EUR €", "sterling": "sterling gbp GBP £", "yen": "yen jpy ¥",
     "yuan": "yuan rmb RMB 元", "rupee": "rupee inr INR ₹", "newton": "N newton", "kn": "kN kilonewton",
     "joule": "J joule", "kj": "kJ KJ kilojoule", "watt": "W watt", "kw": "kW KW kilowatt", "pascal": "Pa pascal",
     "kpa": "kPa kilopascal", "volt": "V volt", "mv": "mV millivolt", "ampere": "A amp ampere", "ma": "mA milliampere",
@@ -41,6 +41,10 @@ _COMPOUND_NAMES = [
     (re.compile(r"\b(?:kmph|kph|km/hr)\b"), "km/hour"),
     (re.compile(r"\b(?:sqft|sq\.?\s*ft)\b"), "square foot"),
     (re.compile(r"\bcc\b"), "cm^3"),
+    (re.compile(r"\bper\s+cent\b"), "percent"),
+    (re.compile(r"\bpounds?\s+sterling\b"), "sterling"),
+    (re.compile(r"^'$"), "foot"),
+    (re.compile(r"^\"$"), "inch"),
     (re.compile(r"平方"), "square "),
     (re.compile(r"立方"), "cubic "),
 ]
@@ -56,7 +60,7 @@ _TRIGONOMETRY = re.compile(r"sin|cos|tan|cot|sec\b|csc")
 _CURRENCY = re.compile(
     r"([-+]?\s*)(?:US|CA|AU|A|C|HK)?([＄€£¥₹])\s*(?=[\d.])|(?:USD|EUR|GBP|Rs\.?)\s*(?=\d)"
 )
-_NOUNS = re.compile(r"[a-z]{3,}(?:[ -][a-z]{2,}){0,3}", re.IGNORECASE)
+_NOUNS = re.compile(r"(?:of\s+)?[a-z]{3,}(?:[ -][a-z]{2,}){0,3}", re.IGNORECASE)
 _NO_NOUNS = frozenset(
     [
         "and",
@@ -90,17 +94,29 @@ _NO_NOUNS = frozenset(
         "inf",
     ]
 )
-_MULTIPLIERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_INNER_DEGREES = re.compile(r"\s*degrees\b(?=\s*[-+*/)])")
+_MEASURED = re.compile(
+    r"(?<=[A-Za-z])\s+(?:old|long|high|tall|wide|deep|away|apart|each|in\s+total|total)$"
+)
+_MULTIPLIERS = {
+    "dozen": "12", "hundred": "10^2", "thousand": "10^3", "million": "10^6", "billion": "10^9", "trillion": "10^12"
+}  # fmt: skip
 _MULTIPLIER = re.compile(
-    r"(?<=\d)\s*(hundred|thousand|million|billion|trillion)s?\b", re.IGNORECASE
+    r"(?<=\d)\s*(dozen|hundred|thousand|million|billion|trillion)s?\b", re.IGNORECASE
 )
 _MAX_STARTS = 40
+_MAX_UNIT_CHARS = 40
 
 
 @lru_cache(maxsize=4096)
 def split_unit(text: str) -> tuple[str, str]:
     """(quantity, canonical unit or ""): "12 square cm" -> ("12", "cm^2"), "5 apples" -> ("5", "#apple")."""
-    text = _MULTIPLIER.sub(lambda word: f"*10^{_MULTIPLIERS[word[1].lower()]}", text)
+    text = _MULTIPLIER.sub(lambda word: f"*{_MULTIPLIERS[word[1].lower()]}", text)
+    if "degrees" in text and not _TRIGONOMETRY.search(text):
+        plain = _INNER_DEGREES.sub("", text)
+        if plain != text:
+            return split_unit(plain)[0], "degree"
+    text = _MEASURED.sub("", text)
     if currency := _CURRENCY.match(text):
         sign = {"＄": "dollar", "€": "euro", "£": "sterling", "¥": "yen", "₹": "rupee"}
         name = sign.get(currency[2] or "", "") or parse_unit(currency[0].strip(" .").lower()) or ""
@@ -123,6 +139,8 @@ def may_be_equal(left: str, right: str) -> bool:
         ours, theirs = set(left[1:].split()), set(right[1:].split())
         return ours <= theirs or theirs <= ours
     for general, other in ((left, right), (right, left)):
+        if {general, other} == {"pound", "sterling"}:
+            return True
         if general == "degree" and other in ("celsius", "fahrenheit"):
             return True
         if general == "unit":
@@ -140,6 +158,8 @@ def parse_unit(text: str) -> str | None:
         text = pattern.sub(name, text)
     powers: dict[str, int] = {}
     position, sign, before = 0, 1, 1
+    if len(text) > _MAX_UNIT_CHARS:
+        return None
     while position < len(text):
         part = _PART.match(text, position)
         if part is None or part.end() == position:
@@ -158,6 +178,8 @@ def parse_unit(text: str) -> str | None:
                 or part["glued"]
                 or _POWER_WORDS.get((part["after"] or " ")[0], before)
             )
+            if unit in powers:
+                return None
             powers[unit] = powers.get(unit, 0) + sign * power
             sign, before = 1, 1
     return (

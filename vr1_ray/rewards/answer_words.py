@@ -72,11 +72,13 @@ _FRACTION = re.compile(
     rf"(?:(\d+) and )?\b(an?|\d+)[\s-]+({'|'.join(_PARTS)})s?\b(?!\s+(?:place|quadrant|floor|day|row|column))",
     re.IGNORECASE,
 )
+_INFINITY = re.compile(r"\b(?:positive\s+)?infinity\b", re.IGNORECASE)
 _SPELLINGS = [
     (re.compile(r"\bcan(?:'|no)t\b|\bcan not\b"), "cannot"), (re.compile(r"n't\b"), " not"),
     (re.compile(r"\bgr[ea]y\b"), "gray"), (re.compile(r"\bcolour"), "color"), (re.compile(r"\bcentre\b"), "center"),
     (re.compile(r"\b(\d+)(?:st|nd|rd|th)\b"), r"\1th"), (re.compile(r"&"), " and "), (re.compile(r"_"), " "),
     (re.compile(r"\bit's\b"), "it is"),
+    (re.compile(r"^(?:it|this|that|the answer)\s+(?=cannot)"), ""),
 ]  # fmt: skip
 _SAME_PHRASES = {
     **dict.fromkeys(("true", "yeah", "yep", "y"), "yes"), **dict.fromkeys(("false", "nope", "n"), "no"),
@@ -115,13 +117,16 @@ _COMMA_REASON = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
-    r"(?P<subject>(?:[A-Za-z]|∠)[^,;:=?!<>≤≥]{0,120}?)\s+(?:is|are|was|were|equals?|measures?|has|have|contains?|shows?"
+    r"(?P<subject>(?:[A-Za-z]|∠)[^,;:=?!<>≤≥]{0,120}?)\s+(?:is|are|was|were|equals?|measures|has|have|contains|shows|needs|requires|takes|costs|gives|gets|totals|makes|uses"
     r"|will\s+be|would\s+be|must\s+be|should\s+be|comes?\s+(?:out\s+)?to)\s+"
     r"(?:(?:approximately|about|roughly|exactly|equal\s+to|therefore|thus|simply|called|given\s+by|a\s+total\s+of)\s+)*"
     r"(?P<rest>\S.*)",
     re.IGNORECASE | re.DOTALL,
 )
-_LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,40}\s*:\s*(?P<rest>\S.*)", re.DOTALL)
+_LABEL = re.compile(
+    r"(?!lambda|return|print|else|def|import)[A-Za-z][A-Za-z ]{2,40}\s*:\s*(?P<rest>\S.*)",
+    re.DOTALL,
+)
 _CONCLUSION = re.compile(
     r"(?:^|[.,;!]\s+|\s)(?:so|thus|therefore|hence|consequently|∴|=>)(?=[\s,])[\s,]*", re.IGNORECASE
 )
@@ -147,11 +152,14 @@ def _phrase(text: str) -> tuple[str, ...]:
 
 
 def with_digits(text: str) -> str:
-    """Number words as digits: "twenty-five apples" -> "25 apples", "two thirds" -> "2/3"."""
-    if not re.search(r"[A-Za-z]{3}", text):
-        return text
-    text = _NUMBER_RUN.sub(lambda run: str(_number(run[0])), text)
-    return _FRACTION.sub(_fraction, text)
+    """Number words as digits: "twenty-five apples" -> "25 apples"."""
+    text = _INFINITY.sub("inf", text)
+    return _NUMBER_RUN.sub(lambda run: str(_number(run[0])), text)
+
+
+def with_fractions(text: str) -> str:
+    """Spoken fractions in digits: "2 thirds" -> "2/3", "a half" -> "1/2"."""
+    return "1/2" if text.lower() == "half" else _FRACTION.sub(_fraction, text)
 
 
 def _number(words: str) -> int:
@@ -194,7 +202,12 @@ def without_reason(text: str) -> str:
         return without_prefix(text[: reason.start()])
     end = _SENTENCE_END.search(text) or _COMMA_REASON.search(text)
     if end and end.start():
-        return "" if _HEDGE.search(text, end.start()) else without_prefix(text[: end.start()])
+        is_option = text[: end.start()].strip("()").isalpha() and end.start() < 4
+        return (
+            ""
+            if is_option or _HEDGE.search(text, end.start())
+            else without_prefix(text[: end.start()])
+        )
     parenthesis = _PARENTHESIS.search(text)
     if parenthesis and parenthesis.start():
         return "" if _HEDGE.search(parenthesis[1]) else without_prefix(text[: parenthesis.start()])
@@ -204,8 +217,8 @@ def without_reason(text: str) -> str:
 def _committed_yes_no(said: str, rest: str) -> str:
     is_yes = said.lower() in ("yes", "true")
     is_explained = bool(re.match(r"because|since|as\b", rest, re.IGNORECASE))
-    opposite = r"(?:no|false)\b" if is_yes else r"(?:yes|true)\b"
-    if re.match(opposite, rest, re.IGNORECASE) or (_HEDGE.search(rest) and not is_explained):
+    opposite = r"^(?:no|false)\b" if is_yes else r"^true\b|\byes\b"
+    if re.search(opposite, rest, re.IGNORECASE) or (_HEDGE.search(rest) and not is_explained):
         return ""
     if is_yes and not is_explained and _NEGATION.search(rest):
         return ""
@@ -232,4 +245,4 @@ def conclusion(text: str) -> str:
     if marked:
         return marked.pop() if len(marked) == 1 else ""
     parts = _CONCLUSION.split(text)
-    return without_prefix(parts[-1]) if len(parts) > 1 else ""
+    return without_prefix(parts[-1]) if 1 < len(parts) < 6 else ""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from math import factorial as integer_factorial
 
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459")
-DEGREE = PI / 180
+DEGREE = Decimal("0.0174532925199432957692369076848861271344287188854172545609719144")
 _SMALLEST = Decimal("1e-60")
 _LARGEST_ANGLE = Decimal("1e12")  # beyond it the remainder of 2 pi has too few digits left
 _MAX_FACTORIAL = 500
