@@ -12,6 +12,7 @@ _SIGNS = str.maketrans(
         **dict.fromkeys("−–—‐‑﹣－", "-"), **dict.fromkeys("×✕⋅·∙", "*"), **dict.fromkeys("÷∕⁄", "/"),
         **dict.fromkeys("“”″„", '"'), **dict.fromkeys("’‘′", "'"), **dict.fromkeys("，、", ","),
         **dict.fromkeys("\u200b\u200c\u200d\ufeff\u2061\u2062", None),
+        "⌊": " floor(", "⌋": ")", "⌈": " ceil(", "⌉": ")",
         "。": ".", "；": ";", "∶": ":", "【": "[", "】": "]", "⟨": "(", "⟩": ")", "〈": "(", "〉": ")",
         "π": " pi ", "𝜋": " pi ", "∞": " inf ", "√": " sqrt ", "∛": " cbrt ", "≦": "≤", "≧": "≥", "⩽": "≤", "⩾": "≥",
         "∠": " angle ", "∡": " angle ", "△": " triangle ", "▵": " triangle ", "⊥": " perp ", "∥": " parallel ",
@@ -57,6 +58,7 @@ _WORDS_OF = {
     **dict.fromkeys(["left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "bigg", "Bigg", "biggl", "biggr", "displaystyle", "textstyle", "limits", "nolimits", "rm", "bf", "it", "sf", "tt", "mathstrut", "text", "mathrm", "mathbf", "operatorname", "mbox", "textbf", "boxed", "fbox"], " "),
     **dict.fromkeys(["quad", "qquad", "hspace", "enspace", "thinspace"], " "),
     **dict.fromkeys(["Rightarrow", "implies", "rightarrow", "to", "longrightarrow"], " => "),
+    "lfloor": " floor(", "rfloor": ")", "lceil": " ceil(", "rceil": ")",
     "div": "/", "pm": "±", "mp": "∓", "lt": "<", "gt": ">", "infty": " inf ", "cup": "∪", "cap": "∩", "in": "∈",
     "land": " and ", "lor": " or ", "sim": " ~ ", "prime": "'", "lnot": " not ", "neg": " not ", "Omega": "Ω",
     "euro": "€", "pounds": "£", "textdollar": "＄", "percent": "%", "colon": ":",
@@ -71,6 +73,7 @@ _ESCAPES = [
     (re.compile(r"\\([{}%&#_|])"), r"\1"),
     (re.compile(r"\\[,;:()\[\]\s]|\\\\(?:\[[^\]]*\])?|(?<=\S)~|~(?=\S)"), " "),
 ]
+_END_OF_MATH = re.compile(r"^\s*(?:\$+|\\[)\]])")
 _DEGREES = re.compile(
     r"(?<=\d)\^\s*\{?o\}?(?!\w)|\^\s*(?:\{\s*°\s*\}|°)|°|\^\s*\{?\s*degrees\s*\}?"
 )
@@ -101,7 +104,8 @@ def boxed(text: str) -> str:
         start = text.find("\\boxed", end)
     if not contents:
         return text
-    after = text[end:] if len(contents) == 1 and len(text) - end <= 40 else ""
+    after = _END_OF_MATH.sub("", text[end:], count=1)
+    after = after if len(contents) == 1 and len(after) <= 40 else ""
     negation = "not " if re.search(r"\b(?:not|never|isn't)\s*[$:]*\s*$", before) else ""
     return negation + ", ".join(contents) + after
 

@@ -48,7 +48,7 @@ def name_of(relation: Relation) -> str:
         return ""
     if _VERBAL.fullmatch(name) and not _NAME.fullmatch(name):
         return "*"
-    bare = _NOT_NAME.sub("", name)
+    bare = _NOT_NAME.sub("", name) or name
     return min(bare, bare[::-1]) if bare.isupper() else bare
 
 

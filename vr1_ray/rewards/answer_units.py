@@ -6,6 +6,7 @@ two different ones are not equal. To add a unit, add its spellings to the table 
 
 import re
 from functools import lru_cache
+from itertools import islice
 
 # Canonical name: spellings. Case counts where a spelling has one or two letters (mg, Mg).
 _UNITS = {
@@ -105,6 +106,7 @@ _MULTIPLIER = re.compile(
     r"(?<=\d)\s*(dozen|hundred|thousand|million|billion|trillion)s?\b", re.IGNORECASE
 )
 _MAX_STARTS = 40
+_LETTERS = frozenset("tlbd")  # alone these are variables: 4t
 _MAX_UNIT_CHARS = 40
 
 
@@ -125,7 +127,7 @@ def split_unit(text: str) -> tuple[str, str]:
     numeric = _NUMERIC_QUANTITY.match(text)
     if numeric and numeric.end() < len(text):
         quantity, rest = numeric[1].strip(), text[numeric.end() :]
-        unit = parse_unit(rest) or _counted(rest)
+        unit = None if rest in _LETTERS else parse_unit(rest) or _counted(rest)
         if unit:
             return quantity.rstrip("*(").strip() if not rest.startswith(")") else text, unit
     return _symbolic_split(text)
@@ -178,8 +180,6 @@ def parse_unit(text: str) -> str | None:
                 or part["glued"]
                 or _POWER_WORDS.get((part["after"] or " ")[0], before)
             )
-            if unit in powers:
-                return None
             powers[unit] = powers.get(unit, 0) + sign * power
             sign, before = 1, 1
     return (
@@ -210,15 +210,13 @@ def _symbolic_split(text: str) -> tuple[str, str]:
     """ "5 sqrt(2) cm": the longest tail that is a unit, behind something that can be a quantity."""
     if _TRIGONOMETRY.search(text):
         return text, ""
-    for number, start in enumerate(_LETTER_START.finditer(text)):
+    for start in islice(_LETTER_START.finditer(text), _MAX_STARTS):
         quantity, tail = text[: start.start()].rstrip(), text[start.start() :]
-        if number > _MAX_STARTS:
-            break
-        unit = parse_unit(tail) if quantity and quantity[-1] not in "+-*/^_=({[" else None
-        if unit is None:
+        if not quantity or quantity[-1] in "+-*/^_=({[" or tail in _LETTERS:
             continue
-        has_letters = re.search(r"[A-Za-z]", _NAMES_IN_QUANTITY.sub("", quantity))
-        if has_letters and len(re.match(r"\w*", tail)[0]) < 2:  # type: ignore[index]
+        is_letter = len(tail) == 1 or not tail[1].isalnum()
+        if is_letter and re.search(r"[A-Za-z]", _NAMES_IN_QUANTITY.sub("", quantity)):
             continue  # h of "pi r^2 h" is a letter, no hour
-        return quantity, unit
+        if unit := parse_unit(tail):
+            return quantity, unit
     return text, ""

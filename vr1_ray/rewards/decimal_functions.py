@@ -5,7 +5,7 @@ about a hundred multiplications. Outside its domain a function raises Arithmetic
 """
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from math import factorial as integer_factorial
 
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459")
@@ -112,6 +112,11 @@ def _quotient(numerator: Decimal, denominator: Decimal) -> Decimal:
     return numerator / denominator
 
 
+def floor(value: Decimal) -> Decimal:
+    """The largest integer not above."""
+    return value.to_integral_value(rounding=ROUND_FLOOR)
+
+
 FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
     "sin": sin,
     "cos": cos,
@@ -130,6 +135,8 @@ FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
     "lg": lambda value: value.log10(),
     "exp": lambda value: value.exp(),
     "abs": abs,
+    "floor": floor,
+    "ceil": lambda value: -floor(-value),
     "cbrt": lambda value: root(value, Decimal(3)),
 }
 INVERSES = {"sin": asin, "cos": acos, "tan": atan}
