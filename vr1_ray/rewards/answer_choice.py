@@ -15,7 +15,7 @@ _WITH_TEXT = re.compile(
     re.DOTALL,
 )
 _WITH_REASON = re.compile(
-    rf"{_NAME}{_LETTER}(?:,|;|\.|:)?\s*(?:because|since|as\s|for\s+the|,\s*(?:not|so|which|it)\b|rather\s+than|instead\s+of"
+    rf"{_NAME}{_LETTER}(?:,|;|\.|:)?\s*(?:(?i:because|since)|as\s|for\s+the|,\s*(?:not|so|which|it)\b|rather\s+than|instead\s+of"
     r"|\(?not\s+\(?[A-Z]\b|(?:is|would be)\s+(?:the\s+)?(?:correct|right|true|answer|best)).*",
     re.DOTALL,
 )

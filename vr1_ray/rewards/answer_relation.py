@@ -20,6 +20,7 @@ _FUNCTION_NAME = re.compile(
 )
 _VERBAL = re.compile(r"[A-Za-z]{3,}(?:[ _][A-Za-z]+){0,6}|[A-Za-z]{3,}\s*\([^()=]*\)")
 _NOT_NAME = re.compile(r"[_\s'{}()|∠]|\bm\b|\bangle\b|\bthe\b|\btriangle\b|measure of|length of")
+_ANGLES = re.compile(r"\b(?:angle|degrees)\b")
 _TURNED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
 
 
@@ -131,7 +132,8 @@ def _is_same_step(left: tuple[str, ...], sign: str, right: tuple[str, ...], othe
         return False
     try:
         ones, others = (
-            evaluate(f"({first})-({second})").at_points for first, second in (left, right)
+            evaluate(_ANGLES.sub(" ", f"({first})-({second})")).at_points
+            for first, second in (left, right)
         )
     except NotAnExpressionError:
         return False

@@ -17,7 +17,7 @@ _PREFIX = re.compile(
     r"|(?:i'd\s+say|it\s+(?:must|should|would)\s+be|it\s+is|it's)\s+)"
     r"|(?:(?:the|my|your|our)\s+)?(?:final\s+|correct\s+|right\s+|best\s+|estimated\s+)*"
     r"(?:answer|result|solution|ans|option|choice)s?(?:\s+(?:to|for|of)\s+(?:this|the)\s+\w+)?"
-    r"(?:\s*[:=]+\s*|\s+(?:is|are|would\s+be|should\s+be|must\s+be)\b\s*:?\s*)"
+    r"(?:\s*[:=]+\s*|\s+-\s+|\s+(?:is|are|would\s+be|should\s+be|must\s+be)\b\s*:?\s*)"
     r"(?:(?:option|choice|equal\s+to)\s*:?\s+(?=\S))?"
     r"|(?:最终)?(?:答案|选项)\s*(?:为|是|:)?\s*:?|故?选\s*:?|#+\s+)",
     re.IGNORECASE,

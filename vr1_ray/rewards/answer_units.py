@@ -53,6 +53,7 @@ _PART = re.compile(
     r"\s*(?:(?P<slash>/|\bper\b)|(?P<before>square|sq\.?|cubic|cu\.?)\s+|(?P<name>[A-Za-zμΩ°]+|[%＄¢€£¥₹元米度秒天年克升]|[厘毫分千]米|[分小]钟|小时|毫升|千克)\.?"
     r"\s*(?:\^\s*[({]?\s*(?P<power>-?\d)\s*[)}]?|(?P<glued>[23])(?!\d)|(?P<after>squared|cubed)\b)?|(?P<dot>\*))"
 )
+_DIVISOR = re.compile(r"/\s*\(([^()/]*)\)")  # J/(kg K)
 _POWER_WORDS = {"s": 2, "c": 3}
 _NUMERIC_QUANTITY = re.compile(r"\s*([-+±]?\s*(?:\d|\.\d)[\d.,/^()*+\s-]*)")
 _LETTER_START = re.compile(r"(?<![A-Za-zμ_\\])(?=[A-Za-zμΩ%¢€£¥₹元米度秒天年克升厘毫分千小平立])")
@@ -158,6 +159,7 @@ def parse_unit(text: str) -> str | None:
     text = text.strip()
     for pattern, name in _COMPOUND_NAMES:
         text = pattern.sub(name, text)
+    text = _DIVISOR.sub(lambda divisor: "/" + "/".join(re.split(r"[\s*]+", divisor[1].strip())), text)
     powers: dict[str, int] = {}
     position, sign, before = 0, 1, 1
     if len(text) > _MAX_UNIT_CHARS:
