@@ -31,7 +31,13 @@ def ours() -> Checker:
 
 def math_verify() -> Checker:
     """math-verify; it reads LaTeX only between dollars, so both forms are tried."""
-    from math_verify import ExprExtractionConfig, LatexExtractionConfig, StringExtractionConfig, parse, verify
+    from math_verify import (
+        ExprExtractionConfig,
+        LatexExtractionConfig,
+        StringExtractionConfig,
+        parse,
+        verify,
+    )
 
     config = [LatexExtractionConfig(), ExprExtractionConfig(), StringExtractionConfig()]
 
@@ -119,7 +125,10 @@ def main() -> None:
         speeds[name] = f"{len(cases) / (time.perf_counter() - began):.0f}"
         worker.stop()
         print(*worker.failures, sep="\n", file=sys.stderr)
-    same_text = [prediction.strip().lower() == answer.strip().lower() for _, _, prediction, answer, _ in cases]
+    same_text = [
+        prediction.strip().lower() == answer.strip().lower()
+        for _, _, prediction, answer, _ in cases
+    ]
     verdicts["union"] = [
         any(all_three)
         for all_three in zip(same_text, verdicts["math-verify"], verdicts["mathruler"], strict=True)
@@ -144,7 +153,8 @@ def print_agreement(
     """The share of the meant cases on which each checker agrees with the table."""
     rows = [number for number, meant in enumerate(is_meant) if meant]
     shares = [
-        sum(said[row] == (cases[row][1] == "yes") for row in rows) / len(rows) for said in verdicts.values()
+        sum(said[row] == (cases[row][1] == "yes") for row in rows) / len(rows)
+        for said in verdicts.values()
     ]
     print_row(title, len(rows), *(f"{100 * share:.1f} %" for share in shares))
 

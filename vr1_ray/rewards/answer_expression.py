@@ -27,59 +27,10 @@ _FUNCTION_RUN = re.compile(
                           key=len, reverse=True)) + ")(.?)"
 )  # fmt: skip
 _SHORT_WORDS = frozenset(
-    [
-        "am",
-        "an",
-        "as",
-        "at",
-        "be",
-        "by",
-        "do",
-        "go",
-        "he",
-        "hi",
-        "if",
-        "in",
-        "is",
-        "it",
-        "me",
-        "my",
-        "no",
-        "of",
-        "oh",
-        "ok",
-        "on",
-        "or",
-        "so",
-        "to",
-        "up",
-        "us",
-        "we",
-        "all",
-        "and",
-        "are",
-        "but",
-        "can",
-        "for",
-        "how",
-        "its",
-        "may",
-        "nor",
-        "not",
-        "now",
-        "one",
-        "out",
-        "per",
-        "the",
-        "too",
-        "two",
-        "was",
-        "who",
-        "why",
-        "yes",
-        "you",
-        "red",
-    ]
+    str.split(
+        "am an as at be by do go he hi if in is it me my no of oh ok on or so to up us we all and are"
+        " but can for how its may nor not now one out per the too two was who why yes you red"
+    )
 )
 _PRODUCT_ENDS = frozenset("+-)}],;")
 
@@ -252,9 +203,8 @@ class Parser:
 
     def _named(self, name: str) -> Decimal:
         self._descend()
-        if name in ("pi", "e", "inf"):
-            value = {"pi": functions.PI, "e": Decimal(1).exp, "inf": Decimal("inf")}[name]
-            value = value() if callable(value) else value
+        if name in functions.CONSTANTS:
+            value = functions.CONSTANTS[name]
         elif name == "sqrt":
             index = self._atom() if self._peek() == "[" else Decimal(2)
             value = functions.root(self._atom(), index)

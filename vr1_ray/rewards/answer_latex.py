@@ -55,15 +55,19 @@ _WORDS_OF = {
     **dict.fromkeys(["rangle"], ")"),
     **dict.fromkeys(["lbrace"], "{"),
     **dict.fromkeys(["rbrace"], "}"),
-    **dict.fromkeys(["left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "bigg", "Bigg", "biggl", "biggr", "displaystyle", "textstyle", "limits", "nolimits", "rm", "bf", "it", "sf", "tt", "mathstrut", "text", "mathrm", "mathbf", "operatorname", "mbox", "textbf", "boxed", "fbox"], " "),
-    **dict.fromkeys(["quad", "qquad", "hspace", "enspace", "thinspace"], " "),
-    **dict.fromkeys(["Rightarrow", "implies", "rightarrow", "to", "longrightarrow"], " => "),
+    **dict.fromkeys(str.split(
+"left right big Big bigl bigr Bigl Bigr bigg Bigg biggl biggr displaystyle textstyle limits"
+" nolimits rm bf it sf tt mathstrut text mathrm mathbf operatorname mbox textbf boxed fbox"
+), " "),
+    **dict.fromkeys(str.split("quad qquad hspace enspace thinspace"), " "),
+    **dict.fromkeys(str.split("Rightarrow implies rightarrow to longrightarrow"), " => "),
     "lfloor": " floor(", "rfloor": ")", "lceil": " ceil(", "rceil": ")",
     "div": "/", "pm": "±", "mp": "∓", "lt": "<", "gt": ">", "infty": " inf ", "cup": "∪", "cap": "∩", "in": "∈",
     "land": " and ", "lor": " or ", "sim": " ~ ", "prime": "'", "lnot": " not ", "neg": " not ", "Omega": "Ω",
     "euro": "€", "pounds": "£", "textdollar": "＄", "percent": "%", "colon": ":",
-    **{name: letter for name, letter in zip(
-        ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "varepsilon", "vartheta", "varphi", "Delta"], "αβγδεζηθικλμνξρστφχψωεθφΔ", strict=True)},
+    **dict(zip(
+        str.split("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi"
+                  " omega varepsilon vartheta varphi Delta"), "αβγδεζηθικλμνξρστφχψωεθφΔ", strict=True)),
 }  # fmt: skip
 _ESCAPES = [
     (re.compile(r"\\(?:left|right)\s*\\?([(){}\[\]|])"), r" \1 "),
@@ -95,7 +99,8 @@ def plain_signs(text: str) -> str:
 
 def boxed(text: str) -> str:
     r"""What the \boxed{...} of a text say, with what follows the last: several are a list."""
-    start, contents, end = text.find("\\boxed"), [], 0
+    start, end = text.find("\\boxed"), 0
+    contents: list[str] = []
     before = text[:start]
     while start >= 0 and len(contents) < 20:
         content, end = _braced(text, start + len("\\boxed"))

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 _MONTHS = {
     name[:size]: number
     for number, name in enumerate(
-        ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"], 1
+        str.split("january february march april may june july august september october november december"), 1
     )
     for size in {3, 4, len(name)}
 }  # fmt: skip
 _DAYS = {
     name[:size]: name
-    for name in ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+    for name in str.split("monday tuesday wednesday thursday friday saturday sunday")
     for size in {3, 4, len(name)}
 }
 _MONTH = r"(?P<month>[a-z]{3,9})\.?"
@@ -97,9 +97,7 @@ def is_same_moment(one: Moment, other: Moment) -> bool:
 
 def _date(text: str) -> Moment | None:
     if numbers := _NUMBERS_DATE.fullmatch(text):
-        first, second, year = map(int, numbers.groups())
-        month, day = (first, second) if first <= 12 else (second, first)
-        return Moment(date=(year, month, day)) if month <= 12 and day <= 31 else None
+        return _date_in_numbers(*map(int, numbers.groups()))
     for form in _DATES:
         match = form.fullmatch(text)
         if match is None:
@@ -107,10 +105,15 @@ def _date(text: str) -> Moment | None:
         parts = match.groupdict()
         name = parts["month"]
         month = int(name) if name.isdigit() else _MONTHS.get(name, 0)
-        day = int(parts["day"]) if parts.get("day") else None
-        if 1 <= month <= 12 and (day is None or 1 <= day <= 31):
-            return Moment(date=(int(parts["year"]) if parts.get("year") else None, month, day))
+        day, year = int(parts.get("day") or 0), int(parts.get("year") or 0)
+        if 1 <= month <= 12 and day <= 31:
+            return Moment(date=(year or None, month, day or None))
     return None
+
+
+def _date_in_numbers(first: int, second: int, year: int) -> Moment | None:
+    month, day = (first, second) if first <= 12 else (second, first)
+    return Moment(date=(year, month, day)) if month <= 12 and day <= 31 else None
 
 
 def _time(text: str) -> Moment | None:

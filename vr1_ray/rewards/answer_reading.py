@@ -153,7 +153,8 @@ def read_relation(text: str) -> Relation | None:
 
 def read_compound(text: str) -> Compound | None:
     """ "2 h 30 min", "5' 6\"", "1 m 20 cm"; None for anything else."""
-    position, parts = 0, []
+    position = 0
+    parts: list[tuple[Decimal, str]] = []
     while (
         position < len(text) and len(parts) < 4 and (part := _COMPOUND_PART.match(text, position))
     ):

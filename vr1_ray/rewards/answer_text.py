@@ -23,7 +23,8 @@ _PREFIX = re.compile(
     re.IGNORECASE,
 )
 _LEADING_CONNECTOR = re.compile(
-    r"(?:so|thus|therefore|hence|consequently|finally)\b,?\s+|∴\s*|we\s+(?:get|have|find|obtain)\s+(?:that\s+)?", re.IGNORECASE
+    r"(?:so|thus|therefore|hence|consequently|finally)\b,?\s+|∴\s*|we\s+(?:get|have|find|obtain)\s+(?:that\s+)?",
+    re.IGNORECASE,
 )
 _ABOUT = re.compile(
     r"(?:≈|~|=|(?:is\s+)?(?:approximately|about|roughly|around|approx\.?|exactly|equals|equal to)(?=[\s\d]))\s*",

@@ -64,37 +64,10 @@ _CURRENCY = re.compile(
 )
 _NOUNS = re.compile(r"(?:of\s+)?[a-z]{3,}(?:[ -][a-z]{2,}){0,3}", re.IGNORECASE)
 _NO_NOUNS = frozenset(
-    [
-        "and",
-        "or",
-        "not",
-        "but",
-        "more",
-        "less",
-        "than",
-        "fewer",
-        "is",
-        "are",
-        "was",
-        "to",
-        "if",
-        "wait",
-        "maybe",
-        "perhaps",
-        "about",
-        "then",
-        "because",
-        "since",
-        "between",
-        "sqrt",
-        "frac",
-        "sin",
-        "cos",
-        "tan",
-        "log",
-        "pi",
-        "inf",
-    ]
+    str.split(
+        "and or not but more less than fewer is are was to if wait maybe perhaps about then because"
+        " since between sqrt frac sin cos tan log pi inf"
+    )
 )
 _INNER_DEGREES = re.compile(r"\s*degrees\b(?=\s*[-+*/)])")
 _MEASURED = re.compile(
@@ -159,7 +132,9 @@ def parse_unit(text: str) -> str | None:
     text = text.strip()
     for pattern, name in _COMPOUND_NAMES:
         text = pattern.sub(name, text)
-    text = _DIVISOR.sub(lambda divisor: "/" + "/".join(re.split(r"[\s*]+", divisor[1].strip())), text)
+    text = _DIVISOR.sub(
+        lambda divisor: "/" + "/".join(re.split(r"[\s*]+", divisor[1].strip())), text
+    )
     powers: dict[str, int] = {}
     position, sign, before = 0, 1, 1
     if len(text) > _MAX_UNIT_CHARS:

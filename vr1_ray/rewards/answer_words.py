@@ -9,31 +9,13 @@ import re
 from vr1_ray.rewards.answer_text import without_prefix
 from vr1_ray.rewards.answer_units import singular
 
-_UNITS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
+_UNITS = str.split(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    " fifteen sixteen seventeen eighteen nineteen"
+)
 _TENS = dict(
     zip(
-        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"],
+        str.split("twenty thirty forty fifty sixty seventy eighty ninety"),
         range(20, 100, 10),
         strict=True,
     )
@@ -47,21 +29,9 @@ _PARTS = {
 _ORDINALS = {
     word: f"{number}th"
     for number, word in enumerate(
-        [
-            "zeroth",
-            "first",
-            "second",
-            "third",
-            "fourth",
-            "fifth",
-            "sixth",
-            "seventh",
-            "eighth",
-            "ninth",
-            "tenth",
-            "eleventh",
-            "twelfth",
-        ]
+        str.split(
+            "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+        )
     )
 }
 _NUMBER_WORD = "|".join(sorted([*_SMALL, *_SCALES], key=len, reverse=True))

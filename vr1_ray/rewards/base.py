@@ -28,7 +28,11 @@ from collections.abc import Sequence
 from vr1_ray.types import RewardInput, RewardOutput
 
 NamedReward = tuple[str, float, "Reward"]  # name, weight, reward
-SHARED_PARTS = ("format", "accuracy")  # reported under their bare names too: metrics of every run
+SHARED_PARTS = (
+    "format",
+    "accuracy",
+    "answer_check/bounded",
+)  # reported under their bare names too: metrics of every run
 
 
 class Reward(ABC):
@@ -46,7 +50,7 @@ class Reward(ABC):
 def combine(rewards: Sequence[NamedReward], reward_input: RewardInput) -> RewardOutput:
     """The weighted sum of several rewards.
 
-    Parts come as `name/part`; `format` and `accuracy` also bare, from the first reward that reports them.
+    Parts come as `name/part`; the shared ones also bare, from the first reward that reports them.
     """
     value, parts = 0.0, {}
     for name, weight, reward in rewards:

@@ -139,4 +139,9 @@ FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
     "ceil": lambda value: -floor(-value),
     "cbrt": lambda value: root(value, Decimal(3)),
 }
+CONSTANTS = {
+    "pi": PI,
+    "e": Decimal("2.71828182845904523536028747135266249775724709369995957496696763"),
+    "inf": Decimal("inf"),
+}
 INVERSES = {"sin": asin, "cos": acos, "tan": atan}

@@ -27,7 +27,19 @@ HOSTILE = [
     "{" + ",".join("{" + ",".join(map(str, range(j, j + 6))) + "}" for j in range(24)) + "}", "\\" * 1999, "^" * 1999,
     "__import__('os').system('true')", "0." + "3" * 1500, "sin 10^99", "1.2.3.4", "NaN", "\u202e5",
 ]  # fmt: skip
-REFERENCES = ["5", "B", "yes", "x=5", "(1,2)", "0.33", "{1,2}", "x^2+1", "12 cm^2", "y=2x+1", "7:30"]
+REFERENCES = [
+    "5",
+    "B",
+    "yes",
+    "x=5",
+    "(1,2)",
+    "0.33",
+    "{1,2}",
+    "x^2+1",
+    "12 cm^2",
+    "y=2x+1",
+    "7:30",
+]
 
 plain_answers = st.one_of(
     st.integers(-(10**6), 10**6).map(str),
@@ -42,8 +54,8 @@ NOISE = [
 ]  # fmt: skip
 # Text made of what answers are made of reaches more of the code than text of any sign.
 pieces = st.sampled_from(
-    "0 1 2 9 . , : ; + - * / ^ = < > ( ) [ ] { } | _ ! % $ \\ x y A B e i \\frac \\sqrt \\pi \\text{ \\boxed{ \\begin{pmatrix}"
-    " \\pm \\circ \\left( sin log cm m/s or and not yes the is because so answer three half March PM ± ≤ √ ½ ² ∞ ∪ ， \n".split(" ")
+    str.split("0 1 2 9 . , : ; + - * / ^ = < > ( ) [ ] { } | _ ! % $ \\ x y A B e i \\frac \\sqrt \\pi \\text{ \\boxed{ \\begin{pmatrix}"
+    " \\pm \\circ \\left( sin log cm m/s or and not yes the is because so answer three half March PM ± ≤ √ ½ ² ∞ ∪ ，", " ") + ["\n"]
 )  # fmt: skip
 any_text = st.one_of(
     st.text(max_size=300), st.lists(pieces, max_size=60).map("".join), st.lists(pieces, max_size=60).map(" ".join)
