@@ -56,9 +56,8 @@ _WORDS_OF = {
     **dict.fromkeys(["lbrace"], "{"),
     **dict.fromkeys(["rbrace"], "}"),
     **dict.fromkeys(str.split(
-"left right big Big bigl bigr Bigl Bigr bigg Bigg biggl biggr displaystyle textstyle limits"
-" nolimits rm bf it sf tt mathstrut text mathrm mathbf operatorname mbox textbf boxed fbox"
-), " "),
+        "left right big Big bigl bigr Bigl Bigr bigg Bigg biggl biggr displaystyle textstyle limits"
+        " nolimits rm bf it sf tt mathstrut text mathrm mathbf operatorname mbox textbf boxed fbox"), " "),
     **dict.fromkeys(str.split("quad qquad hspace enspace thinspace"), " "),
     **dict.fromkeys(str.split("Rightarrow implies rightarrow to longrightarrow"), " => "),
     "lfloor": " floor(", "rfloor": ")", "lceil": " ceil(", "rceil": ")",

@@ -53,10 +53,11 @@ NOISE = [
     "\\displaystyle {}", "So the answer is $\\boxed{{{}}}$.",
 ]  # fmt: skip
 # Text made of what answers are made of reaches more of the code than text of any sign.
-pieces = st.sampled_from(
-    str.split("0 1 2 9 . , : ; + - * / ^ = < > ( ) [ ] { } | _ ! % $ \\ x y A B e i \\frac \\sqrt \\pi \\text{ \\boxed{ \\begin{pmatrix}"
-    " \\pm \\circ \\left( sin log cm m/s or and not yes the is because so answer three half March PM ± ≤ √ ½ ² ∞ ∪ ，", " ") + ["\n"]
+PIECES = (
+    "0 1 2 9 . , : ; + - * / ^ = < > ( ) [ ] { } | _ ! % $ \\ x y A B e i \\frac \\sqrt \\pi \\text{ \\boxed{ \\begin{pmatrix}"
+    " \\pm \\circ \\left( sin log cm m/s or and not yes the is because so answer three half March PM ± ≤ √ ½ ² ∞ ∪ ，"
 )  # fmt: skip
+pieces = st.sampled_from([*PIECES.split(), "\n"])
 any_text = st.one_of(
     st.text(max_size=300), st.lists(pieces, max_size=60).map("".join), st.lists(pieces, max_size=60).map(" ".join)
 )  # fmt: skip
