@@ -28,6 +28,7 @@ _OTHER_OPTION = re.compile(
 )
 _TAKEN_BACK = re.compile(r"\b(?:wait|wrong|incorrect|actually|maybe)\b|\?", re.IGNORECASE)
 _NEGATED = re.compile(r"\b(?:not|no|nor|neither|false|except|or|and)\b|n't\b", re.IGNORECASE)
+_VARIABLES = frozenset("ijklmnopqrstuvwxyz")  # in lower case and alone no choice
 _SEPARATOR = re.compile(r"\s*(?:,\s*(?:and|or)\s+|[,;&+/]|\band\b|\bor\b)\s*", re.IGNORECASE)
 _SEVERAL = re.compile(r"(?:options?|choices?)?\s*(?=(?:[(\[]?[A-Z][)\]]?\W|[A-H]{2,8}$))")
 
@@ -46,6 +47,8 @@ class Choice:
 
 def read_choice(text: str) -> Choice | None:
     """The letters that `text` commits to, or None."""
+    if len(text) == 1 and text in _VARIABLES:
+        return None
     if alone := _ALONE.fullmatch(text):
         return Choice(letters=frozenset((alone[1] or alone[2]).upper()))
     return _several(text) or _with_reason(text) or _with_text(text)

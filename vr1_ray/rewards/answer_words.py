@@ -42,6 +42,8 @@ _FRACTION = re.compile(
     rf"(?:(\d+) and )?\b(an?|\d+)[\s-]+({'|'.join(_PARTS)})s?\b(?!\s+(?:place|quadrant|floor|day|row|column))",
     re.IGNORECASE,
 )
+_ROOT = re.compile(r"\b(?:the\s+)?square\s+root\s+of\s+", re.IGNORECASE)
+_MINUS = re.compile(r"\b(?:minus|negative)\s+(?=\d)", re.IGNORECASE)
 _INFINITY = re.compile(r"\b(?:positive\s+)?infinity\b", re.IGNORECASE)
 _SPELLINGS = [
     (re.compile(r"\bcan(?:'|no)t\b|\bcan not\b"), "cannot"), (re.compile(r"n't\b"), " not"),
@@ -124,7 +126,8 @@ def _phrase(text: str) -> tuple[str, ...]:
 def with_digits(text: str) -> str:
     """Number words as digits: "twenty-five apples" -> "25 apples"."""
     text = _INFINITY.sub("inf", text)
-    return _NUMBER_RUN.sub(lambda run: str(_number(run[0])), text)
+    text = _ROOT.sub("sqrt ", text)
+    return _MINUS.sub("-", _NUMBER_RUN.sub(lambda run: str(_number(run[0])), text))
 
 
 def with_fractions(text: str) -> str:
