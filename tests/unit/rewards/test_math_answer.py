@@ -79,41 +79,48 @@ def test_the_table_is_wide_and_holds_as_many_wrong_answers_as_right_ones():
 @pytest.mark.parametrize("prediction", HOSTILE)
 def test_hostile_text_is_wrong_and_quick(prediction):
     for answer in REFERENCES:
-        began = time.monotonic()
+        began = time.process_time()  # of this process alone, so a busy machine fails nothing
         assert not answers_match(prediction, answer)
         answers_match(answer, prediction)
-        assert time.monotonic() - began < 2
+        assert time.process_time() - began < 2
 
 
-@settings(deadline=2000, max_examples=300)
+@settings(deadline=None, max_examples=300)
 @given(any_text, any_text)
 def test_no_text_raises_or_takes_two_seconds(prediction, answer):
+    began = time.process_time()
     compare(prediction, answer)
+    assert time.process_time() - began < 2
 
 
+@settings(deadline=None)
 @given(any_text)
 def test_a_text_says_the_same_as_itself(text):
     assert answers_match(text, text) or not text.strip()
 
 
+@settings(deadline=None)
 @given(plain_answers, plain_answers)
 def test_without_decimals_in_the_reference_the_order_is_free(one, other):
     if "." not in one + other:  # a decimal reference is rounded to, a decimal prediction is not
         assert answers_match(one, other) == answers_match(other, one)
 
 
+@settings(deadline=None)
 @given(plain_answers, st.sampled_from(NOISE), st.sampled_from(NOISE))
 def test_noise_around_an_answer_changes_nothing(answer, noise, more_noise):
     assert answers_match(noise.format(answer), answer)
     assert answers_match(noise.format(answer), more_noise.format(answer))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 999), st.integers(1, 999))
 def test_noise_around_a_wrong_answer_makes_it_no_righter(one, other):
     for noise in NOISE:
         assert answers_match(noise.format(one), str(other)) == (one == other)
 
 
+@settings(deadline=None)
 @given(st.integers(-99, 99), st.integers(1, 99), st.integers(1, 9))
 def test_a_fraction_equals_its_multiples_and_no_other(numerator, denominator, factor):
     multiple = f"\\frac{{{numerator * factor}}}{{{denominator * factor}}}"
@@ -121,6 +128,7 @@ def test_a_fraction_equals_its_multiples_and_no_other(numerator, denominator, fa
     assert not answers_match(multiple, f"{numerator + 1}/{denominator}")
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 4))
 def test_against_a_decimal_the_prediction_is_rounded_to_its_digits(number, digits):
     longer = f"{number // 10**5}.{number % 10**5:05d}"
