@@ -1,11 +1,11 @@
 """Compares answer checkers on the table of `tests/unit/rewards/answer_cases.tsv`, or on one of your own.
 
-    pip install -e ".[dev]" && python examples/compare_answer_checkers.py [TABLE.tsv]
+    pip install -e ".[dev]"; python examples/compare_answer_checkers.py [TABLE.tsv]
 
 Columns: this project's checker, math-verify (options and strings read too), mathruler, and "union": right if
 either of the two or the bare text says so, the usual way to combine them. Each checker runs in a process of
-its own, since mathruler evaluates what it reads (`exit()` ends it) and both can hang: a check that takes over
-five seconds or ends its process counts as "not equal" and is listed. No part of training uses this file.
+its own: a check that takes over five seconds, raises or ends its process counts as "not equal" and is listed.
+answers/s includes the way to that process and back. No part of training uses this file.
 """
 
 import logging
