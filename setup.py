@@ -30,8 +30,6 @@ CORE = [
     "openai>=3.57,<4",
     # The remote reward posts to a service, with one limit on the whole call.
     "aiohttp>=3.14,<4",
-    # Decides which answers are equal, so another version would change rewards.
-    "math-verify==0.9.0",
     # Crosses actors inside records; vllm and numba bound it from above.
     "numpy>=2.3,<3",
     # vllm wants 12.3 or later; picture bytes are decoded here, with limits.
@@ -64,6 +62,11 @@ EXTRAS = {
         "pytest-timeout>=2.4,<3",
         "hypothesis>=6,<7",
         "build>=1.3,<2",
+        # Only for examples/compare_answer_checkers.py; mathruler declares none of what it imports.
+        "math-verify==0.9.0",
+        "mathruler==0.1.0",
+        "pylatexenc>=2.10,<3",
+        "tqdm",
         "pre-commit>=4,<5",
     ],
 }

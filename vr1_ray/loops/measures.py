@@ -4,7 +4,7 @@ from statistics import fmean
 from typing import Any
 
 from vr1_ray.data.figure_diagnosis import diagnose
-from vr1_ray.rewards import accuracy_of, hard_format_reward, parse_response
+from vr1_ray.rewards import SHARED_PARTS, accuracy_of, hard_format_reward, parse_response
 from vr1_ray.types import Rollout, RolloutGroup
 
 
@@ -16,6 +16,9 @@ def group_metrics(groups: list[RolloutGroup]) -> dict[str, float]:
         "reward/mean": fmean(reward for group in groups for reward in group.rewards_G),
         "accuracy": fmean(part(rollout, "accuracy") for rollout in rollouts),
         "format_rate": fmean(part(rollout, "format") for rollout in rollouts),
+        "answer_check/bounded": fmean(
+            part(rollout, "answer_check/bounded") for rollout in rollouts
+        ),
         "response_tokens/mean": fmean(lengths),
         "response_tokens/max": float(max(lengths)),
         "response_tokens/sum": float(sum(lengths)),
@@ -33,7 +36,9 @@ def with_trained(groups: list[RolloutGroup], trained: list[RolloutGroup]) -> lis
 
 def part_means(rollouts: list[Rollout]) -> dict[str, float]:
     """`reward/NAME` of every part that a reward reports; over the rollouts that have it."""
-    names = sorted({name for rollout in rollouts for name in rollout.reward_parts})
+    names = sorted(
+        {name for rollout in rollouts for name in rollout.reward_parts} - {*SHARED_PARTS}
+    )
     return {
         f"reward/{name}": fmean(r.reward_parts[name] for r in rollouts if name in r.reward_parts)
         for name in names

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 
 from vr1_ray.config import RewardSpec
 from vr1_ray.rewards.base import FunctionReward, Reward, RewardOutcome, RewardUnavailableError
-from vr1_ray.rewards.combining import NamedReward, RewardError, combine, combine_batch
+from vr1_ray.rewards.combining import (
+    SHARED_PARTS,
+    NamedReward,
+    RewardError,
+    combine,
+    combine_batch,
+)
 from vr1_ray.rewards.hard_format import HardFormatReward, hard_format_reward
 from vr1_ray.rewards.length_shaping import LengthShapingReward, overlong_penalty
 from vr1_ray.rewards.llm_judge import LlmJudgeReward
@@ -30,6 +36,7 @@ REWARDS: dict[str, type[Reward]] = {
 
 __all__ = [
     "REWARDS",
+    "SHARED_PARTS",
     "FunctionReward",
     "NamedReward",
     "ParsedResponse",

@@ -1,105 +1,89 @@
-"""First stage of the answer checker: text to plain text. Signs, LaTeX noise, prefixes, units.
+"""First stage of the answer checker: an answer to plain text without prefixes, bold marks and noise.
 
-Every pattern here runs in linear time on text of bounded length; nothing is evaluated.
+Nothing is evaluated here, and what the text means is not decided here. Text is at most MAX_ANSWER_CHARS
+long, and every pattern runs in about linear time.
 """
 
 import re
 
-MAX_ANSWER_CHARS = 1000  # a longer prediction commits to nothing
+from vr1_ray.rewards.answer_latex import boxed, plain_signs
 
-_SIGNS = str.maketrans(
-    {
-        "−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "⋅": "*", "÷": "/", "π": " pi ", "∞": " inf ",
-        "²": "^2", "³": "^3", "½": "(1/2)", "¼": "(1/4)", "¾": "(3/4)", "“": '"', "”": '"', "’": "'",
-        "‘": "'", "，": ",", "：": ":", "（": "(", "）": ")", "\u00a0": " ", "°": " degrees ",
-    }
-)  # fmt: skip
-_LATEX = [
-    (re.compile(r"\^\s*\{?\s*\\circ\s*\}?|\\degree\b"), " degrees "),
-    (
-        re.compile(r"\\(?:text|mathrm|mathbf|textbf|mathit|operatorname|mbox)\s*\{([^{}]*)\}"),
-        r" \1 ",
-    ),
-    (re.compile(r"\\(?:left|right|displaystyle|limits|bigl?|bigr?|Bigl?|Bigr?)(?![a-zA-Z])"), ""),
-    (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
-    (re.compile(r"\\frac\s*(\d)\s*(\d)"), r"\\frac{\1}{\2}"),
-    (re.compile(r"\\(?:times|cdot)(?![a-zA-Z])"), "*"),
-    (re.compile(r"\\div(?![a-zA-Z])"), "/"),
-    (re.compile(r"\\(pi|sqrt|frac|infty|angle|triangle)(?![a-zA-Z])"), r" \1 "),
-    (re.compile(r"\\\{"), "{"),
-    (re.compile(r"\\\}"), "}"),
-    (re.compile(r"\\%"), "%"),
-    (re.compile(r"\\[,;:! ]|\\quad|~|\\\\|\\\$|\$|\\\(|\\\)|\\\[|\\\]"), " "),
-]
+MAX_ANSWER_CHARS = 2000  # a longer prediction commits to nothing
+
+_CONNECTOR = r"(?:(?:so|thus|therefore|hence|then|finally|ok|okay|consequently)\b,?\s+)?(?:,\s*)?"
 _PREFIX = re.compile(
-    r"(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|result)"
-    r"(?:\s*:|\s+is\s*:?|\s*=)\s*",
+    _CONNECTOR
+    + r"(?:(?:i\s+(?:think|believe|choose|pick|say|guess)(?:\s+that)?\s+(?:(?:it\s+is|it's)\s+)?"
+    r"|(?:i'd\s+say|it\s+(?:must|should|would)\s+be|it\s+is|it's)\s+)"
+    r"|(?:(?:the|my|your|our)\s+)?(?:final\s+|correct\s+|right\s+|best\s+|estimated\s+)*"
+    r"(?:answer|result|solution|ans|option|choice)s?(?:\s+(?:to|for|of)\s+(?:this|the)\s+\w+)?"
+    r"(?:\s*[:=]+\s*|\s+-\s+|\s+(?:is|are|would\s+be|should\s+be|must\s+be)\b\s*:?\s*)"
+    r"(?:(?:option|choice|equal\s+to)\s*:?\s+(?=\S))?"
+    r"|(?:最终)?(?:答案|选项)\s*(?:为|是|:)?\s*:?|故?选\s*:?|#+\s+)",
     re.IGNORECASE,
 )
-_UNITS = {
-    "mm": "mm millimeter millimeters millimetre millimetres",
-    "cm": "cm centimeter centimeters centimetre centimetres",
-    "m": "m meter meters metre metres",
-    "km": "km kilometer kilometers kilometre kilometres",
-    "inch": "in inch inches",
-    "foot": "ft foot feet",
-    "degree": "deg degree degrees",
-    "%": "% percent",
-    "unit": "unit units",
-    "second": "s sec second seconds",
-    "minute": "min minute minutes",
-    "hour": "h hr hour hours",
-    "day": "day days",
-    "gram": "g gram grams",
-    "kg": "kg kilogram kilograms",
-    "litre": "l liter liters litre litres",
-    "dollar": "dollar dollars usd",
-}
-_UNIT_OF = {spelling: unit for unit, spellings in _UNITS.items() for spelling in spellings.split()}
-_TRAILING_UNIT = re.compile(
-    r"(?P<square>(?:square|sq\.?|cubic)\s+)?(?P<unit>[A-Za-z]+|%)\.?(?:\s*\^\s*\{?(?P<power>[23])\}?)?\s*$"
+_LEADING_CONNECTOR = re.compile(
+    r"(?:so|thus|therefore|hence|consequently|finally)\b,?\s+|∴\s*|we\s+(?:get|have|find|obtain)\s+(?:that\s+)?",
+    re.IGNORECASE,
 )
+_ABOUT = re.compile(
+    r"(?:≈|~|=|(?:is\s+)?(?:approximately|about|roughly|around|approx\.?|exactly|equals|equal to)(?=[\s\d]))\s*",
+    re.IGNORECASE,
+)
+_POWER_STARS = re.compile(r"(?<=[\w)])\*\*(?=[\w(])")
+_UNDERLINED = re.compile(r"(?<!\w)__([^_]+)__(?!\w)")
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_SPACED_THOUSANDS = re.compile(r"(?<![\d.,^_/] )(?<![\d.,^_/])\d{1,3}(?: \d{3})+(?![\d/]| \d)")
+_TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)")
+_TIMES = re.compile(r"(?<=\d)\s+[xX]\s+(?=\d)")
 
 
 def plain_text(text: str) -> str:
-    """`text` without LaTeX noise, prefixes, bold marks and final punctuation; signs in ASCII."""
-    text = _unwrapped(text.translate(_SIGNS).replace("**", "").strip())
-    for pattern, plain in _LATEX:
-        text = pattern.sub(plain, text)
-    text = re.sub(r"√\s*(\d+(?:\.\d+)?|[a-z])", r" sqrt(\1)", text).replace("√", " sqrt ")
-    text = re.sub(r"\s+", " ", text).strip()
-    for _ in range(2):  # "Final Answer: The answer is 5"
-        text = _PREFIX.sub("", text, count=1) if _PREFIX.match(text) else text
-    text = text.strip().rstrip(".;!").strip().strip("`\"'").strip()
+    """`text` without LaTeX noise, prefixes, bold marks and final punctuation; signs in one spelling."""
+    text = _without_marks(plain_signs(boxed(text)))
+    text = _TIMES.sub("*", _TIMES_TEN.sub("*", " ".join(text.split())))
+    text = without_prefix(text)
     return _without_thousands(text)
 
 
-def split_unit(text: str) -> tuple[str, str]:
-    """(quantity, canonical unit or ""): "12 square cm" -> ("12", "cm^2")."""
-    match = _TRAILING_UNIT.search(text)
-    if match is None or not text[: match.start()].strip():
-        return text, ""
-    quantity, unit = text[: match.start()].strip(), _UNIT_OF.get(match["unit"].lower())
-    if unit is None or quantity[-1] not in "0123456789.)}i":
-        return text, ""
-    power = match["power"] or {"s": "2", "c": "3"}.get((match["square"] or " ")[0].lower())
-    return quantity, f"{unit}^{power}" if power else unit
+def without_prefix(text: str) -> str:
+    """ "Final Answer: The answer is 5." -> "5"."""
+    for _ in range(3):
+        stripped = _trimmed(text)
+        for pattern in (_PREFIX, _LEADING_CONNECTOR, _ABOUT):
+            match = pattern.match(stripped)
+            stripped = stripped[match.end() :] if match else stripped
+        if stripped == text:
+            break
+        text = stripped
+    return _trimmed(text)
 
 
-def _unwrapped(text: str) -> str:
-    r"""The inside of a last \boxed{...}, if there is one; braces are counted."""
-    start = text.rfind("\\boxed{")
-    if start < 0:
-        return text
-    depth, begin = 0, start + len("\\boxed")
-    for position in range(begin, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[position], 0)
-        if depth == 0:
-            return text[begin + 1 : position]
+def _trimmed(text: str) -> str:
+    """Without final punctuation and without quotes around the whole."""
+    text = text.strip().rstrip(".;,:").strip()
+    if text.endswith("!") and not text[-2:-1].isdigit() and text[-2:-1] not in (")", ""):
+        text = text.rstrip("!").rstrip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1].strip().rstrip(".;,")
     return text
 
 
-def _without_thousands(text: str) -> str:
-    if text[:1] in "([{":
+def _without_marks(text: str) -> str:
+    """Without the marks of bold and italics; `x**2` is a power."""
+    text = _UNDERLINED.sub(r"\1", text)
+    if "*" not in text:
         return text
-    return re.sub(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])", lambda m: m[0].replace(",", ""), text)
+    if not re.search(r"(?:^|[\s:(])\*\*|\*\*(?:$|[\s.,:)])", text):
+        text = _POWER_STARS.sub("^", text)
+    text = text.replace("**", "")
+    stripped = text.strip()
+    is_italic = len(stripped) > 2 and stripped[0] == stripped[-1] == "*"
+    return stripped[1:-1] if is_italic else text
+
+
+def _without_thousands(text: str) -> str:
+    if text[:1] in "([{":  # (1,234) may be a pair
+        return text
+    text = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), text)
+    return _SPACED_THOUSANDS.sub(lambda number: number[0].replace(" ", ""), text)

@@ -1,143 +1,130 @@
-"""Second stage of the answer checker: the value of an arithmetic or algebraic expression.
+"""The value of an arithmetic or algebraic expression, for the answer checker.
 
-A small parser over exactly the grammar answers use, computing in 50-digit decimals: `sqrt(12)` and
-`2 sqrt(3)` so come out equal and 3.14 does not equal pi. Expressions with letters are compared at fixed
-points. Length, depth and exponents are bounded, so hostile input costs microseconds; nothing is ever
-evaluated as code.
+Computed in 50-digit decimals by the small parser of `answer_expression.py`, so that `sqrt(12)` and `2 sqrt(3)`
+come out equal and 3.14 does not equal pi. An expression with letters is compared at fixed points.
 """
 
 import re
-from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+from functools import lru_cache
 
-MAX_EXPRESSION_CHARS = 300
-MAX_DEPTH = 40
-MAX_DIGITS = 40  # of one number
-_ARITHMETIC = Context(
-    prec=50, Emax=2000, Emin=-2000, traps=[Overflow, DivisionByZero, InvalidOperation]
-)
-_PI = Decimal("3.14159265358979323846264338327950288419716939937510")
-_TOLERANCE = Decimal("1e-35")
-_POINTS = tuple(map(Decimal, ("1.37", "2.91", "0.53")))  # of a first letter; others are shifted
-_WORD = re.compile(r"[A-Za-z]{3}|^\s*[A-Za-z]{2}\s*$")  # "no" is a word, "xy + 1" is not
-_TOKEN = re.compile(
-    r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d{1,3}(?!\d))?|\.\d+)|(sqrt|frac|pi)|([A-Za-z])|(.))"
+from vr1_ray.rewards.answer_expression import (
+    ARITHMETIC,
+    MAX_DIGITS,
+    NUM_POINTS,
+    NotAnExpressionError,
+    OverBoundsError,
+    Parser,
+    tokens_of,
 )
 
+MAX_EXPRESSION_CHARS = 400
+_TOLERANCE = Decimal("1e-38")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)")
+_MIXED = re.compile(r"(?<![\d.)}^/])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])")
+_MIXED_FRAC = re.compile(r"(?<![\d.^])(\d+)\s*frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+_DECIMAL_FORM = re.compile(
+    r"[-+]?\s*\d*\.(\d+)\s*(?:(?:e|\*\s*10\s*\^)\s*[({]?\s*([-+]?\d{1,4})\s*[)}]?)?", re.IGNORECASE
+)
 
-class NotAnExpressionError(ValueError):
-    """The text is not an expression of this grammar, or over its bounds."""
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """What an expression is worth at each fixed point; a constant has one point.
 
-def evaluate(text: str) -> tuple[Decimal, ...]:
-    """The values of an expression at the fixed points; a constant has the same value at each.
-
-    Raises NotAnExpressionError.
+    Example:
+        evaluate("3.10")  # Value(at_points=(Decimal("3.10"),), scale=Decimal("3.10"), quantum=Decimal("0.01"))
     """
-    text = re.sub(r"^([-+]?)\s*(\d+)\s+(\d+)\s*/\s*(\d+)$", r"\1(\2+\3/\4)", text)  # 1 1/2
-    if not text or len(text) > MAX_EXPRESSION_CHARS:
-        raise NotAnExpressionError("empty or too long")
-    if _WORD.search(re.sub(r"sqrt|frac|pi", " ", text)):
-        raise NotAnExpressionError("words")
-    try:
-        with localcontext(_ARITHMETIC):
-            return tuple(_Parser(text, point).parse() for point in _POINTS)
-    except ArithmeticError as error:
-        raise NotAnExpressionError(f"no finite value: {type(error).__name__}") from error
+
+    at_points: tuple[Decimal | None, ...]
+    """None where the expression has no real value."""
+    scale: Decimal
+    """The largest term met; the rounding error is a fraction of it."""
+    quantum: Decimal | None = None
+    """The last digit's place, if the expression is written as a finite decimal."""
+
+    @property
+    def constant(self) -> Decimal | None:
+        """The value, if the expression has no letters."""
+        return self.at_points[0] if len(self.at_points) == 1 else None
 
 
-def is_close(left: Decimal, right: Decimal) -> bool:
-    """Equal but for the rounding of 50-digit arithmetic."""
-    scale = max(abs(left), abs(right), Decimal(1))
-    return abs(_ARITHMETIC.subtract(left, right)) <= _TOLERANCE * scale
+@lru_cache(maxsize=4096)
+def evaluate(text: str) -> Value:
+    """The value of an expression. Raises NotAnExpressionError, over the bounds OverBoundsError."""
+    text = text.strip()
+    if _NUMBER.fullmatch(text) and len(text) <= MAX_DIGITS:
+        number = Decimal(text)
+        return Value(at_points=(number,), scale=abs(number), quantum=_quantum(text))
+    if not text:
+        raise NotAnExpressionError("empty")
+    if len(text) > MAX_EXPRESSION_CHARS:
+        raise OverBoundsError("too long")
+    text = _MIXED_FRAC.sub(r"(\1+\2/\3)", _MIXED.sub(r"(\1+\2/\3)", text))
+    tokens = tokens_of(text)
+    has_letters = any(token[0] == "letter" for token in tokens)
+    scale, values = Decimal(0), []
+    for point in range(NUM_POINTS if has_letters else 1):
+        parser = Parser(tokens, point)
+        values.append(parser.value())
+        scale = max(scale, parser.scale)
+    if all(value is None for value in values):
+        raise NotAnExpressionError("no finite value")
+    return Value(at_points=tuple(values), scale=scale, quantum=_quantum(text))
 
 
-class _Parser:
-    """Recursive descent; `sum_`, `product`, `power` and `atom` are the levels of the grammar."""
+def is_same(left: Value, right: Value) -> bool:
+    """Equal at all points where both are defined, but for the rounding of 50-digit arithmetic."""
+    count = max(len(left.at_points), len(right.at_points))
+    pairs = [
+        (one, other)
+        for one, other in zip(_spread(left, count), _spread(right, count), strict=True)
+        if one is not None and other is not None
+    ]
+    if not pairs or 2 * len(pairs) < count:
+        return False
+    scale = max(left.scale, right.scale)
+    return all(is_close(one, other, scale) for one, other in pairs)
 
-    def __init__(self, text: str, point: Decimal) -> None:
-        self.tokens = [match.groups() for match in _TOKEN.finditer(text.strip())]
-        self.point = point
-        self.position = 0
-        self.depth = 0
 
-    def parse(self) -> Decimal:
-        value = self.sum_()
-        if self.position < len(self.tokens):
-            raise NotAnExpressionError(f"unexpected {self.peek()!r}")
-        return value
+def is_close(left: Decimal, right: Decimal, scale: Decimal) -> bool:
+    """Equal but for the rounding of terms as large as `scale`."""
+    if left == right:
+        return True
+    if not (left.is_finite() and right.is_finite()):
+        return False
+    scale = max(scale, abs(left), abs(right))
+    return abs(ARITHMETIC.subtract(left, right)) <= ARITHMETIC.multiply(_TOLERANCE, scale)
 
-    def peek(self) -> str:
-        if self.position >= len(self.tokens):
-            return ""
-        return next(part for part in self.tokens[self.position] if part is not None)
 
-    def take(self, expected: str = "") -> str:
-        token = self.peek()
-        if not token or (expected and token != expected):
-            raise NotAnExpressionError(f"expected {expected!r}, found {token!r}")
-        self.position += 1
-        return token
+def rounds_to(value: Value, reference: Value) -> bool:
+    """Whether a constant, rounded to the digits that a decimal reference is written with, equals it."""
+    number, wanted = value.constant, reference.constant
+    if number is None or wanted is None or reference.quantum is None:
+        return False
+    if not number.is_finite() or abs(number) > abs(wanted) * 2 + 1:
+        return False
+    with localcontext(ARITHMETIC):
+        steps = (number / reference.quantum).to_integral_value(rounding=ROUND_HALF_UP)
+        return steps * reference.quantum == wanted
 
-    def sum_(self) -> Decimal:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise NotAnExpressionError("too deep")
-        value = self.product()
-        while self.peek() in ("+", "-"):
-            value = value + self.product() if self.take() == "+" else value - self.product()
-        self.depth -= 1
-        return value
 
-    def product(self) -> Decimal:
-        value = self.signed()
-        while (token := self.peek()) and token not in "+-)}":
-            if token in "*/":
-                self.take()
-                value = value * self.signed() if token == "*" else value / self.signed()
-            else:
-                value *= self.power()  # 2 sqrt(3), 3x
-        return value
-
-    def signed(self) -> Decimal:
-        sign = 1
-        while self.peek() in ("+", "-"):
-            sign = -sign if self.take() == "-" else sign
-        return sign * self.power()
-
-    def power(self) -> Decimal:
-        base = self.atom()
-        if self.peek() != "^":
-            return base
-        self.take()
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise NotAnExpressionError("too deep")
-        exponent = self.signed()
-        self.depth -= 1
-        return base**exponent
-
-    def atom(self) -> Decimal:
-        number, name, letter, _ = (
-            self.tokens[self.position] if self.peek() else ("", None, None, None)
+def scaled(value: Value, factor: Decimal) -> Value:
+    """`value` times `factor`, its last digit's place with it."""
+    with localcontext(ARITHMETIC):
+        return Value(
+            at_points=tuple(None if one is None else one * factor for one in value.at_points),
+            scale=value.scale * abs(factor),
+            quantum=None if value.quantum is None else value.quantum * factor,
         )
-        token = self.take()
-        if number:
-            if len(number) > MAX_DIGITS:
-                raise NotAnExpressionError("too many digits")
-            return Decimal(number)
-        if letter:
-            return self.point + Decimal(ord(letter)) / 7
-        if token in ("(", "{"):
-            value = self.sum_()
-            self.take(")" if token == "(" else "}")
-            return value
-        return self.named(name)
 
-    def named(self, name: str | None) -> Decimal:
-        if name == "pi":
-            return _PI
-        if name == "sqrt":
-            return self.atom().sqrt()
-        if name == "frac":
-            return self.atom() / self.atom()
-        raise NotAnExpressionError("not an expression")
+
+def _spread(value: Value, count: int) -> tuple[Decimal | None, ...]:
+    return value.at_points if len(value.at_points) == count else value.at_points * count
+
+
+def _quantum(text: str) -> Decimal | None:
+    """The place of the last digit: 0.01 of "3.10", 10 of "1.52e3"; None for what is no finite decimal."""
+    form = _DECIMAL_FORM.fullmatch(text)
+    return Decimal(1).scaleb(int(form[2] or 0) - len(form[1])) if form else None

@@ -15,7 +15,8 @@ from vr1_ray.rewards.base import FunctionReward, Reward, RewardOutcome, RewardUn
 from vr1_ray.types import RewardInput, RewardOutput
 
 NamedReward = tuple[str, float, Reward]  # name, weight, reward
-SHARED_PARTS = ("format", "accuracy")  # reported under their bare names too: metrics of every run
+# Reported under their bare names too: metrics of every run.
+SHARED_PARTS = ("format", "accuracy", "answer_check/bounded")
 
 
 class RewardError(RuntimeError):
@@ -35,8 +36,8 @@ def combine_batch(
 ) -> list[RewardOutcome]:
     """For each rollout the weighted sum of several rewards, or the error of the first one unavailable.
 
-    Parts come as `name` (the value before its weight) and `name/part`; `format` and `accuracy` also bare,
-    from the first reward that reports them. Raises RewardError if a reward raises, or returns what is no
+    Parts come as `name` (the value before its weight) and `name/part`; the SHARED_PARTS also bare, from the
+    first reward that reports them. Raises RewardError if a reward raises, or returns what is no
     reward.
     """
     names = [name for name, _, _ in rewards]

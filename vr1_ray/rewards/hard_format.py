@@ -5,7 +5,7 @@ cut has no `</answer>` and earns nothing, which is what makes progressive thinki
 """
 
 from vr1_ray.rewards.base import Reward
-from vr1_ray.rewards.math_answer import accuracy_of, answers_match
+from vr1_ray.rewards.math_answer import accuracy_of, answers_match, compare
 from vr1_ray.rewards.response_format import parse_response
 from vr1_ray.types import RewardInput, RewardOutput
 
@@ -17,12 +17,23 @@ def hard_format_reward(response: str, answer: str, finished: bool = True) -> flo
 
 
 class HardFormatReward(Reward):
-    """HFRRF with its parts: `format` (finished and well formed) and `accuracy` (right, however written)."""
+    """HFRRF with its parts.
+
+    `format` (finished and well formed), `accuracy` (right, however written) and `answer_check/bounded` (the
+    answer was too long or too large to check, and so counts as wrong).
+    """
 
     def score(self, reward_input: RewardInput) -> RewardOutput:
-        answer = reward_input.prompt.answer
-        well_formed = reward_input.finished and parse_response(reward_input.response) is not None
-        value = hard_format_reward(reward_input.response, answer, reward_input.finished)
-        # A response that earns 1 is right; only the others need a second look for the metric.
-        accuracy = value or accuracy_of(reward_input.response, answer)
-        return RewardOutput(value=value, parts={"format": float(well_formed), "accuracy": accuracy})
+        response, answer = reward_input.response, reward_input.prompt.answer
+        parsed = parse_response(response) if reward_input.finished else None
+        verdict = compare(parsed.answer, answer) if parsed else None
+        value = float(verdict is not None and verdict.is_match)
+        return RewardOutput(
+            value=value,
+            parts={
+                "format": float(parsed is not None),
+                # A response that earns 1 is right; only the others need a second look for the metric.
+                "accuracy": value or accuracy_of(response, answer),
+                "answer_check/bounded": float(verdict is not None and verdict.is_bounded),
+            },
+        )

@@ -20,6 +20,8 @@ class Length(Reward):
         GOOD,
         "\n<think></think>\n\n<answer>3</answer>\n",
         "<think> <Think> and <answer id=1> are text </think><answer>3</answer>",
+        "<think> </THINK> < think> </ answer> </think>\r\n\t<answer>3</answer>",
+        "<think>a</think><answer>a < 3, not <b>4</b></answer>",
     ],
 )
 def test_a_well_formed_response_parses(text):
@@ -43,6 +45,11 @@ def test_a_well_formed_response_parses(text):
         "<Think>a</Think><answer>3</answer>",
         "<think a=1>a</think><answer>3</answer>",
         "<think><answer>3</answer></think>",
+        "<think>a</think><answer>3</answer><think>",
+        "<think>a</think><ANSWER>3</ANSWER>",
+        "<think>a</think><answer>3</answer id=1>",
+        "<think>the tag </think> ends it</think><answer>3</answer>",
+        "<think>a</think></answer>3<answer>",
     ],
 )
 def test_anything_else_does_not_parse(text):
@@ -54,6 +61,16 @@ def test_the_hard_reward_wants_finish_format_and_right_answer_at_once():
     assert hard_format_reward(GOOD, "4") == 0.0
     assert hard_format_reward(GOOD, "3", finished=False) == 0.0
     assert hard_format_reward("3", "3") == 0.0
+
+
+def test_an_answer_too_large_to_check_earns_nothing_and_is_counted():
+    rewards = make_rewards([RewardSpec(name="hard_format")])
+    response = "<think></think><answer>10^10^10^10</answer>"
+    parts = combine(rewards, reward_input(response=response)).parts
+    assert parts["hard_format"] == 0.0
+    assert parts["format"] == 1.0
+    assert parts["answer_check/bounded"] == 1.0
+    assert combine(rewards, reward_input()).parts["answer_check/bounded"] == 0.0
 
 
 def test_the_soft_reward_pays_format_and_result_half_each():

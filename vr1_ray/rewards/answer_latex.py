@@ -1,0 +1,181 @@
+r"""LaTeX and Unicode signs to plain text, for the answer checker: `\dfrac{\pi}{2}` -> `frac{pi}{2}`.
+
+Only signs change here; what the text says is for the modules above. Every pattern runs in about linear
+time on text of bounded length.
+"""
+
+import re
+import unicodedata
+
+_SIGNS = str.maketrans(
+    {
+        **dict.fromkeys("−–—‐‑﹣－", "-"), **dict.fromkeys("×✕⋅·∙", "*"), **dict.fromkeys("÷∕⁄", "/"),
+        **dict.fromkeys("“”″„", '"'), **dict.fromkeys("’‘′", "'"), **dict.fromkeys("，、", ","),
+        **dict.fromkeys("\u200b\u200c\u200d\ufeff\u2061\u2062", None),
+        "⌊": " floor(", "⌋": ")", "⌈": " ceil(", "⌉": ")",
+        "。": ".", "；": ";", "∶": ":", "【": "[", "】": "]", "⟨": "(", "⟩": ")", "〈": "(", "〉": ")",
+        "π": " pi ", "𝜋": " pi ", "∞": " inf ", "√": " sqrt ", "∛": " cbrt ", "≦": "≤", "≧": "≥", "⩽": "≤", "⩾": "≥",
+        "∠": " angle ", "∡": " angle ", "△": " triangle ", "▵": " triangle ", "⊥": " perp ", "∥": " parallel ",
+        "°": " degrees ", "º": " degrees ", "℃": " degrees C ", "℉": " degrees F ", "∼": " ~ ", "≅": " cong ",
+        "Ω": "Ω", "µ": "μ", "∅": " ∅ ", "Ø": " ∅ ", "¬": " not ", "\u00a0": " ", "\u2009": " ",
+    }
+)  # fmt: skip
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿˣ", "0123456789+-nx")
+_SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿˣ]+")
+_SUBSCRIPTS = {ord("₀") + digit: f"_{digit}" for digit in range(10)}
+_VULGAR = {
+    "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5", "⅘": "4/5",
+    "⅙": "1/6", "⅚": "5/6", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8", "⅐": "1/7", "⅑": "1/9", "⅒": "1/10",
+}  # fmt: skip
+_VULGAR_SIGN = re.compile(f"(\\d\\s*)?([{''.join(_VULGAR)}])")
+_TEXT_COMMAND = re.compile(
+    r"\\(?:text|textbf|textit|textrm|texttt|textsf|mathrm|mathbf|mathit|mathsf|mathcal|boldsymbol|bm|mbox"
+    r"|operatorname|overline|underline|bar|emph|hbox|bold|phantom)\s*\{([^{}]*)\}"
+)
+_REPEATING = re.compile(r"(\d*)\.(\d{0,9})\\overline\s*\{(\d{1,9})\}")
+_MATRIX = re.compile(
+    r"\\begin\{(?:[bpvB]?matrix|smallmatrix|array)\}(?:\{[lcr| ]*\})?(.*?)\\end\{[a-zB]*\}",
+    re.DOTALL,
+)
+_CASES = re.compile(r"\\begin\{(?:cases|aligned)\}(.*?)\\end\{(?:cases|aligned)\}", re.DOTALL)
+_COMMAND = re.compile(r"\\([a-zA-Z]+)")
+_WORDS_OF = {
+    **dict.fromkeys(["frac", "dfrac", "tfrac", "cfrac"], " frac "),
+    **dict.fromkeys(["binom", "dbinom", "tbinom"], " binom "),
+    **dict.fromkeys(["times", "cdot", "ast"], "*"),
+    **dict.fromkeys(["le", "leq", "leqslant"], "≤"),
+    **dict.fromkeys(["ge", "geq", "geqslant"], "≥"),
+    **dict.fromkeys(["ne", "neq"], "≠"),
+    **dict.fromkeys(["approx", "simeq"], "≈"),
+    **dict.fromkeys(["circ", "degree"], "°"),
+    **dict.fromkeys(["emptyset", "varnothing"], " ∅ "),
+    **dict.fromkeys(["cdots", "ldots", "dots"], "..."),
+    **dict.fromkeys(["lvert", "rvert", "vert", "mid"], "|"),
+    **dict.fromkeys(["langle"], "("),
+    **dict.fromkeys(["rangle"], ")"),
+    **dict.fromkeys(["lbrace"], "{"),
+    **dict.fromkeys(["rbrace"], "}"),
+    **dict.fromkeys(str.split(
+        "left right big Big bigl bigr Bigl Bigr bigg Bigg biggl biggr displaystyle textstyle limits"
+        " nolimits rm bf it sf tt mathstrut text mathrm mathbf operatorname mbox textbf boxed fbox"), " "),
+    **dict.fromkeys(str.split("quad qquad hspace enspace thinspace"), " "),
+    **dict.fromkeys(str.split("Rightarrow implies rightarrow to longrightarrow"), " => "),
+    "lfloor": " floor(", "rfloor": ")", "lceil": " ceil(", "rceil": ")",
+    "div": "/", "pm": "±", "mp": "∓", "lt": "<", "gt": ">", "infty": " inf ", "cup": "∪", "cap": "∩", "in": "∈",
+    "land": " and ", "lor": " or ", "sim": " ~ ", "prime": "'", "lnot": " not ", "neg": " not ", "Omega": "Ω",
+    "euro": "€", "pounds": "£", "textdollar": "＄", "percent": "%", "colon": ":",
+    **dict(zip(
+        str.split("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi"
+                  " omega varepsilon vartheta varphi Delta"), "αβγδεζηθικλμνξρστφχψωεθφΔ", strict=True)),
+}  # fmt: skip
+_ESCAPES = [
+    (re.compile(r"\\(?:left|right)\s*\\?([(){}\[\]|])"), r" \1 "),
+    (re.compile(r"\\left\s*\.|\\right\s*\."), " "),
+    (re.compile(r"\\!"), ""),
+    (re.compile(r"\\\$"), "＄"),
+    (re.compile(r"\\([{}%&#_|])"), r"\1"),
+    (re.compile(r"\\[,;:()\[\]\s]|\\\\(?:\[[^\]]*\])?|(?<=\S)~|~(?=\S)"), " "),
+]
+_END_OF_MATH = re.compile(r"^\s*(?:\$+|\\[)\]])")
+_DEGREES = re.compile(
+    r"(?<=\d)\^\s*\{?o\}?(?!\w)|\^\s*(?:\{\s*°\s*\}|°)|°|\^\s*\{?\s*degrees\s*\}?"
+)
+_SHORT_FRAC = re.compile(r"frac\s*(\d)\s*(\d)")
+_BARE_GROUP = re.compile(r"(?<![\^_}\]])(?<!frac)(?<!sqrt)(?<!binom)\{\s*([A-Za-z][A-Za-z ]*)\}")
+
+
+def plain_signs(text: str) -> str:
+    """`text` with LaTeX and Unicode signs in one plain spelling; `＄` marks a currency dollar."""
+    if not text.isascii():
+        text = _from_unicode(text)
+    text = text.replace("{,}", ",").replace("`", "")
+    if "\\" in text:
+        text = _from_latex(text)
+    elif "^" in text:
+        text = _DEGREES.sub(" degrees ", text)
+    return _without_math_dollars(text)
+
+
+def boxed(text: str) -> str:
+    r"""What the \boxed{...} of a text say, with what follows the last: several are a list."""
+    start, end = text.find("\\boxed"), 0
+    contents: list[str] = []
+    before = text[:start]
+    while start >= 0 and len(contents) < 20:
+        content, end = _braced(text, start + len("\\boxed"))
+        if content not in contents:
+            contents.append(content)
+        start = text.find("\\boxed", end)
+    if not contents:
+        return text
+    after = _END_OF_MATH.sub("", text[end:], count=1)
+    after = after if len(contents) == 1 and len(after) <= 40 else ""
+    negation = "not " if re.search(r"\b(?:not|never|isn't)\s*[$:]*\s*$", before) else ""
+    return negation + ", ".join(contents) + after
+
+
+def _braced(text: str, position: int) -> tuple[str, int]:
+    """(content, end) of the group that begins at `position`; an unclosed one runs to the end."""
+    begin = text.find("{", position)
+    if begin < 0 or text[position:begin].strip():
+        return text[position : position + 40].strip().split(" ")[0], min(position + 40, len(text))
+    depth = 0
+    for index in range(begin, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[index], 0)
+        if depth == 0:
+            return text[begin + 1 : index], index + 1
+    return text[begin + 1 :], len(text)
+
+
+def _from_unicode(text: str) -> str:
+    text = _SUPERSCRIPT_RUN.sub(lambda run: f"^({run[0].translate(_SUPERSCRIPTS)})", text)
+    text = _VULGAR_SIGN.sub(
+        lambda sign: f"{sign[1]} {_VULGAR[sign[2]]}" if sign[1] else f"({_VULGAR[sign[2]]})", text
+    )
+    text = text.translate(_SUBSCRIPTS).translate(_SIGNS)
+    return text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_SIGNS)
+
+
+def _from_latex(text: str) -> str:
+    text = _REPEATING.sub(_repeating_fraction, text)
+    text = _CASES.sub(lambda cases: cases[1].replace("\\\\", ", ").replace("&", " "), text)
+    text = _MATRIX.sub(lambda matrix: _matrix_rows(matrix[1]), text)
+    for _ in range(3):  # \textbf{\text{...}}
+        text = _TEXT_COMMAND.sub(r" \1 ", text)
+    for pattern, plain in _ESCAPES:
+        text = pattern.sub(plain, text)
+    text = _COMMAND.sub(lambda command: _WORDS_OF.get(command[1], f" {command[1]} "), text)
+    text = _DEGREES.sub(" degrees ", text.replace("\\", " "))
+    text = _SHORT_FRAC.sub(r"frac{\1}{\2}", text)
+    text = re.sub(r"(frac|sqrt|binom)\s+(?=[{\[])", r"\1", text)
+    return _BARE_GROUP.sub(r" \1 ", text)
+
+
+def _repeating_fraction(match: re.Match[str]) -> str:
+    r"""0.1\overline{6} as a fraction: (16 - 1) / 90."""
+    whole, fixed, period = match.groups()
+    numerator = int(f"{whole or 0}{fixed}{period}") - int(f"{whole or 0}{fixed}")
+    return f"({numerator}/{'9' * len(period)}{'0' * len(fixed)})"
+
+
+def _matrix_rows(body: str) -> str:
+    """Rows in brackets; one row or one column is a vector."""
+    rows = [[cell.strip() for cell in row.split("&")] for row in body.split("\\\\") if row.strip()]
+    if len(rows) == 1 or all(len(row) == 1 for row in rows):
+        return "(" + ", ".join(cell for row in rows for cell in row) + ")"
+    return "[" + ", ".join(f"[{', '.join(row)}]" for row in rows) + "]"
+
+
+def _without_math_dollars(text: str) -> str:
+    """Dollars around mathematics go, a dollar before an amount stays, as `＄`."""
+    count = text.count("$")
+    if not count:
+        return text
+    amounts = re.findall(r"(?<![^\s(\[\-+A-Z])\$(?=\s?[\d.])", text)
+    if len(amounts) == count and (count == 1 or not text.rstrip(" .").endswith("$")):
+        return text.replace("$", "＄")
+    return (
+        text.replace("$", " ")
+        if count % 2 == 0
+        else re.sub(r"\$(?=\d)", "＄", text, count=1).replace("$", " ")
+    )
