@@ -28,6 +28,7 @@ from batches import Batcher, Example, check_against_processor, response_loss
 from build import build, save
 from evaluate import evaluate
 from muon import Muon
+from transformers import AutoProcessor
 
 from vr1_ray.data.figure_drawing import Figure, GridFigure, random_figure, read_out
 from vr1_ray.data.figure_math import DEMONSTRATION_BUCKETS, TRAIN_BUCKETS
@@ -35,6 +36,8 @@ from vr1_ray.data.figure_questions import Question, random_question, solve
 from vr1_ray.data.figure_thoughts import (
     CHOICES_REQUEST,
     COUNT_REQUEST,
+    DOUBTS,
+    OPENING,
     READ_OUT_REQUEST,
     STEP_REQUEST,
     counts,
@@ -74,7 +77,18 @@ def random_example(rng: Random) -> Example:
         return Example(figure, READ_OUT_REQUEST, read_out(figure))
     if draw < READ_OUT_SHARE + DIRECT_SHARE:
         return Example(figure, question.text, solve(question, figure))
-    return Example(figure, question.text + STEP_REQUEST, step_by_step(question, figure))
+    return Example(figure, question.text + STEP_REQUEST, _steps(question, figure, rng))
+
+
+def _steps(question: Question, figure: Figure, rng: Random) -> str:
+    """Steps that begin at once, or after other words, so that they are found at any place of a response."""
+    steps = step_by_step(question, figure)
+    draw = rng.random()
+    if draw < 0.4:
+        return steps
+    if draw < 0.8:
+        return " ".join([*rng.sample((OPENING, *DOUBTS), rng.randint(1, 3)), steps])
+    return " ".join([OPENING, steps, rng.choice(DOUBTS), steps])
 
 
 def micro_batches(examples: list[Example], number: int) -> list[list[Example]]:
@@ -153,11 +167,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--warmup_steps", type=int, default=100)
     parser.add_argument("--weight_decay", type=float, default=0.01)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--initial", type=Path, help="go on from this saved model")
     parser.add_argument("--workers", type=int, default=2, help="processes, one a core")
     parser.add_argument("--save_every", type=int, default=500)
     parser.add_argument("--num_evaluated", type=int, default=100, help="questions of each style")
     parser.add_argument(
-        "--max_minutes", type=float, default=36.0, help="end the schedule early after this long"
+        "--max_minutes", type=float, default=44.0, help="end the schedule early after this long"
     )
     return parser.parse_args()
 
@@ -169,6 +184,9 @@ def train(rank: int, args: argparse.Namespace, port: int) -> None:
     torch.set_num_threads(1)
     rng = Random(f"{args.seed} {rank}")
     model, processor = build(args.seed)
+    if args.initial:
+        model = type(model).from_pretrained(args.initial, dtype=torch.float32)
+        processor = AutoProcessor.from_pretrained(args.initial)
     batcher = Batcher(processor)
     check_against_processor(model, processor, [random_example(Random(seed)) for seed in range(8)])
     optimizers = make_optimizers(model, args)
@@ -198,7 +216,11 @@ def train(rank: int, args: argparse.Namespace, port: int) -> None:
             print({style: scores["all"] for style, scores in log[-1]["scores"].items()}, flush=True)
             save(model, processor, args.output)
             record = {
-                "args": {name: value for name, value in vars(args).items() if name != "output"},
+                "args": {
+                    name: value
+                    for name, value in vars(args).items()
+                    if name not in ("output", "initial")
+                },
                 "log": log,
             }
             (args.output.parent / "training_log.json").write_text(

@@ -42,8 +42,8 @@ GLANCE_SLIP = 0.35  # of each number behind a glance
 LOOK_MISTAKE = 0.1  # of a careful look; half are misread figures, half miscounts
 STOP_AFTER_GLANCE, STOP_AFTER_LOOK = 0.85, 0.45  # when it was right
 
-_OPENINGS = ("Okay, let me see.", "Okay, let's see.", "Okay, let me look at the figure.")
-_DOUBTS = (
+OPENING = "Okay, let's see."  # as DeepSeek-R1 begins, and so the demonstrations of Vision-R1-cold
+DOUBTS = (
     "Wait, let me check again.",
     "Wait, let me look again.",
     "Hmm, is that right?",
@@ -133,7 +133,7 @@ def _off_by_one(value: int, rng: Random) -> int:
 
 def thoughts(question: Question, figure: Figure, rng: Random) -> str:
     """The inside of a demonstration's think block."""
-    parts = [rng.choice(_OPENINGS)]
+    parts = [OPENING]
     right_answer = solve(question, figure)
     for _ in range(MAX_LOOKS - 1):
         is_glance = rng.random() < GLANCE_SHARE
@@ -142,7 +142,7 @@ def thoughts(question: Question, figure: Figure, rng: Random) -> str:
         stop = STOP_AFTER_GLANCE if is_glance else STOP_AFTER_LOOK
         if answer == right_answer and rng.random() < stop:
             break
-        parts.append(rng.choice(_DOUBTS))
+        parts.append(rng.choice(DOUBTS))
     else:
         parts.append(_careful_look(question, figure, rng, mistake=0.0)[0])
     return " ".join(parts)

@@ -62,7 +62,7 @@ def fix_arithmetic(*, num_threads: int, deterministic: bool) -> None:
     torch.set_num_threads(num_threads)
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     # Writing NaN into every new tensor finds bugs of torch itself, and costs a pass over memory each time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def sum_over_ranks(values: torch.Tensor) -> torch.Tensor:
