@@ -56,16 +56,15 @@ def _stage_batch(config: RunConfig, number: int, stage: StageConfig) -> CheckRow
     responses = prompts * stage.group_size
     each = prompts // parts
     value = (
-        f"{prompts:,} prompts x {stage.group_size} = {responses:,} responses; "
-        f"{parts} x {each:,} prompts an update, {each * stage.group_size / ranks:g} rows a rank; "
-        f"{responses / engines:g} an engine"
+        f"{prompts:,} prompts x {stage.group_size} = {responses:,} responses, {parts} updates; "
+        f"{each * stage.group_size / ranks:.0f} rows a rank, {responses / engines:.0f} an engine"
     )
     return _fed(each, ranks, name=f"stage {number}: batch", value=value, what="prompts")
 
 
 def _fed(units: int, ranks: int, *, name: str, value: str, what: str) -> CheckRow:
     """A group stays whole on one rank, so an update with fewer groups than ranks leaves some idle."""
-    limit = f"{ranks} ranks"
+    limit = f"ranks: {ranks}"
     if units >= ranks:
         return CheckRow(name=name, value=value, limit=limit)
     cure = f"{ranks - units} ranks get no {what} of an update; lower trainer.num_workers to {units}"

@@ -129,7 +129,7 @@ def _config_file(path: str) -> Path:
         if isinstance(cached, str):
             return Path(cached)
         raise UnknownModelError(
-            f"model.path: {path!r} is not in the local cache; `hf download {path}` fetches it"
+            f"model.path: {path!r} is not in the local cache; `hf download {path} config.json` fetches what is needed here"
         )
     raise UnknownModelError(
         f"model.path: {path!r} holds no config.json (yet); give a model folder or a hub name"

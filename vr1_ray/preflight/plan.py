@@ -45,7 +45,7 @@ def _rows(config: RunConfig, machine: Machine, size: ModelSize | None) -> Iterat
     except UnknownModelError as error:
         yield CheckRow(name="model: size", value="not known", status="warning", cure=str(error))
         return
-    yield CheckRow(name="model: size", value=f"{size.num_parameters / 1e9:.2f} B parameters")
+    yield CheckRow(name="model: size", value=_count(size.num_parameters))
     if config.kind in ("sft", "rl"):
         yield from trainer_rows(config, machine, size)
     if config.kind == "rl" and config.algorithm.kl_coef > 0:
@@ -77,3 +77,8 @@ def _gpu_row(config: RunConfig, machine: Machine) -> CheckRow:
         status="ok" if is_enough else "bad",
         cure="" if is_enough else cure,
     )
+
+
+def _count(parameters: int) -> str:
+    scale, unit = (1e9, "B") if parameters >= 1e8 else (1e6, "M")
+    return f"{parameters / scale:.2f} {unit} parameters"
