@@ -52,6 +52,7 @@ def follow(client: JobSubmissionClient, job: str) -> JobStatus:
 
 
 def main() -> int:
+    """Submit, follow, and say how it ended; the exit code is the job's."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--address", default="http://127.0.0.1:8265", help="the cluster's dashboard"
