@@ -12,7 +12,9 @@ import socket
 import subprocess
 import sys
 import time
+from http.client import HTTPException
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -58,7 +60,7 @@ def cluster(tmp_path_factory):
         start_new_session=True,
     )
     try:
-        wait_for(f"127.0.0.1:{dashboard}", head)
+        wait_until_ready(environment, head)
         yield environment
     finally:
         os.killpg(head.pid, signal.SIGTERM)
@@ -66,16 +68,21 @@ def cluster(tmp_path_factory):
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def wait_for(address: str, head: subprocess.Popen) -> None:
-    host, port = address.split(":")
-    deadline = time.monotonic() + 180
+def wait_until_ready(environment: dict[str, str], head: subprocess.Popen) -> None:
+    """Until the cluster lists its jobs: an open port is not yet a dashboard."""
+    jobs = Request(
+        environment["RAY_API_SERVER_ADDRESS"] + "/api/jobs/",
+        headers={"Authorization": f"Bearer {environment['RAY_AUTH_TOKEN']}"},
+    )
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         assert head.poll() is None, "ray start ended"
-        with socket.socket() as probe:
-            if probe.connect_ex((host, int(port))) == 0:
+        try:
+            with urlopen(jobs, timeout=10):
                 return
-        time.sleep(0.5)
-    raise AssertionError(f"no dashboard at {address}")
+        except (OSError, HTTPException):
+            time.sleep(1)
+    raise AssertionError(f"no jobs at {jobs.full_url}")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +102,7 @@ def run(environment: dict[str, str], *command: str | Path) -> subprocess.Complet
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=280,
         check=False,
     )
 
