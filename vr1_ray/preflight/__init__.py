@@ -7,11 +7,19 @@ from vr1_ray.preflight.inputs import (
     read_eval_prompts,
     read_prompts,
 )
+from vr1_ray.preflight.limits import Machine
+from vr1_ray.preflight.plan import plan_rows
+from vr1_ray.preflight.table import CheckRow, is_sound, render
 
 __all__ = [
+    "CheckRow",
+    "Machine",
     "check_cold_started",
     "check_inputs",
+    "is_sound",
+    "plan_rows",
     "read_demonstrations",
     "read_eval_prompts",
     "read_prompts",
+    "render",
 ]

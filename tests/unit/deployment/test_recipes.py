@@ -1,0 +1,111 @@
+"""Every shipped config loads and passes the rules, and the paper's recipes hold the paper's numbers and fit."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.preflight.shapes import published_size
+from vr1_ray.algorithms import make_algorithm
+from vr1_ray.config import RunConfig, check_config, load_config, recipe_runs
+from vr1_ray.curriculum import make_curriculum
+from vr1_ray.preflight import Machine, plan_rows, render
+from vr1_ray.rewards import make_rewards
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+RECIPES = sorted((CONFIGS / "vision_r1").glob("*.yaml"))
+
+
+def runs_of(path: Path) -> list[RunConfig]:
+    config = load_config(path)
+    return recipe_runs(config) if config.kind == "recipe" else [config]
+
+
+def recipe(name: str) -> RunConfig:
+    return load_config(CONFIGS / f"vision_r1/{name}.yaml")
+
+
+def stages(config: RunConfig) -> list[tuple[int, int, int]]:
+    return [(s.max_response_tokens, s.group_size, s.steps) for s in config.curriculum.stages]
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_config_loads_and_names_only_what_there_is(path):
+    for run in runs_of(path):
+        check_config(run)
+        if run.kind == "rl":
+            make_curriculum(run.curriculum)
+            make_algorithm(run.algorithm, kind=run.kind)
+            make_rewards(run.rewards)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_is_named_as_its_file_and_says_how_to_run_it(path):
+    config = load_config(path)
+    assert config.name == f"vision_r1/{path.stem}"
+    command = {"recipe": "run"}.get(config.kind, config.kind)
+    assert f"#   vr1 {command} configs/vision_r1/{path.name}\n" in path.read_text()
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_fits_the_gpus_its_first_line_names(path, tmp_path):
+    first_lines = path.read_text().split("\n#\n")[0]
+    memory = 180 if "180 GB" in first_lines else 80
+    name = next(name for name in ("7b", "32b", "72b") if name in path.stem)
+    machine = Machine(gpu_gib=memory, host_gib=2000, free_disk_gib=8000)
+    rows = plan_rows(load_config(path), machine, size=published_size(name, tmp_path))
+    assert {row.status for row in rows} == {"ok"}, render(rows, colour=False)
+    reserved = max(int(row.value) for row in rows if row.name.endswith("GPUs reserved"))
+    assert f"on {reserved} GPUs of {memory} GB" in first_lines
+
+
+def test_the_72b_reference_does_not_fit_80_gb_as_its_recipe_says(tmp_path):
+    machine = Machine(gpu_gib=80, host_gib=2000, free_disk_gib=8000)
+    rows = plan_rows(recipe("recipe_72b"), machine, size=published_size("72b", tmp_path))
+    assert {row.name for row in rows if row.status != "ok"} == {
+        "rl: reference: an actor",
+        "more_data: reference: an actor",
+    }
+
+
+def test_the_cold_starts_differ_in_ranks_alone():
+    many, few = recipe("cold_start_7b"), recipe("cold_start_7b_8gpu")
+    assert (many.trainer.num_workers, few.trainer.num_workers) == (32, 8)
+    assert many.prompts_per_step == few.prompts_per_step == 32
+    few.trainer.num_workers, few.name, few.cluster = 32, many.name, many.cluster
+    assert few == many
+
+
+def test_ptst_is_the_papers():
+    assert stages(recipe("rl_7b")) == [(4096, 16, 100), (8192, 8, 100)]
+    assert stages(recipe("rl_7b_8gpu")) == [(4096, 16, 100), (8192, 8, 100)]
+    assert stages(recipe("rl_7b_stage_3")) == [(4096, 16, 100), (8192, 8, 100), (16384, 4, 100)]
+    assert stages(recipe("long_7b")) == [(16384, 4, 300)]
+    assert stages(recipe("zero_7b")) == [(4096, 16, 300)]
+    for name in ("recipe_32b", "recipe_72b"):
+        _, rl, more = runs_of(CONFIGS / f"vision_r1/{name}.yaml")
+        assert stages(rl) == [(4096, 16, 100), (8192, 8, 100)]
+        assert stages(more)[0][:2] == (8192, 8)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_objective_is_the_papers(path):
+    for run in runs_of(path):
+        if run.kind != "rl":
+            continue
+        algorithm = run.algorithm
+        assert (algorithm.name, algorithm.clip_low, algorithm.clip_high) == ("grpo", 0.2, 0.2)
+        assert algorithm.kl_coef == 0.01
+        is_zero = path.stem == "zero_7b"
+        assert [r.name for r in run.rewards] == ["soft_format_result" if is_zero else "hard_format"]
+        # An update sees 128 prompts, on any number of GPUs.
+        assert run.prompts_per_step // run.trainer.mini_batches_per_step == 128
+
+
+def test_only_zero_has_a_system_prompt():
+    for path in RECIPES:
+        for run in runs_of(path):
+            has_prompt = run.model.system_prompt is not None
+            assert has_prompt == (path.stem == "zero_7b")
+    assert recipe("zero_7b").model.system_prompt.endswith(
+        "<think> reasoning process here </think><answer> answer here </answer>"
+    )

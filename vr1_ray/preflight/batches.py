@@ -1,0 +1,71 @@
+"""The batch arithmetic of a run: what one step asks of engines and ranks, stage by stage. No model is needed.
+
+Memory is in `memory.py`; both end as rows of one table in `plan.py`.
+"""
+
+from collections.abc import Iterator
+
+from vr1_ray.config import RunConfig, StageConfig
+from vr1_ray.preflight.table import CheckRow
+
+
+def batch_rows(config: RunConfig) -> Iterator[CheckRow]:
+    """One row per stage of an RL run, one for the cold start, none for other kinds."""
+    if config.kind == "sft":
+        yield _demonstrations(config)
+    if config.kind == "rl":
+        for number, stage in enumerate(enabled_stages(config), start=1):
+            yield _stage_batch(config, number, stage)
+
+
+def enabled_stages(config: RunConfig) -> list[StageConfig]:
+    """The stages that will be run, in order."""
+    return [stage for stage in config.curriculum.stages if stage.enabled]
+
+
+def num_gpus(config: RunConfig) -> float:
+    """GPUs that the actors of a run reserve, all together."""
+    total = 0.0
+    if config.kind in ("sft", "rl"):
+        total += config.trainer.num_workers * config.trainer.num_gpus_per_worker
+    if config.kind in ("rl", "eval"):
+        total += config.rollout.num_engines * config.rollout.num_gpus_per_engine
+    if config.kind == "rl":
+        pools = {spec.pool for spec in config.rewards} & set(config.reward_pools)
+        for pool in (config.reward_pools[name] for name in pools):
+            total += pool.num_actors * pool.num_gpus_per_actor
+        if config.algorithm.kl_coef > 0:
+            total += config.reference.num_actors * config.reference.num_gpus_per_actor
+    return total
+
+
+def _demonstrations(config: RunConfig) -> CheckRow:
+    rows, ranks = config.prompts_per_step, config.trainer.num_workers
+    return _fed(
+        rows,
+        ranks,
+        name="cold start: batch",
+        value=f"{rows:,} demonstrations an update, {rows / ranks:g} a rank",
+        what="demonstrations",
+    )
+
+
+def _stage_batch(config: RunConfig, number: int, stage: StageConfig) -> CheckRow:
+    prompts, parts = config.prompts_per_step, config.trainer.mini_batches_per_step
+    ranks, engines = config.trainer.num_workers, config.rollout.num_engines
+    responses = prompts * stage.group_size
+    each = prompts // parts
+    value = (
+        f"{prompts:,} prompts x {stage.group_size} = {responses:,} responses, {parts} updates; "
+        f"{each * stage.group_size / ranks:.0f} rows a rank, {responses / engines:.0f} an engine"
+    )
+    return _fed(each, ranks, name=f"stage {number}: batch", value=value, what="prompts")
+
+
+def _fed(units: int, ranks: int, *, name: str, value: str, what: str) -> CheckRow:
+    """A group stays whole on one rank, so an update with fewer groups than ranks leaves some idle."""
+    limit = f"ranks: {ranks}"
+    if units >= ranks:
+        return CheckRow(name=name, value=value, limit=limit)
+    cure = f"{ranks - units} ranks get no {what} of an update; lower trainer.num_workers to {units}"
+    return CheckRow(name=name, value=value, limit=limit, status="warning", cure=cure)
