@@ -20,7 +20,7 @@ COMMANDS = {
     "sft": "cold start: supervised training on demonstrations",
     "rl": "GRPO with the hard formatting result reward under PTST",
     "eval": "evaluate a policy on held-out prompts",
-    "check": "verify a config and its inputs without starting anything",
+    "check": "verify a config, its inputs and whether it will fit, without starting anything",
 }
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
@@ -116,17 +116,20 @@ def _status(run: str, runs_folder: str) -> int:
 
 
 def _check(config: Any) -> int:
+    """Settings, inputs and the plan of a run; exit code 1 if a row of the plan is bad."""
     from vr1_ray.config import check_config, recipe_runs
-    from vr1_ray.preflight import check_inputs
+    from vr1_ray.preflight import check_inputs, is_sound, plan_rows, render
 
     if config.kind != "recipe":
         print("\n".join(check_inputs(config)))
-        return 0
-    # Later steps read what earlier ones write, so a recipe is checked for its settings alone.
-    for run in recipe_runs(config):
-        check_config(run)
-        print(f"{run.name}: {run.kind}, settings are sound")
-    return 0
+    else:
+        # Later steps read what earlier ones write, so a recipe's inputs are not read.
+        for run in recipe_runs(config):
+            check_config(run)
+            print(f"{run.name}: {run.kind}, settings are sound")
+    rows = plan_rows(config)
+    print(render(rows))
+    return 0 if is_sound(rows) else 1
 
 
 if __name__ == "__main__":
