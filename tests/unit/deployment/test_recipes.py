@@ -1,5 +1,6 @@
 """Every shipped config loads and passes the rules, and the paper's recipes hold the paper's numbers and fit."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ CONFIGS = Path(__file__).parents[3] / "configs"
 RECIPES = sorted((CONFIGS / "vision_r1").glob("*.yaml"))
 
 
+@cache
 def runs_of(path: Path) -> list[RunConfig]:
     config = load_config(path)
     return recipe_runs(config) if config.kind == "recipe" else [config]

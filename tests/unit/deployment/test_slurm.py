@@ -22,9 +22,13 @@ STAND_INS = {
         echo "ray $*" >>"$LOG"
         case "$1 $2" in
             "job submit") [[ -z ${SUBMIT_SECONDS:-} ]] || sleep "$SUBMIT_SECONDS"; exit "${SUBMIT_STATUS:-0}" ;;
-            "health-check --address") exit "${HEALTH_STATUS:-0}" ;;
+            "health-check --address") grep -q "^ray start --head" "$LOG" && exit "${HEALTH_STATUS:-0}"; exit 1 ;;
         esac""",
-    "python": 'cat >/dev/null; echo "python $*" >>"$LOG"',  # the count of joined nodes
+    # The count of joined nodes: all are there once the others, if there are any, have started Ray.
+    "python": """
+        cat >/dev/null
+        (($3 == 1)) || grep -q "^ray start --address" "$LOG" || exit 1
+        echo "python $*" >>"$LOG" """,
     "vr1": "true",
 }
 
@@ -41,7 +45,7 @@ def environment(tmp_path):
         "SLURM_SUBMIT_DIR": str(tmp_path),
         "SLURM_JOB_ID": "7",
         "SLURM_JOB_NODELIST": "node[1-3]",
-        "RAY_START_SECONDS": "1",
+        "RAY_START_SECONDS": "60",
     }
 
 
@@ -76,9 +80,9 @@ def test_the_head_starts_first_then_the_others_then_the_job(environment):
     )
     counted = position(log, "python - 10.0.0.1:6379 3")
     submitted = position(log, "ray job submit --submission-id vision-r1-7 --")
-    assert head < others < submitted
-    assert healthy < others
-    assert counted < submitted
+    # The stand-in of health-check is well only once the head runs, that of the count once the others do.
+    assert head < healthy
+    assert others < counted < submitted
     assert log[submitted].endswith(
         "vr1 run configs/vision_r1/rl_7b.yaml runs_folder=/shared/my runs"
     )
@@ -89,7 +93,7 @@ def test_the_exit_code_is_the_jobs(environment):
 
 
 def test_a_head_that_does_not_come_up_ends_the_allocation_with_a_message(environment):
-    done = run(environment | {"HEALTH_STATUS": "1"}, "config.yaml")
+    done = run(environment | {"HEALTH_STATUS": "1", "RAY_START_SECONDS": "1"}, "config.yaml")
     assert done.returncode == 1
     assert "RAY_START_SECONDS" in done.stderr
     assert not [line for line in log_of(environment) if line.startswith("ray job submit")]
