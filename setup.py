@@ -62,6 +62,8 @@ EXTRAS = {
         "pytest-timeout>=2.4,<3",
         "hypothesis>=6,<7",
         "build>=1.3,<2",
+        # Reads ignore patterns in the tests of packages and images.
+        "pathspec>=0.12,<2",
         # Only for examples/compare_answer_checkers.py; mathruler declares none of what it imports.
         "math-verify==0.9.0",
         "mathruler==0.1.0",

@@ -19,8 +19,6 @@ SHELL = ("bash", "sh", "shell", "console")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"<!-- (run|not run) by tests: (\S.*?) -->\n\Z", re.DOTALL)
 LINE_MARK = re.compile(r"# not run by tests: \S")
-# Not marked yet; the test fails for one that is, so that it is taken off this list.
-UNMARKED = {"README.md"}
 
 
 def readmes() -> list[str]:
@@ -66,13 +64,7 @@ def problems(text: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True) if name in UNMARKED else ())
-        for name in readmes()
-    ],
-)
+@pytest.mark.parametrize("name", readmes())
 def test_each_shell_line_is_run_by_a_test_or_says_why_not(name):
     assert problems((ROOT / name).read_text()) == []
 
