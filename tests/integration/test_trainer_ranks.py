@@ -174,10 +174,17 @@ def initial():
 
 
 def assert_same_update(found, expected, initial, tolerance=1e-5):
-    """Changes of all weights agree, relative to the largest change of all."""
+    """Changes of all weights agree, relative to the largest change of all.
+
+    One rounding of a weight is not counted: vr1-tiny has weights up to 2, and 2^-23 of these is 4e-6 of a change.
+    """
     assert found.keys() == expected.keys() == initial.keys()
     largest = max((expected[name] - initial[name]).abs().max() for name in initial)
-    worst = max((found[name] - expected[name]).abs().max() for name in initial)
+    rounding = torch.finfo(torch.float32).eps
+    worst = max(
+        ((found[name] - expected[name]).abs() - rounding * expected[name].abs()).max()
+        for name in initial
+    )
     assert largest > 1e-3
     assert worst / largest < tolerance, f"{worst / largest:.1e}"
 
