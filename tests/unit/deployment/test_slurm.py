@@ -81,8 +81,8 @@ def test_the_head_starts_first_then_the_others_then_the_job(environment):
     counted = position(log, "python - 10.0.0.1:6379 3")
     submitted = position(log, "ray job submit --submission-id vision-r1-7 --")
     # The stand-in of health-check is well only once the head runs, that of the count once the others do.
-    assert head < healthy
-    assert others < counted < submitted
+    # The first question may come before the head, which starts in the background.
+    assert max(head, healthy) < others < counted < submitted
     assert log[submitted].endswith(
         "vr1 run configs/vision_r1/rl_7b.yaml runs_folder=/shared/my runs"
     )
