@@ -6,6 +6,11 @@ Scores `--responses` responses (the run's saved groups, again and again until th
 and with two actors: by the hard format reward, which computes, and by a reward that waits as a judge
 does. Prints responses per second, and the median and 99th percentile of a group's time from its
 submission to its last score, with as many groups queued as a step has.
+
+Measured on two slow cores (AVX2), 20,000 responses, 1,344 of them different, from a quickstart run:
+
+    hard_format     1 actor  2345/s  p50  73 ms  p99 116 ms    2 actors  3572/s  p50  49 ms  p99  81 ms    1.52 x
+    waiting, 2 ms   1 actor   393/s  p50 379 ms  p99 659 ms    2 actors   776/s  p50 194 ms  p99 325 ms    1.98 x
 """
 
 import argparse

@@ -12,7 +12,7 @@ import ray
 
 from tests.builders import TINY_MODEL, prompt
 from vr1_ray.actors.reward_actor import InvalidReward, RewardActor
-from vr1_ray.actors.reward_pool import RewardPool
+from vr1_ray.actors.reward_pool import RewardPool, placement_options
 from vr1_ray.actors.rollout_actor import RolloutActor
 from vr1_ray.actors.rollout_pool import InvalidRolloutsError, RolloutPool
 from vr1_ray.config import (
@@ -32,7 +32,13 @@ FAILS = "tests.integration.failing_rewards:Fails"
 
 @pytest.fixture(scope="module", autouse=True)
 def local_ray():
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    ray.init(
+        num_cpus=4,
+        resources={"judge": 2},
+        labels={"role": "rewards"},
+        include_dashboard=False,
+        log_to_driver=False,
+    )
     yield
     ray.shutdown()
 
@@ -51,7 +57,8 @@ def make_config(folder, rewards, **pools):
 
 def make_pool(config, name="default", note=print, **changes):
     def launch(index):
-        return ray.remote(RewardActor).options(num_cpus=0.1).remote(config, name, index)
+        options = placement_options(config.reward_pools[name]) | {"num_cpus": 0.1}
+        return ray.remote(RewardActor).options(**options).remote(config, name, index)
 
     return RewardPool(
         name, config.reward_pools[name], launch, start_timeout_seconds=60.0, note=note, **changes
@@ -258,3 +265,18 @@ def test_rewards_in_two_pools_are_added_up_with_their_weights(tmp_path):
         )
         assert parts[FAILS] == 1.0
     assert metrics["time/reward_exposed"] >= 0.0
+
+
+def test_actors_start_only_where_their_labels_and_resources_are(tmp_path):
+    placed = {
+        "here": RewardPoolConfig(label_selector={"role": "rewards"}, resources={"judge": 1}),
+        "elsewhere": RewardPoolConfig(label_selector={"role": "trainer"}),
+        "too_many": RewardPoolConfig(resources={"judge": 3}),
+    }
+    rewards = [RewardSpec(name="hard_format", pool=name) for name in placed]
+    pools = {name: make_pool(make_config(tmp_path, rewards, **placed), name) for name in placed}
+    calls = {name: pool.pending[0] for name, pool in pools.items()}
+    ready, _ = ray.wait(list(calls.values()), num_returns=3, timeout=25.0)
+    assert [name for name, call in calls.items() if call in ready] == ["here"]
+    for pool in pools.values():
+        stop(pool)

@@ -18,7 +18,7 @@ from vr1_ray.actors.curriculum_actor import (
 )
 from vr1_ray.actors.reference_actor import ReferenceActor
 from vr1_ray.actors.reward_actor import RewardActor
-from vr1_ray.actors.reward_pool import RewardPool
+from vr1_ray.actors.reward_pool import RewardPool, placement_options
 from vr1_ray.actors.rollout_actor import RolloutActor
 from vr1_ray.actors.rollout_pool import RolloutPool
 from vr1_ray.actors.trainer_group import TrainerGroup
@@ -96,11 +96,7 @@ class Fleet:
     def _start_reward_pools(self) -> None:
         for name in dict.fromkeys(spec.pool for spec in self.config.rewards):
             pool = self.config.reward_pools[name]
-            remote = ray.remote(RewardActor).options(
-                num_cpus=pool.num_cpus_per_actor,
-                num_gpus=pool.num_gpus_per_actor,
-                resources=dict(pool.resources),
-            )
+            remote = ray.remote(RewardActor).options(**placement_options(pool))
             self.reward_pools.append(
                 RewardPool(
                     name,

@@ -23,6 +23,16 @@ from vr1_ray.config import RewardPoolConfig
 MAX_START_FAILURES = 3  # in a row; then the reward itself is broken
 
 
+def placement_options(config: RewardPoolConfig) -> dict[str, Any]:
+    """Where the actors of a pool may run and what they reserve, as options of a Ray actor."""
+    return {
+        "num_cpus": config.num_cpus_per_actor,
+        "num_gpus": config.num_gpus_per_actor,
+        "resources": dict(config.resources),
+        "label_selector": dict(config.label_selector),
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoreRequest:
     """Responses of one group to be scored by one actor."""

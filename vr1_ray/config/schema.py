@@ -122,6 +122,7 @@ class RewardPoolConfig:
     num_cpus_per_actor: float = 0.5
     num_gpus_per_actor: float = 0.0
     resources: dict[str, float] = field(default_factory=dict)  # custom Ray resources of each actor
+    label_selector: dict[str, str] = field(default_factory=dict)  # labels a node must have
     # Per call, which scores the responses of one group. Past it the actor is stopped, and each response is
     # tried alone on another actor; one that fails again is invalid, never reward 0.
     timeout_seconds: float = 60.0
