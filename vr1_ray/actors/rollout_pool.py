@@ -54,8 +54,6 @@ class _Scoring:
     """A sampled group of which the pools' outcomes are still coming in."""
 
     request: SampleRequest
-    group_ref: Any
-    waits_for: int  # pools
     outcomes: list[dict[int, Outcome]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -232,9 +230,7 @@ class RolloutPool:
             group = take(ref, actor=f"engine {engine}", phase=request.where)
             self.steps[request.step].groups[request.order] = replace(group, prompt=request.prompt)
             return
-        self.scoring[ref] = _Scoring(
-            request=request, group_ref=ref, waits_for=len(self.reward_pools)
-        )
+        self.scoring[ref] = _Scoring(request=request)
         places = tuple(range(len(request.indices)))
         for pool in self.reward_pools:
             pool.score(ref, ref, request.prompt_ref, places=places, where=request.where)
@@ -244,12 +240,12 @@ class RolloutPool:
         scoring = self.scoring[scored.key]
         scoring.outcomes.append(scored.outcomes)
         scoring.seconds += scored.seconds
-        if len(scoring.outcomes) < scoring.waits_for:
+        if len(scoring.outcomes) < len(self.reward_pools):
             return
         del self.scoring[scored.key]
         request = scoring.request
         state = self.steps[request.step]
-        group: RolloutGroup = take(scoring.group_ref, actor="an engine", phase=request.where)
+        group: RolloutGroup = take(scored.key, actor="an engine", phase=request.where)
         valid = state.valid.setdefault(request.order, {})
         invalid = []
         for place, rollout in enumerate(group.rollouts):
