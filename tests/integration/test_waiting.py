@@ -25,7 +25,10 @@ class Worker:
 
 @pytest.fixture
 def worker(local_ray):
-    return ray.remote(Worker).options(num_cpus=0, max_concurrency=4).remote()
+    """A worker whose process has started: the tests' limits are for its calls alone."""
+    actor = ray.remote(Worker).options(num_cpus=0, max_concurrency=4).remote()
+    assert wait_for({"worker": actor.echo.remote(0)}, phase="start", timeout_seconds=120) == [0]
+    return actor
 
 
 def test_results_come_in_the_order_asked_not_in_the_order_ready(worker):
