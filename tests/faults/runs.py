@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "examples" / "vr1_tiny" / "model"
+LIMIT = float(os.environ.get("VR1_FAULTS_LIMIT", "300"))  # seconds any wait of a test may take
 SECRETS = {
     "WANDB_API_KEY": "wandb-0123456789abcdef",
     "OPENAI_API_KEY": "openai-0123456789abcdef",
@@ -34,7 +35,7 @@ model: {{path: {MODEL}, max_model_len: 160}}
 data: {{train: {figures}, max_prompt_tokens: 96}}
 trainer:
   {{num_workers: 2, zero_stage: 2, num_cpus_per_worker: 0.2, num_threads: 1, max_tokens_per_micro_batch: 1024,
-    collective_timeout_seconds: 60, optimizer: {{lr: 1.0e-3}}}}
+    collective_timeout_seconds: {LIMIT / 5}, optimizer: {{lr: 1.0e-3}}}}
 rollout: {{num_cpus_per_engine: 0.2, num_threads: 1, kv_cache_gib: 0.1, save: all}}
 reward_pools: {{default: {{num_cpus_per_actor: 0.1}}}}
 reference: {{num_cpus_per_actor: 0.1}}
@@ -44,7 +45,8 @@ curriculum:
     - {{max_response_tokens: 24, group_size: 4, steps: 4}}
     - {{max_response_tokens: 48, group_size: 2, steps: 4}}
 checkpoint: {{every_steps: 2, keep_last: 9}}
-cluster: {{address: local, num_cpus: 2, step_timeout_seconds: 300}}
+cluster:
+  {{address: local, num_cpus: 2, start_timeout_seconds: {2 * LIMIT}, step_timeout_seconds: {LIMIT}}}
 """)
 
 
@@ -55,7 +57,7 @@ def vr1(*arguments: str | Path) -> list[str]:
 def finish(command: list[str], *, code: int = 0) -> str:
     """Run to the end; what was printed."""
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=2 * LIMIT, check=False
     )
     assert done.returncode == code, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout
@@ -80,9 +82,9 @@ class Run:
     def printed(self) -> str:
         return self.log.read_text()
 
-    def wait(self, condition: Callable[[], object], what: str, seconds: float = 240.0) -> None:
+    def wait(self, condition: Callable[[], object], what: str) -> None:
         """Until a condition holds; an error says what did not come, and what was printed."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + LIMIT
         while not condition():
             assert self.driver.poll() is None, f"the run ended before {what}: {self.printed()}"
             assert time.monotonic() < deadline, f"{what} did not come: {self.printed()}"
@@ -94,14 +96,17 @@ class Run:
     def wait_for_text(self, text: str) -> None:
         self.wait(lambda: text in self.printed(), repr(text))
 
-    def actors(self, kind: str) -> list[psutil.Process]:
-        """The processes of this run's actors of a class, oldest first: their titles are `ray::CLASS[.METHOD]`."""
-        found = [
+    def actor(self, kind: str, log: str = "") -> psutil.Process:
+        """The process of an actor: its title is `ray::CLASS[.METHOD]`, and it writes to logs/LOG."""
+        [found] = [
             process
             for process in psutil.Process(self.driver.pid).children(recursive=True)
-            if title_of(process).startswith(f"ray::{kind}")
+            if title_of(process).startswith(f"ray::{kind}") and output_of(process).endswith(log)
         ]
-        return sorted(found, key=lambda process: process.create_time())
+        return found
+
+    def trainer(self, rank: int) -> psutil.Process:
+        return self.actor("TrainerActor", f"trainer_{rank}.log")
 
     def wait_until_busy(self, process: psutil.Process, method: str) -> None:
         """Until an actor works at a method."""
@@ -117,6 +122,13 @@ def title_of(process: psutil.Process) -> str:
     try:
         return " ".join(process.cmdline()).strip()
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
+
+
+def output_of(process: psutil.Process) -> str:
+    try:
+        return os.readlink(f"/proc/{process.pid}/fd/1")
+    except OSError:
         return ""
 
 

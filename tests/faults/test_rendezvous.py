@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.faults.runs import LIMIT
 from vr1_ray.actors.trainer_group import TrainerGroup
 from vr1_ray.config import ClusterConfig, ConfigError, ModelConfig, RunConfig, TrainerConfig
 from vr1_ray.training.distributed import (
@@ -19,7 +20,7 @@ from vr1_ray.training.distributed import (
     telling_lost_peers,
 )
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(2 * LIMIT)]
 
 
 def join(rank, ports, answers):
@@ -34,8 +35,8 @@ def join(rank, ports, answers):
         rank=rank,
         world_size=2,
         master_addr=LOOPBACK,
-        master_port=listener.getsockname()[1] if listener else ports.get(timeout=120),
-        timeout_seconds=120,
+        master_port=listener.getsockname()[1] if listener else ports.get(timeout=LIMIT),
+        timeout_seconds=LIMIT,
         listener=listener,
     )
     total = torch.tensor([rank + 1.0])
@@ -63,7 +64,7 @@ def test_ranks_of_one_node_listen_on_loopback_alone_and_tell_a_peer_that_left():
     ranks = [context.Process(target=join, args=(rank, ports, answers)) for rank in (0, 1)]
     for process in ranks:
         process.start()
-    first, second, told = sorted(answers.get(timeout=240) for _ in range(3))
+    first, second, told = sorted(answers.get(timeout=LIMIT) for _ in range(3))
     for process in ranks:
         process.join(timeout=60)
     assert (first[1], second[1]) == (3.0, 3.0)
@@ -83,7 +84,7 @@ def test_a_trainer_node_that_does_not_see_the_run_folder_is_named_before_anythin
         runs_folder=f"/proc/self/cwd/{name}",
         model=ModelConfig(path="not read"),
         trainer=TrainerConfig(num_cpus_per_worker=0.1),
-        cluster=ClusterConfig(start_timeout_seconds=120, step_timeout_seconds=120),
+        cluster=ClusterConfig(start_timeout_seconds=LIMIT, step_timeout_seconds=LIMIT),
     )
     group = TrainerGroup(config)
     try:

@@ -6,16 +6,27 @@ limit of the kernel on what a rank can write.
 """
 
 import json
+import re
 import resource
 import signal
 import time
 
 import pytest
 
-from tests.faults.runs import SECRETS, Run, finish, rows_of, steps_of, vr1, weights_of, write_config
+from tests.faults.runs import (
+    LIMIT,
+    SECRETS,
+    Run,
+    finish,
+    rows_of,
+    steps_of,
+    vr1,
+    weights_of,
+    write_config,
+)
 from vr1_ray.data.figure_math import write_dataset
 
-pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(6 * LIMIT)]
 
 NOT_EXACT = (
     "time/",
@@ -43,25 +54,24 @@ def undisturbed(tmp_path_factory, figures):
 def disturb(run: Run) -> None:
     """Every loss once. Checkpoints are of steps 2, 4, 6, 8; losses of the trainer go back to the last one."""
     run.wait_for_step(1)
-    run.actors("TrainerActor")[1].kill()  # no checkpoint yet: from the start
+    run.trainer(1).kill()  # no checkpoint yet: from the start
     run.wait_for_text("after step 0")
 
     run.wait_for_step(3)
-    rank = run.actors("TrainerActor")[0]
+    rank = run.trainer(0)
     run.wait_until_busy(rank, "train_step")
     rank.kill()
     run.wait_for_text("after step 2")
 
     run.wait_for_step(4)
-    [reference] = run.actors("ReferenceActor")
+    reference = run.actor("ReferenceActor")
     run.wait_until_busy(reference, "compute_logprobs")
     reference.kill()
     run.wait_for_text("reference 0 was lost and started again")
-    [controller] = run.actors("CurriculumActor")
-    controller.kill()
+    run.actor("CurriculumActor").kill()
     run.wait_for_text("curriculum was lost and started again")
 
-    rank = run.actors("TrainerActor")[1]
+    rank = run.trainer(1)
     before = resource.prlimit(rank.pid, resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
     run.wait_for_text("the checkpoint of step 6 could not be saved")
     resource.prlimit(rank.pid, resource.RLIMIT_FSIZE, before)
@@ -138,7 +148,7 @@ def test_no_secret_of_the_environment_is_in_the_run_folder_or_the_output(disturb
 
 def test_a_step_is_replayed_bit_for_bit_from_what_was_saved(disturbed):
     printed = finish(vr1("replay", disturbed[0], "--step", "8"))
-    assert "policy: 57 weights identical to step_000008" in printed
+    assert re.search(r"policy: \d+ weights identical to step_000008", printed)
     assert "policy: hash identical to metrics.jsonl" in printed
     assert "advantages of 8 rollouts identical" in printed
     assert printed.splitlines()[-1].startswith("IDENTICAL: the update of step 8")

@@ -161,15 +161,13 @@ class Fleet:
     def sync_weights(self, policy_version: int) -> None:
         """Bring every engine to the trainer's weights, as version `policy_version`."""
         assert self.transport is not None
-        assert self.trainers is not None
         self.transport.publish(policy_version)
         try:
             self.transport.load(
                 {f"engine {index}": engine for index, engine in enumerate(self.engines)}
             )
         except ActorError:
-            # A trainer that died took the weights it had published along: it is lost then, not the engine.
-            self.trainers.check(f"handing over version {policy_version}")
+            self.transport.check()
             raise
 
     def policy_hash(self) -> dict[str, str]:

@@ -36,6 +36,13 @@ class ObjectStoreTransport:
         )
         self.version = version
 
+    def check(self) -> None:
+        """Raise TrainerLostError if a trainer rank is gone: what it published is gone with it.
+
+        To be asked when engines fail to load: none of them is to blame then.
+        """
+        self.trainers.check(f"handing over version {self.version}")
+
     def load(self, engines: dict[str, Any]) -> None:
         """Bring engines (name -> actor) to the published version, all at once.
 

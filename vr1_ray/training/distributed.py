@@ -146,8 +146,8 @@ def failing_together() -> Iterator[None]:
         yield
     except Exception as caught:  # whatever it is, the others must be told before it goes on
         error = caught
-    anywhere = max_over_ranks(torch.tensor(float(error is not None), device=training_device()))
-    if error is not None:
-        raise OSError(f"rank {dist.get_rank()}: {error}") from error
-    if anywhere:
-        raise OSError("another trainer rank could not write")
+    told: list[str | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(told, None if error is None else f"rank {dist.get_rank()}: {error}")
+    failures = "; ".join(text for text in told if text)
+    if failures:
+        raise OSError(failures) from error

@@ -69,7 +69,7 @@ class PolicyHash:
         for name, weight in weights:
             kind = f"{name} {weight.dtype} {tuple(weight.shape)}"
             data = weight.contiguous().reshape(-1).view(torch.uint8).numpy()
-            self._digests[kind] = hashlib.sha256(data).hexdigest()
+            self._digests[kind] = hashlib.sha256(data.data).hexdigest()
             yield name, weight
 
     def hexdigest(self) -> str:
