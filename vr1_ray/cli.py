@@ -1,4 +1,4 @@
-"""The command line: `vr1 run|sft|rl|eval|check CONFIG [key=value ...]` and `vr1 status RUN`.
+"""The command line: `vr1 run|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status RUN`, `vr1 replay RUN --step K`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
@@ -22,6 +22,7 @@ COMMANDS = {
     "eval": "evaluate a policy on held-out prompts",
     "check": "verify a config, its inputs and whether it will fit, without starting anything",
 }
+REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
 
@@ -32,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if parsed.command == "status":
             return _status(parsed.run, parsed.runs_folder)
+        if parsed.command == "replay":
+            return _replay(parsed)
         return _run(parsed.command, parsed.config, parsed.overrides)
     except ValueError as error:
         if parsed.debug:
@@ -82,6 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("run", help="a run folder, or the name of a run in the runs folder")
     status.add_argument("--runs_folder", default="runs", help="default: runs")
     status.add_argument("--debug", action="store_true", help="show tracebacks")
+    again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
+    again.add_argument("run", help="a run folder, or the name of a run in the runs folder")
+    again.add_argument("--step", type=int, required=True, help="the step whose update is redone")
+    again.add_argument("--runs_folder", default="runs", help="default: runs")
+    again.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="such as cluster.address=local"
+    )
+    again.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser
 
 
@@ -113,6 +124,20 @@ def _status(run: str, runs_folder: str) -> int:
 
     print(status_text(run, runs_folder=runs_folder))
     return 0
+
+
+def _replay(parsed: argparse.Namespace) -> int:
+    """The verdict of a replay; exit code 1 if the update is not reproduced."""
+    from vr1_ray.loops.replay import replay
+
+    verdict = replay(
+        parsed.run,
+        step=parsed.step,
+        runs_folder=parsed.runs_folder,
+        overrides=parsed.overrides,
+    )
+    print(verdict.text())
+    return 0 if verdict.is_identical else 1
 
 
 def _check(config: Any) -> int:

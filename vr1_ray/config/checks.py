@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from vr1_ray.config.loading import ConfigError
 from vr1_ray.config.schema import RunConfig
+from vr1_ray.config.secrets import secrets_in
 
 
 def check_config(config: RunConfig) -> None:
@@ -49,6 +50,16 @@ def _positive(config: RunConfig) -> Iterator[str]:
             yield f"{key}: {value} must be at least 1"
     if config.checkpoint.grace_seconds <= 0:
         yield f"checkpoint.grace_seconds: {config.checkpoint.grace_seconds} must be above 0"
+    for key, value in {
+        "trainer.max_restarts": config.trainer.max_restarts,
+        "reference.max_restarts": config.reference.max_restarts,
+        "curriculum.max_restarts": config.curriculum.max_restarts,
+    }.items():
+        if value < 0:
+            yield f"{key}: {value} must be at least 0, which is never"
+    limit = config.trainer.collective_timeout_seconds
+    if limit <= 0:
+        yield f"trainer.collective_timeout_seconds: {limit:g} must be above 0"
     if config.trainer.zero_stage not in (0, 1, 2, 3):
         yield f"trainer.zero_stage: {config.trainer.zero_stage} is not a ZeRO stage; use 0, 1, 2 or 3"
 
@@ -129,4 +140,4 @@ def _reward_pools(config: RunConfig) -> Iterator[str]:
         yield f"invalid_rollouts.max_rate: {config.invalid_rollouts.max_rate} is a share; use 0 to 1"
 
 
-RULES = (_names, _positive, _stages, _eval_fits, _batches, _sampling, _reward_pools)
+RULES = (_names, _positive, _stages, _eval_fits, _batches, _sampling, _reward_pools, secrets_in)

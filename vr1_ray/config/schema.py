@@ -18,9 +18,8 @@ class ModelConfig:
     path: str = ""  # local folder or hub name in Hugging Face format
     dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16 on GPU, float32 on CPU
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    min_pixels: int = (
-        3136  # images with fewer pixels are enlarged; the same in SFT, RL and evaluation
-    )
+    # Images with fewer pixels are enlarged; the same in SFT, RL and evaluation.
+    min_pixels: int = 3136
     max_pixels: int = 1_003_520  # images with more pixels are shrunk
     max_model_len: int = 1024  # prompt plus response tokens; covers the longest stage
     freeze_vision_tower: bool = False  # paper: frozen in cold start, trained in RL
@@ -38,9 +37,7 @@ class DataConfig:
     prompt_column: str = "problem"
     answer_column: str = "answer"
     images_column: str = "images"
-    image_root: str = (
-        ""  # folder that relative image paths may not leave; default: the data file's folder
-    )
+    image_root: str = ""  # relative image paths may not leave it; default: the data file's folder
     max_prompt_tokens: int = 512
     overlong_prompts: Literal["skip", "error"] = "skip"  # skipped ones are counted
     max_image_pixels: int = 64_000_000  # more is refused as a decompression bomb
@@ -76,6 +73,9 @@ class TrainerConfig:
     max_tokens_per_micro_batch: int = 8192  # prompt + response tokens, padding counted
     logprob_chunk_tokens: int = 1024  # response positions whose logits exist at once
     gradient_checkpointing: bool = False
+    # A rank that died or hangs: all ranks are replaced, and the run goes back to its last checkpoint.
+    max_restarts: int = 3  # times that a run does so
+    collective_timeout_seconds: float = 1800.0  # so long a rank waits for another: it hangs
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
 
@@ -146,9 +146,9 @@ class ReferenceConfig:
     num_cpus_per_actor: float = 0.5
     num_gpus_per_actor: float = 0.0
     num_threads: int = 1
-    reset_at_stage_change: bool = (
-        False  # paper does not say; the cold-started policy is kept by default
-    )
+    max_restarts: int = 3  # of each actor; the step goes on with the same numbers
+    # Paper does not say; the cold-started policy is kept by default.
+    reset_at_stage_change: bool = False
 
 
 @dataclass
@@ -185,6 +185,7 @@ class CurriculumConfig:
     stages: list[StageConfig] = field(default_factory=list)
     alarm_truncation_rate: float = 0.98  # at or above: nearly all is cut, nothing can be learnt
     alarm_informative_group_rate: float = 0.0  # at or below: no group has a gradient
+    max_restarts: int = 3  # of its actor; the driver holds the state
     options: dict[str, Any] = field(default_factory=dict)
 
 
