@@ -18,7 +18,8 @@ from vr1_ray.config import ConfigError, EndpointConfig
 from vr1_ray.rewards.base import RewardUnavailableError
 from vr1_ray.rewards.endpoint import PassingError, check_url, read_key, status_error, without_key
 
-_OURS = {"model", "messages", "stream", "n", "seed", "timeout"}
+# What the pipeline sets itself; and headers, since a key among them would be written to config.yaml.
+_OURS = {"model", "messages", "stream", "n", "seed", "timeout", "extra_headers"}
 
 
 class NoReplyError(RuntimeError):

@@ -74,7 +74,7 @@ class Candidate:
 class Outcome:
     """A row, and what became of it: a chain, or the reason why there is none.
 
-    `failed` names the stage and what went wrong there, if a stage had no result at all.
+    If a stage had no result at all, `failed_at` is that stage and `failed` says what went wrong: LABEL: TEXT.
     """
 
     row: BridgeRow
@@ -82,6 +82,7 @@ class Outcome:
     candidates: tuple[Candidate, ...] = ()
     kept: int | None = None  # number of the candidate that was taken
     failed: str = ""
+    failed_at: str = ""
 
     @property
     def chosen(self) -> Candidate | None:
@@ -127,4 +128,5 @@ def outcome_from_json(text: str) -> Outcome:
         ),
         kept=values["kept"],
         failed=values["failed"],
+        failed_at=values["failed_at"],
     )

@@ -50,9 +50,12 @@ class Stage:
         try:
             return await self._step(outcome)
         except NoReplyError as error:
-            return replace(outcome, failed=f"{self.name}_failed: {error}")
+            return self._fail(outcome, f"{self.name}_failed: {error}")
         except DataError as error:
-            return replace(outcome, failed=f"unreadable_image: {error}")
+            return self._fail(outcome, f"unreadable_image: {error}")
+
+    def _fail(self, outcome: Outcome, reason: str) -> Outcome:
+        return replace(outcome, failed=reason, failed_at=self.name)
 
     async def _pseudo_cot(self, outcome: Outcome) -> Outcome:
         if self.config.pseudo_cot == "reuse" and outcome.row.pseudo_cot:

@@ -11,7 +11,7 @@ from typing import Any
 
 from vr1_ray.bridging.rows import Outcome
 from vr1_ray.bridging.rules import RuleBook
-from vr1_ray.bridging.stages import MODEL_OF, REASONING, STAGES
+from vr1_ray.bridging.stages import MODEL_OF, STAGES
 from vr1_ray.config import BridgeConfig
 
 REFLECTION_WORDS = ("Wait", "Hmm", "Mistake", "Alternatively", "Check")
@@ -56,10 +56,9 @@ class Tally:
     def add(self, outcome: Outcome) -> None:
         """Count one row."""
         self.asked += 1
-        failed_at = next((s for s in STAGES if outcome.failed and s not in outcome.replies), "")
         for stage in STAGES:
             self.stage_in[stage] += 1
-            if outcome.failed and (stage == failed_at or outcome.failed.startswith(stage)):
+            if stage == outcome.failed_at:
                 break
             self.stage_out[stage] += 1
         for stage, replies in outcome.replies.items():
@@ -122,8 +121,3 @@ class Tally:
             chains = sum(n for words, n in self.thought_words.items() if first <= words <= last)
             bins.append((first, last, chains))
         return bins
-
-    @property
-    def num_reasoned(self) -> int:
-        """Rows that came to the rules."""
-        return self.stage_out[REASONING]

@@ -92,8 +92,8 @@ def check_bridge(config: RunConfig) -> list[str]:
     lines += [f"not as its example says: {line}" for line in run_examples(rules)]
     for name in ("mllm", "reasoner"):
         endpoint = getattr(bridge, name)
-        if not endpoint.command:
-            check_endpoint(endpoint, name=name)
+        own = replace(endpoint, base_urls=["http://127.0.0.1"]) if endpoint.command else endpoint
+        check_endpoint(own, name=name)
         lines.append(
             f"{name}: {endpoint.model} at {', '.join(endpoint.base_urls) or 'a server of its own'}"
         )

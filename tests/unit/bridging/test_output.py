@@ -89,7 +89,10 @@ def tally_of(outcomes, **endpoint):
 def test_counts_are_of_rows_by_first_reason_and_of_chains_by_every_rule(tmp_path):
     row = kept(tmp_path, 3).row
     failed = Outcome(
-        row=row, failed="description_failed: mllm: gave up", replies={"pseudo_cot": [reply()]}
+        row=row,
+        failed="description_failed: mllm: gave up",
+        failed_at="description",
+        replies={"pseudo_cot": [reply()]},
     )
     counts = tally_of(
         [
