@@ -75,7 +75,7 @@ def run_pipeline(
     Raises PipelineError, also if no row comes for `timeout_seconds`.
     """
     here = ray.get_runtime_context().get_node_id()
-    store = (
+    store: Any = (
         ray.remote(ReplyStore)
         .options(
             num_cpus=0.1,

@@ -112,7 +112,7 @@ def load_rules(path: str = "") -> RuleBook:
         rewrites = tuple(_rewrite(item, words) for item in raw.get("rewrites") or [])
     except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise ConfigError(f"bridge.rules: {where} can't be read: {error}") from error
-    names = [item.name for item in (*rules, *rewrites)]
+    names = [rule.name for rule in rules] + [rewrite.name for rewrite in rewrites]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
             f"bridge.rules: {where}: {repeated[0]!r} is there twice; name it otherwise"
@@ -138,7 +138,7 @@ def run_examples(book: RuleBook) -> Iterator[str]:
 
 def _example(example: str | dict[str, Any]) -> Checked:
     """An example is a thought alone, or a mapping: thought (or repeat, times), final, answer, question, finish_reason."""
-    values = {"thought": example} if isinstance(example, str) else dict(example)
+    values: dict[str, Any] = {"thought": example} if isinstance(example, str) else dict(example)
     thought = values.get("thought") or values["repeat"] * values["times"]
     reply = Reply(
         reply_id="",

@@ -43,7 +43,7 @@ class ReplyStore:
 
     def get(self, keys: list[str]) -> dict[str, str]:
         """The replies that are there, by key."""
-        found = {}
+        found: dict[str, str] = {}
         for start in range(0, len(keys), 500):  # SQLite bounds the variables of a statement
             part = keys[start : start + 500]
             marks = ",".join("?" * len(part))

@@ -52,7 +52,7 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     (config.folder / RESULT).unlink(missing_ok=True)
     save_config(config, config.folder / CONFIG)
     rehearsal = config.bridge.rehearsal
-    values = {}
+    values: dict[str, str] = {}
     if rehearsal.num_questions:
         config, values = _rehearse(config)
     with Servers(config.folder / "logs", values) as servers:
