@@ -1,4 +1,4 @@
-"""The command line: `vr1 run|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status RUN`, `vr1 replay RUN --step K`.
+"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status RUN`, `vr1 replay RUN --step K`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
@@ -16,7 +16,8 @@ from vr1_ray import __version__
 from vr1_ray.loops.stopping import EXIT_CODE, Stopped, StopSignal
 
 COMMANDS = {
-    "run": "run a config of any kind (recipe, figure_math, sft, rl, eval)",
+    "run": "run a config of any kind (recipe, figure_math, bridge, sft, rl, eval)",
+    "bridge": "build cold-start data by modality bridging",
     "sft": "cold start: supervised training on demonstrations",
     "rl": "GRPO with the hard formatting result reward under PTST",
     "eval": "evaluate a policy on held-out prompts",
@@ -145,6 +146,11 @@ def _check(config: Any) -> int:
     from vr1_ray.config import check_config, recipe_runs
     from vr1_ray.preflight import check_inputs, is_sound, plan_rows, render
 
+    if config.kind == "bridge":
+        from vr1_ray.loops.bridge_loop import check_bridge
+
+        print("\n".join(check_bridge(config)))
+        return 0
     if config.kind != "recipe":
         print("\n".join(check_inputs(config)))
     else:

@@ -73,6 +73,12 @@ def demand(config: RunConfig) -> dict[str, float]:
             pool = config.reward_pools[name]
             counts["CPU"] += pool.num_actors * pool.num_cpus_per_actor
             counts["GPU"] += pool.num_actors * pool.num_gpus_per_actor
+    if (
+        config.kind == "bridge"
+    ):  # both stages of the MLLM, the reasoner, the store, a task that reads
+        mllm, reasoner = config.bridge.mllm, config.bridge.reasoner
+        counts["CPU"] += 2 * mllm.num_actors * mllm.num_cpus_per_actor + 1.1
+        counts["CPU"] += reasoner.num_actors * reasoner.num_cpus_per_actor
     if config.kind == "rl" and config.algorithm.kl_coef > 0:
         counts["CPU"] += config.reference.num_actors * config.reference.num_cpus_per_actor
         counts["GPU"] += config.reference.num_actors * config.reference.num_gpus_per_actor
@@ -86,7 +92,7 @@ def _check_resources(config: RunConfig) -> None:
         if wanted > has + 1e-6:
             raise ConfigError(
                 f"the run reserves {wanted:g} {kind}s (trainer.num_workers {config.trainer.num_workers}, "
-                f"rollout.num_engines {config.rollout.num_engines}, reward and reference actors) but the cluster has "
+                f"rollout.num_engines {config.rollout.num_engines}, reward, reference and bridge actors) but the cluster has "
                 f"{has:g}; lower num_workers / num_engines / num_{kind.lower()}s_per_*, or add nodes"
             )
 

@@ -140,4 +140,17 @@ def _reward_pools(config: RunConfig) -> Iterator[str]:
         yield f"invalid_rollouts.max_rate: {config.invalid_rollouts.max_rate} is a share; use 0 to 1"
 
 
-RULES = (_names, _positive, _stages, _eval_fits, _batches, _sampling, _reward_pools, secrets_in)
+def _bridge(config: RunConfig) -> Iterator[str]:
+    if config.kind != "bridge":
+        return
+    bridge = config.bridge
+    if not bridge.sources and not bridge.rehearsal.num_questions:
+        yield "bridge.sources: empty; list {reader, path} of at least one source"
+    if bridge.sources and bridge.rehearsal.num_questions:
+        yield "bridge.sources: a rehearsal draws its own; remove them, or set bridge.rehearsal.num_questions=0"
+    for key in ("max_candidates", "candidates_at_once", "rows_per_block", "rows_per_shard"):
+        if getattr(bridge, key) < 1:
+            yield f"bridge.{key}: {getattr(bridge, key)} must be at least 1"
+
+
+RULES = (_names, _positive, _stages, _eval_fits, _batches, _sampling, _reward_pools, _bridge, secrets_in)

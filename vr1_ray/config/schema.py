@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from omegaconf import MISSING
 
+from vr1_ray.config.bridge import BridgeConfig
+
 
 @dataclass
 class ModelConfig:
@@ -259,7 +261,7 @@ class RunConfig:
     In a recipe, the keys beside `steps` are the defaults of every step.
     """
 
-    kind: Literal["recipe", "figure_math", "sft", "rl", "eval"] = MISSING
+    kind: Literal["recipe", "figure_math", "bridge", "sft", "rl", "eval"] = MISSING
     name: str = ""  # the run folder is RUNS_FOLDER/NAME
     runs_folder: str = "runs"
     seed: int = 0
@@ -285,6 +287,7 @@ class RunConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     figure_math: FigureMathConfig = field(default_factory=FigureMathConfig)
+    bridge: BridgeConfig = field(default_factory=BridgeConfig)  # kind: bridge, see config/bridge.py
     steps: dict[str, Any] = field(default_factory=dict)  # recipe: step name -> its settings
 
     @property

@@ -26,7 +26,7 @@ IDENTITY = (
     "algorithm",
     "rewards",
 )
-CONTINUES = ("curriculum", "eval")  # a finished run with others of these goes on
+CONTINUES = ("curriculum", "eval", "bridge")  # a finished run with others of these goes on
 CONFIG = "config.yaml"
 RESULT = "result.json"
 
