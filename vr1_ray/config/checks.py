@@ -153,4 +153,14 @@ def _bridge(config: RunConfig) -> Iterator[str]:
             yield f"bridge.{key}: {getattr(bridge, key)} must be at least 1"
 
 
-RULES = (_names, _positive, _stages, _eval_fits, _batches, _sampling, _reward_pools, _bridge, secrets_in)
+RULES = (
+    _names,
+    _positive,
+    _stages,
+    _eval_fits,
+    _batches,
+    _sampling,
+    _reward_pools,
+    _bridge,
+    secrets_in,
+)
