@@ -15,7 +15,9 @@ class JudgeConfig:
     base_url: str | None = None  # None: OpenAI's
     api_key_env: str = "OPENAI_API_KEY"  # "" for a service that wants no key
     timeout_seconds: float = 60.0
-    max_attempts: int = 3  # of a call that fails; a judgement that can't be read is not asked for again
+    max_attempts: int = (
+        3  # of a call that fails; a judgement that can't be read is not asked for again
+    )
     backoff_seconds: float = 0.5
     max_concurrent: int = 16
     # Share of the judgements asked for that may be missing (endpoint down, unreadable); above it there is no score.
@@ -43,7 +45,9 @@ class EvalConfig:
     # Holds a folder or file per benchmark, in any published form, see examples/evaluation. "": from the hub.
     benchmarks_folder: str = ""
     max_questions: int = 0  # of each benchmark, spread evenly over it; 0: all
-    num_samples: int = 1  # responses a question of a benchmark: mean@n and pass@k need more than one
+    num_samples: int = (
+        1  # responses a question of a benchmark: mean@n and pass@k need more than one
+    )
     # "paper" repeats the harness that Vision-R1's figures were made with, flaws and all, and says so in the results.
     protocol: Literal["honest", "paper"] = "honest"
     judge: JudgeConfig = field(default_factory=JudgeConfig)
