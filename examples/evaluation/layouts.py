@@ -217,13 +217,13 @@ def math_vision(items: Iterable[Item]) -> list[dict[str, Any]]:
 
 
 def geometry3k(items: Iterable[Item]) -> list[dict[str, Any]]:
-    """The six-column form."""
+    """The six-column form, of items without options: the policy is not shown the ones here."""
     return [
         {
             "images": [picture(item)], "problem": f"<image>{item.text}", "answer": item.answer, "id": item.number,
             "choices": list(item.options), "ground_truth": item.letter,
         }
-        for item in items if len(item.options) == 4
+        for item in items if len(item.options) == 4 and not item.choices
     ]  # fmt: skip
 
 

@@ -40,7 +40,9 @@ def test_a_benchmark_is_evaluated_per_question_and_a_stopped_run_goes_on(
     rows = [json.loads(line) for line in (folder / "mathvista.jsonl").read_text().splitlines()]
     assert len(responses) == len(rows) == 8
     assert {row["sample"] for row in rows} == {0, 1}
-    assert all((config.folder / "benchmarks/policy/../images" / row["images"][0]).exists() for row in rows)
+    assert all(
+        (config.folder / "benchmarks/policy/../images" / row["images"][0]).exists() for row in rows
+    )
     assert "PROTOCOL" not in (folder / "table.txt").read_text()
 
     # As if killed: two questions' responses are there and half of a line.

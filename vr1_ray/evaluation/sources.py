@@ -16,6 +16,7 @@ from vr1_ray.evaluation.base import Benchmark, Question
 from vr1_ray.evaluation.rows import MAX_REFERENCE, Row, is_empty, literal
 
 FIELD = "eval.benchmarks_folder"
+HUB = "hub"
 SUFFIXES = (".parquet", ".jsonl", ".json", ".tsv")
 PATTERNS = (
     "data/{split}-*.parquet",
@@ -40,7 +41,7 @@ def read_questions(
     questions: list[Question] = []
     for rows, root, name in _tables(benchmark, folder):
         images = ImageReader(root, max_image_pixels)
-        problems = RowProblems(FIELD if folder else "benchmarks", name)
+        problems = RowProblems(FIELD if folder != HUB else "benchmarks", name)
         for number, columns in enumerate(rows):
             try:
                 questions.append(
@@ -71,7 +72,7 @@ def _tables(
 ) -> Iterator[tuple[Iterator[dict[str, Any]], Path | None, str]]:
     """(rows, folder of relative image paths, name) of each file or hub split."""
     splits = benchmark.splits or (benchmark.split,)
-    if not folder:
+    if folder == HUB:
         for split in splits:
             yield _hub_rows(benchmark, split), None, f"{benchmark.hub}[{split}]"
         return
@@ -94,7 +95,7 @@ def find_files(benchmark: Benchmark, folder: Path) -> list[Path]:
     names = [pattern.format(split=benchmark.split) for pattern in PATTERNS[:3]]
     raise DataError(
         f"{FIELD}: {folder} has nothing of {benchmark.name}; put {own}/{' or '.join([*names, *benchmark.files])} "
-        "there as published, or leave the folder empty to read the hub"
+        "there as published, or set {FIELD}=hub"
     )
 
 
