@@ -20,8 +20,9 @@ COMMANDS = {
     "bridge": "build cold-start data by modality bridging",
     "sft": "cold start: supervised training on demonstrations",
     "rl": "GRPO with the hard formatting result reward under PTST",
-    "eval": "evaluate a policy on held-out prompts",
-    "check": "verify a config, its inputs and whether it will fit, without starting anything",
+    "eval": "evaluate a policy on held-out prompts and published benchmarks",
+    "check": "verify a config, its inputs and whether it will fit, without starting anything; with "
+    "benchmarks=[...] also what of them the training data holds",
 }
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
@@ -152,7 +153,9 @@ def _check(config: Any) -> int:
         print("\n".join(check_bridge(config)))
         return 0
     if config.kind != "recipe":
-        print("\n".join(check_inputs(config)))
+        from vr1_ray.loops.contamination_loop import contamination_lines
+
+        print("\n".join([*check_inputs(config), *contamination_lines(config)]))
     else:
         # Later steps read what earlier ones write, so a recipe's inputs are not read.
         for run in recipe_runs(config):

@@ -3,7 +3,7 @@
 The actor classes are plain; `ray.remote` is applied here. Actors belong to the driver: none outlives it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import ray
 
 from vr1_ray.actors.cluster import with_absolute_paths
 from vr1_ray.actors.curriculum_actor import CurriculumHandle
+from vr1_ray.actors.evaluating import EVALUATION_STEP, evaluate_each
 from vr1_ray.actors.reference_actor import ReferenceGroup
 from vr1_ray.actors.reward_actor import RewardActor
 from vr1_ray.actors.reward_pool import RewardPool, placement_options
@@ -128,16 +129,18 @@ class Fleet:
         """Of the step collected last: exposed reward time, invalid and dropped rollouts."""
         return self.pool.last_metrics
 
-    def evaluate(
-        self, prompts: list[Prompt], *, max_response_tokens: int, temperature: float
-    ) -> list[RolloutGroup]:
-        """One response per prompt through the same engines, outside any stage and not scored."""
-        spec = SamplingSpec(
-            max_response_tokens=max_response_tokens, group_size=1, temperature=temperature
-        )
-        outside = Stage(number=0, max_response_tokens=max_response_tokens, group_size=1, steps=0)
+    def evaluate(self, prompts: list[Prompt], spec: SamplingSpec) -> list[RolloutGroup]:
+        """Responses through the same engines, in prompt order, outside any stage and not scored."""
+        limits = {"max_response_tokens": spec.max_response_tokens, "group_size": spec.group_size}
+        outside = Stage(number=0, steps=0, **limits)
         self.pool.submit(prompts, spec, outside, step=EVALUATION_STEP, is_scored=False)
         return self.pool.collect(EVALUATION_STEP)
+
+    def evaluate_each(
+        self, prompts: list[Prompt], spec: SamplingSpec, *, attempt: int = 0
+    ) -> Iterator[RolloutGroup]:
+        """The same, each group as it ends; see `evaluating.py`."""
+        return evaluate_each(self.pool, prompts, spec, attempt=attempt)
 
     def add_reference_logprobs(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
         """Fill `ref_logprobs` of every rollout."""
@@ -209,4 +212,3 @@ class Fleet:
 
 
 CLOSE_SECONDS = 60.0
-EVALUATION_STEP = -1  # seeds and queues of an evaluation never meet those of a training step

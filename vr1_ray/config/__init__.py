@@ -7,6 +7,7 @@ from vr1_ray.config.bridge import (
     RehearsalConfig,
 )
 from vr1_ray.config.checks import check_config
+from vr1_ray.config.evaluation import EvalConfig, JudgeConfig
 from vr1_ray.config.loading import ConfigError, config_text, load_config, recipe_runs, save_config
 from vr1_ray.config.schema import (
     AlgorithmConfig,
@@ -14,7 +15,6 @@ from vr1_ray.config.schema import (
     ClusterConfig,
     CurriculumConfig,
     DataConfig,
-    EvalConfig,
     FigureMathConfig,
     InvalidRolloutsConfig,
     ModelConfig,
@@ -42,6 +42,7 @@ __all__ = [
     "EvalConfig",
     "FigureMathConfig",
     "InvalidRolloutsConfig",
+    "JudgeConfig",
     "ModelConfig",
     "OptimizerConfig",
     "ReferenceConfig",

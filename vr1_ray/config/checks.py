@@ -28,8 +28,10 @@ def _names(config: RunConfig) -> Iterator[str]:
     if config.kind == "sft" and not config.data.demonstrations:
         yield "data.demonstrations: empty; list the sharegpt JSON files of the cold start"
     wants_eval = config.eval.at_start or config.eval.at_end or config.eval.every_steps > 0
-    if (config.kind == "eval" or (config.kind == "rl" and wants_eval)) and not config.eval.data:
-        yield "eval.data: empty; give the held-out data, or turn evaluation off"
+    if (config.kind == "eval" or (config.kind == "rl" and wants_eval)) and not (
+        config.eval.data or config.benchmarks
+    ):
+        yield "eval.data: empty; give the held-out data or benchmarks=[...], or turn evaluation off"
 
 
 def _positive(config: RunConfig) -> Iterator[str]:
@@ -98,6 +100,23 @@ def _eval_fits(config: RunConfig) -> Iterator[str]:
         yield "eval.max_response_tokens: an evaluation on its own has no stage to take it from; set it"
 
 
+def _eval_samples(config: RunConfig) -> Iterator[str]:
+    found = config.eval
+    if found.num_samples < 1:
+        yield f"eval.num_samples: {found.num_samples} must be at least 1"
+    if found.num_samples > 1 and found.temperature <= 0:
+        yield (
+            f"eval.num_samples: {found.num_samples} greedy samples of a question are equal; set "
+            "eval.temperature (paper: 0.6, with eval.top_p=0.95)"
+        )
+    if not 0 < found.top_p <= 1:
+        yield f"eval.top_p: {found.top_p} is not in (0, 1]; use 1.0"
+    if found.protocol == "paper" and found.num_samples > 1:
+        yield "eval.num_samples: the paper's harness keeps one sample a question; set it to 1"
+    if not 0 <= found.judge.max_missing <= 1:
+        yield f"eval.judge.max_missing: {found.judge.max_missing} is a share; use 0 to 1"
+
+
 def _batches(config: RunConfig) -> Iterator[str]:
     parts = config.trainer.mini_batches_per_step
     if parts >= 1 and config.prompts_per_step % parts:
@@ -158,6 +177,7 @@ RULES = (
     _positive,
     _stages,
     _eval_fits,
+    _eval_samples,
     _batches,
     _sampling,
     _reward_pools,

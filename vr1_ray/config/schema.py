@@ -11,6 +11,7 @@ from typing import Any, Literal
 from omegaconf import MISSING
 
 from vr1_ray.config.bridge import BridgeConfig
+from vr1_ray.config.evaluation import EvalConfig
 
 
 @dataclass
@@ -192,28 +193,12 @@ class CurriculumConfig:
 
 
 @dataclass
-class EvalConfig:
-    """Greedy evaluation through the run's own engines."""
-
-    data: str = ""
-    split: str = "test"
-    max_prompts: int = 0  # 0: all
-    max_response_tokens: int = 0  # 0: the longest stage's
-    temperature: float = 0.0
-    at_start: bool = False
-    at_end: bool = False
-    every_steps: int = 0  # 0: never in between
-    start_label: str = "start"  # what the policy of `at_start` is called in the results
-    label: str = "policy"  # what the evaluated policy is called in the results
-
-
-@dataclass
 class CheckpointConfig:
     """What is kept on disk. Paths are POSIX folders that every trainer node sees."""
 
     every_steps: int = 0  # 0: only at the end
     keep_last: int = 2
-    # A step whose evaluation (eval.every_steps) is the best so far by accuracy is saved too, and kept.
+    # A step whose evaluation (eval.every_steps) is the best so far by eval.best_by is saved too, and kept.
     keep_best: bool = True
     resume: Literal["auto", "never", "must"] = "auto"
     # What the scheduler gives between SIGTERM and SIGKILL; a checkpoint that takes longer is told.
@@ -283,6 +268,8 @@ class RunConfig:
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
+    # Published benchmarks to evaluate on, by name (a row of vr1_ray/evaluation), or a part of one: "mathvista/GPS".
+    benchmarks: list[str] = field(default_factory=list)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)

@@ -68,7 +68,15 @@ def summarise(
     evaluations = [content for config in runs for content in evaluations_of(config.folder)]
     summary: dict[str, Any] = {"name": recipe.name, "seed": recipe.seed}
     for figure in FIGURES:
-        summary[figure] = {content["label"]: content["metrics"][figure] for content in evaluations}
+        summary[figure] = {
+            content["label"]: content["metrics"][figure]
+            for content in evaluations
+            if figure in content["metrics"]
+        }
+    summary["benchmarks"] = {
+        content["label"]: {k: v for k, v in content["metrics"].items() if k not in FIGURES}
+        for content in evaluations
+    }
     summary["num_prompts"] = {content["label"]: len(content["rows"]) for content in evaluations}
     summary["errors"] = {
         content["label"]: error_counts(row["error"] for row in content["rows"] if "error" in row)
@@ -113,6 +121,7 @@ def examples_of(
     from vr1_ray.data import load_prompts
 
     config = next((config for config in runs if config.eval.data), None)
+    evaluations = [content for content in evaluations if content["rows"]]
     if config is None or not evaluations:
         return []
     prompts = {

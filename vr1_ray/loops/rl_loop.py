@@ -16,7 +16,13 @@ from vr1_ray.curriculum import make_curriculum
 from vr1_ray.data import PromptSampler
 from vr1_ray.loops.checkpoints import Checkpoint
 from vr1_ray.loops.clock import Clock
-from vr1_ray.loops.eval_loop import evaluate, evaluation_metrics_of, step_label
+from vr1_ray.loops.eval_loop import (
+    HeldOut,
+    evaluate_anew,
+    evaluation_metrics_of,
+    read_held_out,
+    step_label,
+)
 from vr1_ray.loops.measures import group_metrics, logprob_alarms, stage_metrics, with_trained
 from vr1_ray.loops.policy_card import write_policy
 from vr1_ray.loops.recovery import Recovery
@@ -24,7 +30,7 @@ from vr1_ray.loops.run_folder import open_run, write_result
 from vr1_ray.loops.saving import Saver
 from vr1_ray.loops.stopping import Stopped, StopSignal
 from vr1_ray.models import load_adapter
-from vr1_ray.preflight import check_cold_started, check_inputs, read_eval_prompts, read_prompts
+from vr1_ray.preflight import check_cold_started, check_inputs, read_prompts
 from vr1_ray.tracking import RolloutStore, Tracker
 from vr1_ray.types import Prompt, RolloutGroup, Stage
 
@@ -73,7 +79,7 @@ class RlRun:
         config: RunConfig,
         fleet: Fleet,
         prompts: list[Prompt],
-        eval_prompts: list[Prompt],
+        held_out: HeldOut,
         *,
         resumed: Checkpoint | None,
         stop: StopSignal,
@@ -83,7 +89,7 @@ class RlRun:
         self.stop = stop
         self.algorithm: Algorithm = make_algorithm(config.algorithm, kind=config.kind)
         self.sampler = PromptSampler(prompts, seed=config.seed)
-        self.eval_prompts = eval_prompts
+        self.held_out = held_out
         self.store = RolloutStore(
             config.folder, config.rollout.save, config.rollout.save_groups_per_step
         )
@@ -230,15 +236,9 @@ class RlRun:
         write_policy(self.fleet, self.config, folder / "policy")
 
     def evaluate(self, label: str) -> dict[str, float]:
-        limit = (
-            self.config.eval.max_response_tokens or self.stages.longest_stage.max_response_tokens
-        )
-        result = evaluate(
-            self.fleet, self.config, self.eval_prompts, label=label, max_response_tokens=limit
-        )
-        self.tracker.note(
-            f"evaluation of {label}: accuracy {result['accuracy']:.3f} on {len(self.eval_prompts)}"
-        )
+        result = evaluate_anew(self.fleet, self.config, self.held_out, label=label)
+        best_by = self.config.eval.best_by
+        self.tracker.note(f"evaluation of {label}: {best_by} {result[best_by]:.3f}")
         return result
 
 
@@ -253,7 +253,7 @@ def run_rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     check_cold_started(config)
     adapter = load_adapter(config.model)
     prompts, skipped = read_prompts(config, adapter)
-    eval_prompts = read_eval_prompts(config, adapter) if config.eval.data else []
+    held_out = read_held_out(config, adapter)
     found = open_run(config)
     connect(config)
     stop.listen()
@@ -262,7 +262,7 @@ def run_rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     )
     with (
         Fleet(config) as fleet,
-        RlRun(config, fleet, prompts, eval_prompts, resumed=found, stop=stop) as run,
+        RlRun(config, fleet, prompts, held_out, resumed=found, stop=stop) as run,
     ):
         run.tracker.note(
             f"{len(prompts)} prompts, {skipped} skipped as too long; logs in {config.folder / 'logs'}"

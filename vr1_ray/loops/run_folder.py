@@ -1,6 +1,6 @@
 """The folder of a run: what it may be resumed from, and what a finished run leaves.
 
-runs/NAME/  config.yaml  metrics.jsonl  checkpoints/  policy/  rollouts/  logs/  evaluations/  result.json
+runs/NAME/  config.yaml  metrics.jsonl  checkpoints/  policy/  rollouts/  logs/  evaluations/  benchmarks/  result.json
 """
 
 import json
@@ -26,7 +26,12 @@ IDENTITY = (
     "algorithm",
     "rewards",
 )
-CONTINUES = ("curriculum", "eval", "bridge")  # a finished run with others of these goes on
+CONTINUES = (
+    "curriculum",
+    "eval",
+    "bridge",
+    "benchmarks",
+)  # a finished run with others of these goes on
 CONFIG = "config.yaml"
 RESULT = "result.json"
 
@@ -60,8 +65,18 @@ def open_run(config: RunConfig) -> Checkpoint | None:
 
 
 def clear_run(config: RunConfig) -> None:
-    """Remove what an earlier run of this name left."""
-    for name in ("checkpoints", "rollouts", "evaluations", "logs", "policy", "replay"):
+    """Remove what an earlier run of this name left; not the answers that an evaluation may go on from."""
+    goes_on = config.kind == "eval" and config.checkpoint.resume != "never"
+    benchmarks = () if goes_on else ("benchmarks",)
+    for name in (
+        "checkpoints",
+        "rollouts",
+        "evaluations",
+        "logs",
+        "policy",
+        "replay",
+        *benchmarks,
+    ):
         shutil.rmtree(config.folder / name, ignore_errors=True)
     for folder in config.folder.glob("reference_stage_*"):
         shutil.rmtree(folder)

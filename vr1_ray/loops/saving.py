@@ -14,8 +14,6 @@ from vr1_ray.actors.waiting import ActorError
 from vr1_ray.config import RunConfig
 from vr1_ray.loops.checkpoints import Checkpoint, Checkpoints, find_fault
 
-BEST_BY = "accuracy"  # the figure of an evaluation that tells which checkpoint is the best
-
 
 class SaveError(RuntimeError):
     """The last checkpoint of a run could not be saved."""
@@ -43,7 +41,7 @@ class Saver:
         self.checkpoints = Checkpoints(config.folder)
         self.last_step: int | None = None
         self.best: dict[str, Any] | None = None
-        """`step` and `accuracy` of the best evaluation whose checkpoint is there."""
+        """`step` and `eval.best_by` of the best evaluation whose checkpoint is there."""
         self._candidate: dict[str, Any] | None = None  # becomes the best once it is saved
         self._seconds: float | None = None
 
@@ -69,10 +67,11 @@ class Saver:
         """Whether this step's evaluation is the best so far and to be saved; of equal ones the earliest is."""
         if not self.config.checkpoint.keep_best:
             return False
-        value = metrics[BEST_BY]
-        if self.best is not None and value <= self.best[BEST_BY]:
+        best_by = self.config.eval.best_by
+        value = metrics[best_by]
+        if self.best is not None and value <= self.best.get(best_by, float("-inf")):
             return False
-        self._candidate = {"step": step, BEST_BY: value}
+        self._candidate = {"step": step, best_by: value}
         if step == self.last_step:  # evaluated after its checkpoint was saved
             self.best = self._candidate
             self._retain()

@@ -140,7 +140,8 @@ def checkpoint_lines(folder: Path) -> tuple[list[str], Checkpoint | None]:
     lines = [*found.skipped, f"step {found.step}, {age(found.folder)} ago, {found.folder}"]
     best = found.state["best"]
     if best:
-        lines.append(f"best of step {best['step']}, accuracy {best['accuracy']:.3f}")
+        [(figure, value)] = [item for item in best.items() if item[0] != "step"]
+        lines.append(f"best of step {best['step']}, {figure} {value:.3f}")
     return lines, found
 
 

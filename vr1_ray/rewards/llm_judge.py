@@ -12,21 +12,14 @@ to talk to its judge, so look at what it says and keep a reward beside it that c
 
 import base64
 import hashlib
-import inspect
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from vr1_ray.rewards.base import Reward, RewardOutcome, RewardUnavailableError
-from vr1_ray.rewards.endpoint import (
-    Endpoint,
-    PassingError,
-    check_url,
-    read_key,
-    status_error,
-    without_key,
-)
+from vr1_ray.rewards.chat import ChatModel
+from vr1_ray.rewards.endpoint import Endpoint, PassingError, without_key
 from vr1_ray.types import EncodedImage, RewardInput, RewardOutput
 
 TEMPLATE = """\
@@ -81,27 +74,23 @@ class LlmJudgeReward(Reward):
         backoff_seconds: float = 0.5,
         max_concurrent: int = 16,
     ) -> None:
-        import openai
-
         if "{response}" not in template:
             raise ValueError("template: has no {response}; the judge would not see what it judges.")
-        if base_url is not None:
-            check_url("base_url", base_url)
-        self.request = dict(request) if request is not None else {"temperature": 0.0}
-        self.model = model
         self.template = template
         self.send_images = send_images
-        self.key = read_key(api_key_env)
+        self.chat = ChatModel(
+            model=model,
+            base_url=base_url,
+            api_key_env=api_key_env,
+            timeout_seconds=timeout_seconds,
+            request=request if request is not None else {"temperature": 0.0},
+        )
         self.endpoint = Endpoint(
             timeout_seconds=timeout_seconds,
             max_attempts=max_attempts,
             backoff_seconds=backoff_seconds,
             max_concurrent=max_concurrent,
         )
-        self.client = openai.AsyncOpenAI(
-            api_key=self.key or "none", base_url=base_url, max_retries=0, timeout=timeout_seconds
-        )
-        _check_request(self.client.chat.completions.create, self.request)
         self._scores: dict[str, float] = {}
 
     def score_batch(self, reward_inputs: Sequence[RewardInput]) -> list[RewardOutcome]:
@@ -118,24 +107,10 @@ class LlmJudgeReward(Reward):
         return [_outcome(judged[key]) for key in keys]
 
     async def _ask(self, reward_input: RewardInput) -> float:
-        import openai
-
-        messages = self._messages(reward_input)
-        try:
-            completion = await self.client.chat.completions.create(
-                model=self.model, messages=messages, **self.request
-            )
-        except openai.APIStatusError as error:
-            message = without_key(str(error), self.key)
-            raise status_error(error.status_code, error.response.headers, message) from None
-        except openai.APIConnectionError as error:
-            raise PassingError(f"{type(error).__name__}: {error.__cause__ or error}") from None
-        except (openai.APIError, ValueError) as error:
-            raise PassingError(f"the reply can't be read ({type(error).__name__})") from None
-        judgement = _text_of(completion)
+        judgement = await self.chat.complete(self._messages(reward_input))
         score = read_score(judgement)
         if score is None:
-            tail = without_key(judgement[-80:], self.key)
+            tail = without_key(judgement[-80:], self.chat.key)
             raise PassingError(f"the judgement has no last line `Score: S`: ...{tail!r}")
         return score
 
@@ -167,29 +142,6 @@ class LlmJudgeReward(Reward):
         self._scores |= {key: score for key, score in judged.items() if isinstance(score, float)}
         while len(self._scores) > MAX_CACHED:
             self._scores.pop(next(iter(self._scores)), None)
-
-
-def _check_request(create: Callable[..., Any], request: dict[str, Any]) -> None:
-    """Refuses arguments that the client's `create` doesn't know or that this reward sets itself."""
-    if taken := {"model", "messages", "stream", "n"} & set(request):
-        raise ValueError(f"request: {sorted(taken)} can't be set there; remove them.")
-    try:
-        inspect.signature(create).bind(model="", messages=[], **request)
-    except TypeError as error:
-        raise ValueError(
-            f"request: {error}; put what is special to a server in extra_body."
-        ) from error
-
-
-def _text_of(completion: Any) -> str:
-    """What the judge said. The client checks little of the reply, so anything may stand in its place."""
-    try:
-        text = completion.choices[0].message.content
-    except (AttributeError, IndexError, KeyError, TypeError):
-        text = None
-    if not isinstance(text, str):
-        raise PassingError("the reply is no chat completion")
-    return text
 
 
 def _outcome(judged: float | RewardUnavailableError) -> RewardOutcome:

@@ -133,6 +133,16 @@ def test_the_best_checkpoint_outlives_the_last_and_is_named_in_the_result(make, 
     }
 
 
+def test_another_figure_can_tell_the_best_such_as_one_of_a_benchmark(make):
+    saver = make(every_steps=1)
+    saver.config.eval.best_by = "mathvista/GPS"
+    for step, accuracy, figure in ((1, 0.9, 0.2), (2, 0.1, 0.4), (3, 0.8, 0.3)):
+        saver.is_best(step, {"accuracy": accuracy, "mathvista/GPS": figure})
+        saver.save(step, {})
+    assert saver.result()["best"]["step"] == 2
+    assert saver.result()["best"]["mathvista/GPS"] == 0.4
+
+
 def test_without_keep_best_only_the_last_are_kept(make):
     saver = make(keep_last=1, keep_best=False)
     assert not saver.is_best(1, {"accuracy": 0.9})

@@ -1,0 +1,58 @@
+"""`vr1 eval` on a benchmark through the real rollout actor, a real engine in it: asked, stopped, gone on with, judged."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.builders import save_random_tiny_model
+from vr1_ray.config import load_config
+from vr1_ray.loops.eval_loop import run_eval
+from vr1_ray.loops.stopping import StopSignal
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_benchmark_is_evaluated_per_question_and_a_stopped_run_goes_on(
+    local_ray, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    model = save_random_tiny_model(tmp_path / "model")
+    overrides = [
+        f"model.path={model}",
+        f"runs_folder={tmp_path}",
+        "benchmarks=[mathvista]",
+        "rollout.engine=hf",  # the real actor and pool; vLLM behind them is test_rl_end_to_end's
+        "rollout.num_cpus_per_engine=0.2",
+        "eval.max_response_tokens=8",
+        "eval.temperature=1.0",
+        "eval.num_samples=2",
+        "eval.max_questions=4",
+    ]
+    config = load_config(ROOT / "configs" / "evaluate.yaml", overrides)
+    result = run_eval(config, StopSignal())
+    folder = config.folder / "benchmarks" / "policy"
+    assert set(result["metrics"]) >= {"accuracy", "mathvista", "mathvista/pass@2"}
+    responses = (folder / "mathvista.responses.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in (folder / "mathvista.jsonl").read_text().splitlines()]
+    assert len(responses) == len(rows) == 8
+    assert {row["sample"] for row in rows} == {0, 1}
+    assert all(
+        (config.folder / "benchmarks/policy/../images" / row["images"][0]).exists() for row in rows
+    )
+    assert "PROTOCOL" not in (folder / "table.txt").read_text()
+
+    # As if killed: two questions' responses are there and half of a line.
+    kept = "\n".join(responses[:4]) + "\n" + responses[4][:20]
+    (folder / "mathvista.responses.jsonl").write_text(kept)
+    run_eval(config, StopSignal())
+    again = (folder / "mathvista.responses.jsonl").read_text().splitlines()
+    assert again[:4] == responses[:4]
+    assert sorted(again) == sorted(responses)  # seeds come from the question, not from the order
+
+    # All are there: judged again without an engine, which this one could not start.
+    other = replace(config, rollout=replace(config.rollout, engine="none"))
+    assert run_eval(other, StopSignal())["metrics"] == result["metrics"]

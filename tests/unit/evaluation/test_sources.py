@@ -1,0 +1,149 @@
+"""The fixtures in each published form, as a user's folder of benchmarks holds them."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from vr1_ray.config import ConfigError, EvalConfig
+from vr1_ray.data.images import DataError
+from vr1_ray.evaluation import BENCHMARKS, load_selections, read_questions, spread
+from vr1_ray.evaluation.sources import file_rows, tsv_rows
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "evaluation"
+FIXTURES = EXAMPLE / "fixtures"
+sys.path.insert(0, str(EXAMPLE))
+
+from schemas import SCHEMAS  # noqa: E402
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_is_read_from_its_published_form(name):
+    questions = read_questions(BENCHMARKS[name](), str(FIXTURES))
+    assert questions
+    assert all(question.answer and question.prompt.question for question in questions)
+    assert all(question.prompt.images for question in questions if "VS" not in question.labels)
+    assert len({question.prompt.prompt_id for question in questions}) == len(questions)
+
+
+@pytest.mark.parametrize("name", [name for name in BENCHMARKS if name != "geometry3k"])
+def test_the_tsv_asks_the_same_of_the_same_pictures(name):
+    published = read_questions(BENCHMARKS[name](), str(FIXTURES))
+    tsv = read_questions(BENCHMARKS[name](), str(FIXTURES / "tsv"))
+    # Of DynaMath the TSV here has one variant, of HallusionBench the questions with a picture.
+    by_id = {question.question_id: question for question in published}
+    shared = [(one, by_id[one.question_id]) for one in tsv if one.question_id in by_id]
+    if name in ("mm_math", "chartqa"):  # their published rows have no id: rows are counted from 0
+        shared = list(zip(tsv, published, strict=True))
+    assert shared
+    for one, other in shared:
+        assert one.answer == other.answer
+        assert one.prompt.images == other.prompt.images
+        assert one.choices == other.choices
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.rglob("*.parquet")), ids=lambda path: path.name)
+def test_the_columns_of_each_fixture_are_the_published_ones(path):
+    name = path.relative_to(FIXTURES).parts[0]
+    found = {field.name: field.type for field in pq.read_schema(path)}
+    assert found == SCHEMAS[name]
+
+
+def test_every_benchmark_says_where_its_schema_was_read():
+    assert all(len(benchmark.schema_source) > 30 for benchmark in BENCHMARKS.values())
+
+
+def test_dynamaths_splits_are_the_variants_of_one_question():
+    questions = read_questions(BENCHMARKS["dynamath"](), str(FIXTURES))
+    variants = [question.question_id for question in questions if question.cluster == "1"]
+    assert variants == [f"1/{number}" for number in range(1, 11)]
+
+
+def test_a_json_file_with_pictures_beside_it_is_read(tmp_path):
+    [question, *_] = read_questions(BENCHMARKS["mathvista"](), str(FIXTURES))
+    [row, *_] = file_rows(FIXTURES / "mathvista/data/testmini-00000-of-00001.parquet")
+    folder = tmp_path / "mathvista"
+    (folder / "images").mkdir(parents=True)
+    (folder / row["image"]).write_bytes(row["decoded_image"]["bytes"])
+    del row["decoded_image"], row["pid"]
+    (folder / "testmini.json").write_text(json.dumps({"1": row}))
+    assert (
+        read_questions(BENCHMARKS["mathvista"](), str(tmp_path))[0].prompt.images
+        == question.prompt.images
+    )
+
+
+def test_a_tsv_cell_may_name_the_row_that_holds_the_image(tmp_path):
+    path = tmp_path / "x.tsv"
+    long = "A" * 100
+    path.write_text(f"index\timage\tquestion\n1\t{long}\ta\n2\t1\tb\n3\t['{long}', '{long}']\tc\n")
+    rows = list(tsv_rows(path))
+    assert rows[1]["image"] == long
+    assert rows[2]["image"] == [long, long]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["mathvista", "mathvista"], "names one twice"),
+        (["mathvist"], "none of mathvista"),
+        (["mathvista/none"], "its parts: FQA"),
+        (["no.such:Module"], "can't be imported"),
+    ],
+)
+def test_a_wrong_name_is_refused_with_the_right_ones(names, message):
+    config = EvalConfig(benchmarks_folder=str(FIXTURES))
+    with pytest.raises(ConfigError, match=message):
+        load_selections(names, config)
+
+
+def test_a_part_is_chosen_by_the_name_of_its_sub_score():
+    config = EvalConfig(benchmarks_folder=str(FIXTURES))
+    [whole, part] = load_selections(["mathverse", "mathverse/vision_only"], config)
+    assert 5 * len(part.questions) == len(whole.questions)
+    assert part.slug == "mathverse_vision_only"
+
+
+def test_protocol_paper_is_refused_where_the_paper_has_no_figure_or_needs_a_judge():
+    config = EvalConfig(benchmarks_folder=str(FIXTURES), protocol="paper")
+    for names, message in (
+        (["we_math"], "no figure of we_math"),
+        (["mathverse"], "eval.judge.model"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load_selections(names, config)
+    assert load_selections(["mm_math"], config)
+
+
+def test_a_subset_is_spread_over_the_file_and_keeps_problems_whole():
+    questions = read_questions(BENCHMARKS["mathverse"](), str(FIXTURES))
+    found = spread(questions, 20)
+    assert len(found) == 20
+    assert len({question.cluster for question in found}) == 4
+    assert found == spread(questions, 20)
+    assert spread(questions, 0) == questions
+    alone = [replace(q, cluster=q.question_id) for q in questions]
+    assert len(spread(alone, 7)) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("testmini.parquet", "no parquet", "download it again"),
+        ("testmini.jsonl", "{", "check that the file is whole"),
+        ("testmini.jsonl", '{"pid": "1"}', "row 0: answer: empty or not there"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_cure(tmp_path, name, content, message):
+    (tmp_path / "mathvista").mkdir()
+    (tmp_path / "mathvista" / name).write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_questions(BENCHMARKS["mathvista"](), str(tmp_path))
+
+
+def test_a_folder_without_the_benchmark_says_what_is_looked_for(tmp_path):
+    with pytest.raises(DataError, match=r"MathVista_MINI\.tsv"):
+        read_questions(BENCHMARKS["mathvista"](), str(tmp_path))

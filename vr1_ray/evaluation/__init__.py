@@ -1,0 +1,155 @@
+"""Benchmarks: readers of their published forms, their scoring rules, scores with intervals, the pages to read.
+
+To add one, see the example in `base.py`; the row below is all the rest of the code needs. One kept outside the
+package is named in the YAML as `package.module:Name`.
+"""
+
+import importlib
+import re
+from dataclasses import dataclass
+
+from vr1_ray.config import ConfigError, EvalConfig
+from vr1_ray.evaluation.base import Benchmark, Check, Judged, JudgeRequest, Question, Verdict
+from vr1_ray.evaluation.chartqa import ChartQA
+from vr1_ray.evaluation.dynamath import DynaMath
+from vr1_ray.evaluation.extraction import Answer, find_answer
+from vr1_ray.evaluation.geometry3k import Geometry3K
+from vr1_ray.evaluation.hallusion_bench import HallusionBench
+from vr1_ray.evaluation.math_vision import MathVision
+from vr1_ray.evaluation.mathverse import MathVerse
+from vr1_ray.evaluation.mathvista import MathVista
+from vr1_ray.evaluation.mm_math import MMMath
+from vr1_ray.evaluation.mmstar import MMStar
+from vr1_ray.evaluation.sources import read_questions
+from vr1_ray.evaluation.we_math import WeMath
+
+BENCHMARKS: dict[str, type[Benchmark]] = {
+    "mathvista": MathVista,
+    "mathverse": MathVerse,
+    "mm_math": MMMath,
+    "dynamath": DynaMath,
+    "we_math": WeMath,
+    "math_vision": MathVision,
+    "geometry3k": Geometry3K,
+    "mmstar": MMStar,
+    "chartqa": ChartQA,
+    "hallusion_bench": HallusionBench,
+}
+
+__all__ = [
+    "BENCHMARKS",
+    "Answer",
+    "Benchmark",
+    "Check",
+    "JudgeRequest",
+    "Judged",
+    "Question",
+    "Selection",
+    "Verdict",
+    "find_answer",
+    "load_selections",
+    "make_benchmark",
+    "spread",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """A benchmark, or the part of it that counts in one sub-score, with its questions.
+
+    Example:
+        [selection] = load_selections(["mathvista/GPS"], config.eval)
+        selection.name, len(selection.questions)    # "mathvista/GPS", 208
+    """
+
+    name: str  # as in `benchmarks`
+    benchmark: Benchmark
+    questions: list[Question]
+
+    @property
+    def slug(self) -> str:
+        """The name as a file name."""
+        return re.sub(r"[^A-Za-z0-9._-]+", "_", self.name)
+
+
+def make_benchmark(name: str) -> Benchmark:
+    """The benchmark of a name. Raises ConfigError listing the known ones."""
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                f"benchmarks: {name!r} can't be imported ({error}); it is looked for on PYTHONPATH"
+            ) from error
+    if name not in BENCHMARKS:
+        raise ConfigError(
+            f"benchmarks: {name!r} is none of {', '.join(BENCHMARKS)}; give one of these, a part of one as "
+            "mathvista/GPS, or package.module:Name"
+        )
+    return BENCHMARKS[name]()
+
+
+def load_selections(
+    names: list[str], config: EvalConfig, *, max_image_pixels: int = 64_000_000
+) -> list[Selection]:
+    """The questions of every name in `benchmarks`. Raises ConfigError or DataError before anything is started."""
+    selections, read = [], {}
+    for name in names:
+        base, _, part = name.partition("/")
+        benchmark = make_benchmark(base)
+        if config.protocol == "paper":
+            _check_paper(benchmark, config)
+        if base not in read:
+            read[base] = read_questions(
+                benchmark, config.benchmarks_folder, max_image_pixels=max_image_pixels
+            )
+        questions = _part(name, part, read[base]) if part else read[base]
+        selections.append(
+            Selection(
+                name=name, benchmark=benchmark, questions=spread(questions, config.max_questions)
+            )
+        )
+    slugs = [selection.slug for selection in selections]
+    if len(set(slugs)) < len(slugs):
+        raise ConfigError(f"benchmarks: {names} names one twice; leave it out")
+    return selections
+
+
+def _check_paper(benchmark: Benchmark, config: EvalConfig) -> None:
+    if type(benchmark).paper_check is Benchmark.paper_check:
+        raise ConfigError(
+            f"benchmarks: the paper reports no figure of {benchmark.name}, so it has no protocol 'paper'; leave it "
+            "out, or use eval.protocol=honest"
+        )
+    if benchmark.is_asked_with_judge() and not config.judge.model:
+        raise ConfigError(
+            f"eval.judge.model: empty, but the paper's harness scores {benchmark.name} with a judge "
+            "(gpt-4o-mini-2024-07-18); name one, or use eval.protocol=honest"
+        )
+
+
+def _part(name: str, part: str, questions: list[Question]) -> list[Question]:
+    def key(label: str) -> str:
+        return re.sub(r"[\s_]+", " ", label).lower()
+
+    labels = list(dict.fromkeys(label for question in questions for label in question.labels))
+    chosen = [q for q in questions if key(part) in {key(label) for label in q.labels}]
+    if not chosen:
+        raise ConfigError(
+            f"benchmarks: {name!r} has no part {part!r}; its parts: {', '.join(labels)}"
+        )
+    return chosen
+
+
+def spread(questions: list[Question], most: int) -> list[Question]:
+    """At most `most` questions, evenly over the list and always the same; whole clusters, so long as they fit."""
+    if not most or len(questions) <= most:
+        return questions
+    clusters = list(dict.fromkeys(question.cluster for question in questions))
+    size = max(1, round(len(questions) / len(clusters)))
+    wanted = max(1, most // size)
+    kept = {
+        clusters[index * len(clusters) // wanted] for index in range(min(wanted, len(clusters)))
+    }
+    return [question for question in questions if question.cluster in kept][:most]

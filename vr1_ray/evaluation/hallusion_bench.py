@@ -1,0 +1,128 @@
+"""HallusionBench: yes or no about pictures and their edited twins; right questions, figures and question groups.
+
+aAcc is the share of questions, fAcc of figures with all questions right (VS figure 0 is none), qAcc of question groups
+with all right. The headline is the mean of the three, as leaderboards report it (a convention, unconfirmed in the
+paper). The published scorer asks a language model; here yes and no are read by rule.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import ClassVar
+
+from vr1_ray.evaluation.base import Benchmark, Check, Judged, Question, Verdict
+from vr1_ray.evaluation.extraction import Answer
+from vr1_ray.evaluation.paper import judge_tries
+from vr1_ray.evaluation.rows import Row
+from vr1_ray.evaluation.statistics import Score
+
+_YES_NO = {"1": "Yes", "0": "No", "yes": "Yes", "no": "No"}
+
+
+class HallusionBench(Benchmark):
+    """1,129 questions, 178 of them without a picture (the TSV has those with one)."""
+
+    name = "hallusion_bench"
+    hub, split, size = "lmms-lab/HallusionBench", "image", 1129
+    splits = ("image", "non_image")
+    files = ("HallusionBench.tsv", "HallusionBench.json")
+    schema_source = (
+        "hub card of lmms-lab/HallusionBench, tianyi-lab/HallusionBench @ 744007c HallusionBench.json; the TSV's index "
+        "form (VD_illusion_1_0_0_0) unconfirmed"
+    )
+    main_labels: ClassVar[tuple[str, ...]] = ("aAcc", "fAcc", "qAcc")
+
+    def question(self, row: Row) -> Question:
+        parts = row.text("index", default="").split("_")
+        if len(parts) >= 6:
+            category, subcategory = parts[0], "_".join(parts[1:-4])
+            set_id, figure_id, question_id = parts[-3:]
+        else:
+            category, subcategory = row.text("category"), row.text("subcategory")
+            set_id, figure_id = row.text("set_id"), row.text("figure_id")
+            question_id = row.text("question_id")
+        place = (category, subcategory, set_id)
+        answer = row.text("gt_answer", "answer").lower()
+        return self.make_question(
+            row,
+            question_id="_".join((*place, figure_id, question_id)),
+            text=row.text("question"),
+            answer=_YES_NO.get(answer, answer),
+            images=row.images("image") or self._file_image(row),
+            labels=(category, subcategory),
+            cluster="_".join(place),
+            fields={
+                "figure": "_".join((*place, figure_id)),
+                "group": "_".join((*place, question_id)),
+                "has_figure": not (category == "VS" and figure_id == "0"),
+                "details": row.text("gt_answer_details", default=""),
+            },
+        )
+
+    def _file_image(self, row: Row) -> tuple:
+        """The official JSON names files, "./VS/chart/0_1.png"."""
+        name = row.text("filename", default="")
+        return (row.reader.read(name.removeprefix("./")),) if name else ()
+
+    def check(self, question: Question, answer: Answer) -> Verdict:
+        if not answer.text:
+            return Verdict(is_correct=False, rule=answer.how, is_decided=answer.is_final)
+        found = yes_or_no(answer.text)
+        return Verdict(
+            is_correct=found == question.answer,
+            rule="yes or no" if found else "neither yes nor no",
+            extracted=found or answer.text,
+            is_decided=bool(found),
+        )
+
+    def paper_check(self, question: Question, prediction: str) -> Check:
+        found, rule = yes_or_no(prediction), "harness: read by rule"
+        if not found:
+            text = (
+                "You are an AI assistant who will help me to match an answer with two options of a question: Yes or No. "
+                "If the answer says neither, output Unknown. Output one word: Yes, No or Unknown.\nQuestion: "
+                f"{question.prompt.question}\nAnswer: {prediction}\nYour output: "
+            )
+            reply = yield from judge_tries(text, accepts=lambda reply: bool(yes_or_no(reply)))
+            found, rule = yes_or_no(reply), "harness: matched by the judge"
+        return Verdict(is_correct=found == question.answer, rule=rule, extracted=found)
+
+    def scores(self, judged: Sequence[Judged]) -> list[Score]:
+        overall, *labels = super().scores(judged)
+        questions = Score(
+            name="aAcc", values=overall.values, clusters=overall.clusters, complete=self.size
+        )
+        figures = _all_right(
+            "fAcc", [j for j in judged if j.question.fields["has_figure"]], "figure"
+        )
+        groups = _all_right("qAcc", judged, "group")
+        parts = [score.value for score in (questions, figures, groups) if score.value is not None]
+        headline = Score(
+            name="overall",
+            values=(sum(parts) / len(parts),),
+            clusters=("all",),
+            has_interval=False,
+        )
+        return [headline, questions, figures, groups, *labels]
+
+
+def _all_right(name: str, judged: Sequence[Judged], field: str) -> Score:
+    """The share of groups in which every question is right, mean over samples."""
+    groups: dict[str, list[Judged]] = defaultdict(list)
+    for one in judged:
+        groups[one.question.fields[field]].append(one)
+    values = []
+    for rows in groups.values():
+        samples = range(len(rows[0].verdicts))
+        whole = [all(one.verdicts[sample].is_correct for one in rows) for sample in samples]
+        values.append(sum(whole) / len(whole))
+    clusters = tuple(rows[0].question.cluster for rows in groups.values())
+    return Score(name=name, values=tuple(values), clusters=clusters)
+
+
+def yes_or_no(text: str) -> str:
+    """ "Yes" or "No" if exactly one of the words occurs; else ""."""
+    words = re.sub(r"[^\w\s]", " ", text.lower()).split()
+    if ("yes" in words) == ("no" in words):
+        return ""
+    return "Yes" if "yes" in words else "No"

@@ -1,0 +1,194 @@
+"""Where the rows of a benchmark come from: the hub, or a local folder in any of the published forms.
+
+Looked for in `eval.benchmarks_folder`, in this order: a folder NAME/ that holds the split's parquet (`data/SPLIT-*`,
+`SPLIT.parquet`), its JSON or JSONL with images beside it, or a VLMEvalKit TSV; then such a TSV in the folder itself.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vr1_ray.data.images import DataError, ImageReader, RowProblems
+from vr1_ray.evaluation.base import Benchmark, Question
+from vr1_ray.evaluation.rows import MAX_REFERENCE, Row, is_empty, literal
+
+FIELD = "eval.benchmarks_folder"
+HUB = "hub"
+SUFFIXES = (".parquet", ".jsonl", ".json", ".tsv")
+PATTERNS = (
+    "data/{split}-*.parquet",
+    "{split}-*.parquet",
+    "{split}.parquet",
+    "data/{split}.parquet",
+    "{split}.jsonl",
+    "{split}.json",
+    "data/{split}.jsonl",
+    "data/{split}.json",
+)
+
+
+def read_questions(
+    benchmark: Benchmark, folder: str, *, max_image_pixels: int = 64_000_000
+) -> list[Question]:
+    """All questions of a benchmark, in file order. Raises DataError naming the file, the row and the cure.
+
+    Example:
+        read_questions(BENCHMARKS["mathvista"](), "data/benchmarks")
+    """
+    questions: list[Question] = []
+    for rows, root, name in _tables(benchmark, folder):
+        images = ImageReader(root, max_image_pixels)
+        problems = RowProblems(FIELD if folder != HUB else "benchmarks", name)
+        for number, columns in enumerate(rows):
+            try:
+                questions.append(
+                    benchmark.question(Row(columns, images, table=name, number=number))
+                )
+            except DataError as error:
+                problems.add(number, str(error))
+        problems.raise_if_any()
+    if not questions:
+        raise DataError(f"{FIELD}: {benchmark.name} has no rows; check the file")
+    _check_ids(benchmark, questions)
+    return questions
+
+
+def _check_ids(benchmark: Benchmark, questions: list[Question]) -> None:
+    seen: set[str] = set()
+    for question in questions:
+        if question.question_id in seen:
+            raise DataError(
+                f"{FIELD}: {benchmark.name} has the id {question.question_id!r} twice; responses are kept by id, "
+                "so give every row its own"
+            )
+        seen.add(question.question_id)
+
+
+def _tables(
+    benchmark: Benchmark, folder: str
+) -> Iterator[tuple[Iterator[dict[str, Any]], Path | None, str]]:
+    """(rows, folder of relative image paths, name) of each file or hub split."""
+    splits = benchmark.splits or (benchmark.split,)
+    if folder == HUB:
+        for split in splits:
+            yield _hub_rows(benchmark, split), None, f"{benchmark.hub}[{split}]"
+        return
+    for path in find_files(benchmark, Path(folder)):
+        yield file_rows(path), _image_root(path), path.name
+
+
+def find_files(benchmark: Benchmark, folder: Path) -> list[Path]:
+    """The files of a benchmark in a folder of benchmarks: of each split in order, or the one TSV."""
+    own = folder / benchmark.name
+    if own.is_dir():
+        for splits in (benchmark.file_splits, benchmark.splits or (benchmark.split,)):
+            per_split = [_first_match(own, PATTERNS, name) for name in splits]
+            if per_split and all(per_split):
+                return [path for found in per_split for path in found]
+        if found := _first_match(own, (*benchmark.files, "*.tsv"), benchmark.split):
+            return found
+    if found := _first_match(folder, benchmark.files, benchmark.split):
+        return found
+    names = [pattern.format(split=benchmark.split) for pattern in PATTERNS[:3]]
+    raise DataError(
+        f"{FIELD}: {folder} has nothing of {benchmark.name}; put {own}/{' or '.join([*names, *benchmark.files])} "
+        "there as published, or set {FIELD}=hub"
+    )
+
+
+def _first_match(folder: Path, patterns: tuple[str, ...], split: str) -> list[Path]:
+    for pattern in patterns:
+        found = sorted(folder.glob(pattern.format(split=split)))
+        if found:
+            return found
+    return []
+
+
+def _image_root(path: Path) -> Path:
+    """Relative paths count from the file's folder, or from the one above a `data/` folder."""
+    return path.parent.parent if path.parent.name == "data" else path.parent
+
+
+def file_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of one file. Raises DataError for one that can't be read."""
+    try:
+        if path.suffix == ".parquet":
+            yield from _parquet_rows(path)
+        elif path.suffix == ".tsv":
+            yield from tsv_rows(path)
+        elif path.suffix == ".jsonl":
+            for line in path.read_text(encoding="utf-8").splitlines():
+                if line.strip():
+                    yield json.loads(line)
+        elif path.suffix == ".json":
+            yield from _json_rows(json.loads(path.read_text(encoding="utf-8")))
+        else:
+            raise DataError(f"{FIELD}: {path} is none of {', '.join(SUFFIXES)}; convert it to one")
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"{FIELD}: {path} can't be read ({error!s:.200}); check that the file is whole"
+        ) from error
+
+
+def _json_rows(content: Any) -> Iterator[dict[str, Any]]:
+    """A list of rows, or a mapping from id to row (MathVista's testmini.json, DynaMath's dataset.json)."""
+    if isinstance(content, dict):
+        for key, row in content.items():
+            yield {"id": key, **row}
+    else:
+        yield from content
+
+
+def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+    from pyarrow.lib import ArrowException
+
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=64):
+            yield from batch.to_pylist()
+    except ArrowException as error:
+        raise DataError(
+            f"{FIELD}: {path} is no sound parquet file ({error!s:.200}); download it again"
+        ) from error
+
+
+def tsv_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """A VLMEvalKit TSV: an image cell of at most 64 signs names the row that holds the image."""
+    csv.field_size_limit(sys.maxsize)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    images = {row.get("index"): row["image"] for row in rows if row.get("image")}
+    for row in rows:
+        columns: dict[str, Any] = {
+            key: value for key, value in row.items() if key is not None and not is_empty(value)
+        }
+        cell = columns.get("image")
+        if cell is not None and len(cell) <= MAX_REFERENCE and cell in images:
+            columns["image"] = cell = images[cell]
+        if cell is not None and cell.startswith("["):
+            columns["image"] = literal(cell, "image")
+        yield columns
+
+
+def _hub_rows(benchmark: Benchmark, split: str) -> Iterator[dict[str, Any]]:
+    """Rows as they are stored, no image decoded. Raises DataError if the hub can't be read."""
+    if not benchmark.hub:
+        raise DataError(
+            f"benchmarks: {benchmark.name} is published as files that no hub reader takes as they are; download "
+            f"them and set {FIELD} (examples/evaluation/README.md says which)"
+        )
+    import datasets
+
+    try:
+        dataset = datasets.load_dataset(benchmark.hub, benchmark.hub_config, split=split)
+    except Exception as error:  # pyarrow, fsspec, hub and datasets errors have no common root
+        cause = str(error.__cause__ or error).strip().split("\n")[0]
+        raise DataError(
+            f"benchmarks: {benchmark.name}: {benchmark.hub}[{split}] can't be read ({cause:.200}); check the "
+            f"network, or download it and set {FIELD}"
+        ) from error
+    for batch in dataset.with_format("arrow").iter(batch_size=64):
+        yield from batch.to_pylist()

@@ -1,0 +1,127 @@
+"""We-Math testmini: composite problems with their one-step parts, and the four-dimensional metrics over both.
+
+A composite problem is mastered (CM) if it and its steps are right, generalised inadequately (IG) if only the steps
+are, known by rote (RM) if it is right in spite of wrong steps, unknown (IK) if steps and it are wrong. "Strict" wants
+all steps right for CM, "loose" any. Score = (N - 0.5 IG - RM - IK) / N; the rate of RM is RM / (CM + RM).
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import ClassVar
+
+from vr1_ray.evaluation.base import Benchmark, Judged, Question, Verdict
+from vr1_ray.evaluation.choosing import choice_verdict
+from vr1_ray.evaluation.extraction import Answer
+from vr1_ray.evaluation.rows import Row
+from vr1_ray.evaluation.statistics import Score
+
+NUM_PROBLEMS = 525
+WORTH = {"CM": 1.0, "IG": 0.5, "RM": 0.0, "IK": 0.0}
+_OPTION = re.compile(r"\s*([A-H])\.\s*")
+LETTERS = "ABCDEFGH"
+
+
+class WeMath(Benchmark):
+    """1,740 questions, 525 composite problems."""
+
+    name = "we_math"
+    hub, split, size = "We-Math/We-Math", "testmini", 1740
+    files = ("WeMath.tsv",)
+    schema_source = (
+        "We-Math/We-Math @ a57a0e83 data/testmini.json and evaluation/; the hub's image_path holds the image "
+        "(lmms-eval's tasks/wemath); option columns A to G of today's VLMEvalKit TSV; start of its prompt unconfirmed"
+    )
+    warning = "part of Vision-R1-rl: a policy trained on that set has seen it"
+    headline = "score (strict)"
+    main_labels: ClassVar[tuple[str, ...]] = ("score (loose)", "accuracy", "S1", "S2", "S3")
+
+    def question(self, row: Row) -> Question:
+        key = row.text("key")
+        option = row.text("option", default="")
+        if not option:
+            option = ";".join(f"{x}. {row.text(x, default='')}" for x in LETTERS if row.has(x))
+        steps = key.split("steps")[0]
+        kind = f"S{steps}" if key.endswith("multi") else "S1"
+        return self.make_question(
+            row,
+            question_id=row.text("question number", "index"),
+            text=f"{row.text('question')}\n{option}",
+            answer=row.text("answer").upper(),
+            images=row.images("image_path", "image"),
+            choices=split_options(option),
+            labels=(kind,),
+            cluster=row.text("ID", "id"),
+            fields={"key": key},
+        )
+
+    def check(self, question: Question, answer: Answer) -> Verdict:
+        return choice_verdict(answer, question.choices, question.answer)
+
+    def scores(self, judged: Sequence[Judged]) -> list[Score]:
+        problems: dict[str, list[Judged]] = defaultdict(list)
+        for one in judged:
+            problems[one.question.cluster].append(one)
+        whole = {name: rows for name, rows in problems.items() if _is_whole(rows)}
+        strict = {name: _classes(rows, is_strict=True) for name, rows in whole.items()}
+        loose = {name: _classes(rows, is_strict=False) for name, rows in whole.items()}
+        headline, *labels = super().scores(judged)
+        steps = sorted(labels, key=lambda score: score.name)
+        return [
+            _worth("score (strict)", strict),
+            _worth("score (loose)", loose),
+            Score(
+                name="accuracy",
+                values=headline.values,
+                clusters=headline.clusters,
+                complete=self.size,
+            ),
+            *steps,
+            *(_rate(name, strict) for name in ("IK", "IG", "CM")),
+            _rote("RM rate (strict)", strict),
+            _rote("RM rate (loose)", loose),
+        ]
+
+
+def split_options(option: str) -> tuple[str, ...]:
+    """ "A. 300, 400;B. 400, 300; C. ..." -> the texts, A first."""
+    parts = [part for part in re.split(r";(?=\s*[A-H]\.)", option) if part.strip()]
+    return tuple(_OPTION.sub("", part, count=1).strip() for part in parts)
+
+
+def _is_whole(rows: list[Judged]) -> bool:
+    """Whether a composite problem and all of its steps were asked."""
+    keys = {str(one.question.fields["key"]) for one in rows}
+    steps = next(iter(keys)).split("steps")[0]
+    wanted = {f"{steps}steps_multi", *(f"{steps}steps_{n}" for n in range(1, int(steps) + 1))}
+    return wanted <= keys
+
+
+def _classes(rows: list[Judged], *, is_strict: bool) -> list[str]:
+    """The class of a composite problem in each sample."""
+    return [_class(rows, sample, is_strict) for sample in range(len(rows[0].verdicts))]
+
+
+def _class(rows: list[Judged], sample: int, is_strict: bool) -> str:
+    is_right = {str(one.question.fields["key"]): one.verdicts[sample].is_correct for one in rows}
+    whole = next(right for key, right in is_right.items() if key.endswith("multi"))
+    steps = [right for key, right in is_right.items() if not key.endswith("multi")]
+    if not whole:
+        return "IG" if all(steps) else "IK"
+    return "CM" if (all(steps) if is_strict else any(steps)) else "RM"
+
+
+def _worth(name: str, classes: dict[str, list[str]]) -> Score:
+    values = [sum(WORTH[found] for found in names) / len(names) for names in classes.values()]
+    return Score(name=name, values=tuple(values), clusters=tuple(classes), complete=NUM_PROBLEMS)
+
+
+def _rate(name: str, classes: dict[str, list[str]]) -> Score:
+    values = [names.count(name) / len(names) for names in classes.values()]
+    return Score(name=f"{name} rate", values=tuple(values), clusters=tuple(classes))
+
+
+def _rote(name: str, classes: dict[str, list[str]]) -> Score:
+    values = [names.count("RM") / len(names) for names in classes.values()]
+    weights = [(names.count("RM") + names.count("CM")) / len(names) for names in classes.values()]
+    return Score(name=name, values=tuple(values), clusters=tuple(classes), weights=tuple(weights))

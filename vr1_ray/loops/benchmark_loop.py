@@ -1,0 +1,256 @@
+"""Benchmarks: ask what has no response yet, judge all responses, write figures, rows and a page of failures.
+
+runs/NAME/benchmarks/LABEL/  settings.json  NAME.responses.jsonl (grows)  NAME.jsonl  NAME.html  table.txt  scores.json
+                     images/ the pictures of all questions, by content hash
+
+Sampling and judging are apart: with all responses there no engine is started, so a judge can be added later.
+"""
+
+import io
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from vr1_ray.actors.fleet import Fleet
+from vr1_ray.config import RunConfig
+from vr1_ray.evaluation import Question, Selection, load_selections, paper
+from vr1_ray.evaluation.judge import Judge
+from vr1_ray.evaluation.page import IMAGES, write_page
+from vr1_ray.evaluation.responses import Response, ResponseFile, check_settings
+from vr1_ray.evaluation.scoring import judge_responses, result_of, rows_of
+from vr1_ray.evaluation.table import result_text
+from vr1_ray.loops.run_folder import write_json
+from vr1_ray.models import ModelAdapter
+from vr1_ray.types import RolloutGroup, SamplingSpec
+
+BENCHMARKS = "benchmarks"
+JUDGE_CACHE = "judge_cache.jsonl"
+PROGRESS_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSet:
+    """The benchmarks of a run, read; `too_long` are the ids of prompts that the model has no room for.
+
+    Example:
+        benchmarks = read_benchmarks(config, adapter, max_response_tokens=4096)
+    """
+
+    selections: list[Selection]
+    max_response_tokens: int
+    too_long: frozenset[str]
+
+
+def read_benchmarks(
+    config: RunConfig, adapter: ModelAdapter, *, max_response_tokens: int
+) -> BenchmarkSet:
+    """Read `benchmarks`, as the protocol sends them. Raises ConfigError or DataError before anything is started."""
+    selections = load_selections(
+        config.benchmarks, config.eval, max_image_pixels=config.data.max_image_pixels
+    )
+    if config.eval.protocol == "paper":
+        selections = [
+            replace(one, questions=[_as_paper(one, question) for question in one.questions])
+            for one in selections
+        ]
+    room = config.model.max_model_len - max_response_tokens
+    too_long = frozenset(
+        question.prompt.prompt_id
+        for one in selections
+        for question in one.questions
+        if len(adapter.render(question.prompt).prompt_ids) > room
+    )
+    return BenchmarkSet(
+        selections=selections, max_response_tokens=max_response_tokens, too_long=too_long
+    )
+
+
+def _as_paper(selection: Selection, question: Question) -> Question:
+    text = selection.benchmark.paper_text(question)
+    return replace(question, prompt=paper.shrunk(replace(question.prompt, question=text)))
+
+
+def label_folder(config: RunConfig, label: str) -> Path:
+    """Where an evaluation of benchmarks is kept."""
+    return config.folder / BENCHMARKS / label
+
+
+def start_over(config: RunConfig, label: str) -> None:
+    """Forget what an earlier policy of this label answered: during RL nothing is taken over."""
+    shutil.rmtree(label_folder(config, label), ignore_errors=True)
+
+
+def unanswered(config: RunConfig, benchmarks: BenchmarkSet, label: str) -> list[list[Question]]:
+    """Per selection, the questions without all their responses. Raises ConfigError if others were sampled otherwise."""
+    folder = label_folder(config, label)
+    check_settings(folder / "settings.json", sampling_settings(config, benchmarks))
+    missing = []
+    for one in benchmarks.selections:
+        found = _file(folder, one).read()
+        missing.append(
+            [
+                question
+                for question in one.questions
+                if len(found.get(question.question_id, ())) < config.eval.num_samples
+                and question.prompt.prompt_id not in benchmarks.too_long
+            ]
+        )
+    return missing
+
+
+def sampling_settings(config: RunConfig, benchmarks: BenchmarkSet) -> dict[str, Any]:
+    """What makes responses those of one evaluation. Names, sizes and times of the weight files stand for them."""
+    weights = sorted(Path(config.model.path).glob("*.safetensors"))
+    return {
+        "model": config.model.path,
+        "weights": [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in weights],
+        "pixels": [config.model.min_pixels, config.model.max_pixels],
+        "system_prompt": config.model.system_prompt,
+        "dtype": config.model.dtype,
+        "temperature": config.eval.temperature,
+        "top_p": config.eval.top_p,
+        "max_response_tokens": benchmarks.max_response_tokens,
+        "protocol": config.eval.protocol,
+        "seed": config.seed,
+    }
+
+
+def _file(folder: Path, selection: Selection) -> ResponseFile:
+    return ResponseFile(folder / f"{selection.slug}.responses.jsonl")
+
+
+def ask(fleet: Fleet, config: RunConfig, benchmarks: BenchmarkSet, label: str) -> None:
+    """Sample what is missing, over all engines; each question's responses are on disk as soon as it is answered."""
+    folder = label_folder(config, label)
+    spec = SamplingSpec(
+        max_response_tokens=benchmarks.max_response_tokens,
+        group_size=config.eval.num_samples,
+        temperature=config.eval.temperature,
+        top_p=config.eval.top_p,
+    )
+    most = paper.MAX_ASKED if config.eval.protocol == "paper" else 1
+    missing = unanswered(config, benchmarks, label)
+    for one, questions in zip(benchmarks.selections, missing, strict=True):
+        file = _file(folder, one)
+        progress = _Progress(one.name, total=len(one.questions), todo=len(questions))
+        for attempt in range(most):
+            by_id = {question.prompt.prompt_id: question for question in questions}
+            questions = []
+            prompts = [question.prompt for question in by_id.values()]
+            for group in fleet.evaluate_each(prompts, spec, attempt=attempt):
+                question = by_id[group.prompt.prompt_id]
+                if attempt + 1 < most and paper.wants_another(group.rollouts[0].text):
+                    questions.append(question)
+                    continue
+                file.append(_responses(question, group, attempt))
+                progress.one_more()
+
+
+def _responses(question: Question, group: RolloutGroup, attempt: int) -> list[Response]:
+    return [
+        Response(
+            question_id=question.question_id,
+            sample=rollout.index,
+            response=rollout.text,
+            tokens=rollout.num_tokens,
+            is_cut=not rollout.is_finished,
+            times_asked=attempt + 1,
+        )
+        for rollout in group.rollouts
+    ]
+
+
+class _Progress:
+    """A line every ten seconds and one at the end."""
+
+    def __init__(self, name: str, *, total: int, todo: int) -> None:
+        self.name, self.total, self.todo, self.done = name, total, todo, 0
+        self.began = self.told = time.monotonic()
+
+    def one_more(self) -> None:
+        self.done += 1
+        now = time.monotonic()
+        if now - self.told < PROGRESS_SECONDS and self.done < self.todo:
+            return
+        self.told = now
+        rate = self.done / max(now - self.began, 1e-9)
+        left = (self.todo - self.done) / rate
+        answered = self.total - self.todo + self.done
+        print(
+            f"{self.name}: {answered} of {self.total} answered, {rate:.1f} a second, {left:.0f} s left",
+            flush=True,
+        )
+
+
+def judge_and_write(
+    config: RunConfig, benchmarks: BenchmarkSet, label: str, *, is_shown: bool = True
+) -> dict[str, float]:
+    """Judge all responses and write what a user reads. Returns figures: `mathvista`, `mathvista/GPS`, ...
+
+    Raises JudgeError if too many judgements are missing; the responses stay.
+    """
+    folder = label_folder(config, label)
+    judge = make_judge(config)
+    settings = sampling_settings(config, benchmarks) | {"judge": config.eval.judge.model}
+    results: list[dict[str, Any]] = []
+    figures: dict[str, float] = {}
+    for one in benchmarks.selections:
+        responses = _file(folder, one).read()
+        judged = judge_responses(one.benchmark, one.questions, responses, config.eval, judge)
+        names = _write_images(folder / IMAGES, one.questions)
+        rows = rows_of(judged, responses, names)
+        result = result_of(one.name, one.benchmark, judged, rows)
+        results.append(result)
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (folder / f"{one.slug}.jsonl").write_text(lines, encoding="utf-8")
+        write_page(folder / f"{one.slug}.html", rows, result, result_text([result], settings))
+        figures |= figures_of(result)
+    table = result_text(results, settings)
+    (folder / "table.txt").write_text(table + "\n", encoding="utf-8")
+    write_json(folder / "scores.json", {"settings": settings, "results": results})
+    if is_shown:
+        print(f"\n{table}\n\n{folder}", flush=True)
+    return figures
+
+
+def figures_of(result: dict[str, Any]) -> dict[str, float]:
+    """The scores of a benchmark under names that `eval.best_by` can give."""
+    scores = {name: one["value"] for name, one in result["scores"].items()}
+    figures = {result["name"]: scores.pop(result["headline"])}
+    figures |= {f"{result['name']}/{name}": value for name, value in scores.items()}
+    return {name: value for name, value in figures.items() if value is not None}
+
+
+def mean_headline(figures: dict[str, float], benchmarks: BenchmarkSet) -> float:
+    """The mean over benchmarks of their headline scores."""
+    return fmean(figures[one.name] for one in benchmarks.selections)
+
+
+def make_judge(config: RunConfig) -> Judge | None:
+    """The judge of the config, if it names one. Raises ConfigError for settings that can't be used."""
+    if not config.eval.judge.model:
+        return None
+    calls = paper.MAX_ASKED if config.eval.protocol == "paper" else 1
+    return Judge(config.eval.judge, config.folder / BENCHMARKS / JUDGE_CACHE, most_calls=calls)
+
+
+def _write_images(folder: Path, questions: Sequence[Question]) -> dict[str, str]:
+    """Every picture once, as the file it was sent as; the names by content hash."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    names: dict[str, str] = {}
+    for image in (image for question in questions for image in question.prompt.images):
+        if image.content_hash not in names:
+            with Image.open(io.BytesIO(image.data)) as opened:
+                suffix = (opened.format or "png").lower()
+            names[image.content_hash] = f"{image.content_hash}.{suffix}"
+            path = folder / names[image.content_hash]
+            if not path.is_file():
+                path.write_bytes(image.data)
+    return names
