@@ -7,8 +7,6 @@ pipeline: reading and checking a picture twice a row, three requests through the
 the rules, Ray Data, and the files written. Every quarter of the rows it prints rows a second since the
 start, and the resident memory of the run and all of Ray's workers. Shared memory that Ray's object store
 maps is counted in each process that touched it, so the sum is an upper bound.
-
-MEASURED
 """
 
 import argparse
