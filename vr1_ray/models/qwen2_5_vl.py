@@ -52,12 +52,14 @@ class Qwen25VLAdapter(ModelAdapter):
         self.processor = AutoProcessor.from_pretrained(config.path, **remote)
         self.tokenizer = self.processor.tokenizer
         self.image_processor = self.processor.image_processor
+        self.saved_pixel_limits = _pixel_limits(self.image_processor.size)
         self.image_processor.size = {
             "shortest_edge": config.min_pixels,
             "longest_edge": config.max_pixels,
         }
         self.image_id: int = self.model_config.image_token_id
         self.vocab_size = self.model_config.text_config.vocab_size
+        self.max_positions = self.model_config.text_config.max_position_embeddings
         self.end_ids = self._end_ids()
         pad = self.tokenizer.pad_token_id
         self.pad_id = self.end_ids[0] if pad is None else pad
@@ -243,6 +245,14 @@ def _feature_rows(features: Any, shown: list[int], device: torch.device) -> torc
     return torch.cat(
         [torch.arange(starts[i], starts[i] + lengths[i], device=device) for i in shown]
     )
+
+
+def _pixel_limits(size: Any) -> tuple[int, int] | None:
+    """What the processor's `size` says in pixels; None where it says nothing."""
+    found = dict(size or {})
+    if not {"shortest_edge", "longest_edge"} <= found.keys():
+        return None
+    return int(found["shortest_edge"]), int(found["longest_edge"])
 
 
 def _open_rgb(image: EncodedImage) -> Image.Image:
