@@ -109,13 +109,21 @@ class Fleet:
 
     def _start_references(self) -> dict[str, Any]:
         reference = self.config.reference
-        remote = ray.remote(ReferenceActor).options(
-            num_cpus=reference.num_cpus_per_actor, num_gpus=reference.num_gpus_per_actor
-        )
+        remote = ray.remote(ReferenceActor).options(**placement_options(reference))
         self.references = [
             remote.remote(self.config, index) for index in range(reference.num_actors)
         ]
-        return {f"reference {i}": actor.start.remote() for i, actor in enumerate(self.references)}
+        rendezvous = None
+        if reference.sharded:
+            rendezvous = wait_for(
+                {"reference 0": self.references[0].prepare.remote()},
+                phase="choosing the reference's rendezvous",
+                timeout_seconds=self.start_timeout,
+            )[0]
+        return {
+            f"reference {i}": actor.start.remote(None, rendezvous)
+            for i, actor in enumerate(self.references)
+        }
 
     def _start_curriculum(self) -> None:
         remote = ray.remote(CurriculumActor).options(

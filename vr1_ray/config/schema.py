@@ -10,17 +10,19 @@ from typing import Any, Literal
 
 from omegaconf import MISSING
 
+from vr1_ray.config.machines import MachinesConfig
+
 
 @dataclass
 class ModelConfig:
     """Which vision-language model, and how its images are scaled."""
 
     path: str = ""  # local folder or hub name in Hugging Face format
+    revision: str | None = None  # of a hub name: a branch, tag or commit
     dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16 on GPU, float32 on CPU
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    min_pixels: int = (
-        3136  # images with fewer pixels are enlarged; the same in SFT, RL and evaluation
-    )
+    # Images with fewer pixels are enlarged; the same in SFT, RL and evaluation.
+    min_pixels: int = 3136
     max_pixels: int = 1_003_520  # images with more pixels are shrunk
     max_model_len: int = 1024  # prompt plus response tokens; covers the longest stage
     freeze_vision_tower: bool = False  # paper: frozen in cold start, trained in RL
@@ -34,13 +36,12 @@ class DataConfig:
     """Where rows come from. `train` etc. are a local .parquet/.jsonl/.json file, a folder or a hub name."""
 
     train: str = ""
+    revision: str | None = None  # of a hub name: a branch, tag or commit
     split: str = "train"  # split of a hub name or folder
     prompt_column: str = "problem"
     answer_column: str = "answer"
     images_column: str = "images"
-    image_root: str = (
-        ""  # folder that relative image paths may not leave; default: the data file's folder
-    )
+    image_root: str = ""  # relative image paths may not leave it; default: the data file's folder
     max_prompt_tokens: int = 512
     overlong_prompts: Literal["skip", "error"] = "skip"  # skipped ones are counted
     max_image_pixels: int = 64_000_000  # more is refused as a decompression bomb
@@ -70,6 +71,8 @@ class TrainerConfig:
     num_cpus_per_worker: float = 1.0
     num_gpus_per_worker: float = 0.0
     num_threads: int = 1  # torch threads of each rank on CPU; fixed, so that sums come out the same
+    resources: dict[str, float] = field(default_factory=dict)  # custom Ray resources of each rank
+    label_selector: dict[str, str] = field(default_factory=dict)  # labels a node must have
     zero_stage: int = 0  # 0, 1, 2 or 3
     offload_optimizer: bool = False  # ZeRO-3 on GPU: optimizer state in host memory
     mini_batches_per_step: int = 1  # optimizer updates per RL step
@@ -143,12 +146,14 @@ class ReferenceConfig:
     """The frozen reference policy; its actors start only if `algorithm.kl_coef` is above 0."""
 
     num_actors: int = 1
+    sharded: bool = False  # one policy over all actors (ZeRO-3), not one in each: for 32B and more
     num_cpus_per_actor: float = 0.5
     num_gpus_per_actor: float = 0.0
     num_threads: int = 1
-    reset_at_stage_change: bool = (
-        False  # paper does not say; the cold-started policy is kept by default
-    )
+    resources: dict[str, float] = field(default_factory=dict)  # custom Ray resources of each actor
+    label_selector: dict[str, str] = field(default_factory=dict)  # labels a node must have
+    # Paper does not say; the cold-started policy is kept by default.
+    reset_at_stage_change: bool = False
 
 
 @dataclass
@@ -238,6 +243,7 @@ class ClusterConfig:
     num_cpus: int = 0  # of a local cluster; 0: what the machine has
     start_timeout_seconds: float = 600.0
     step_timeout_seconds: float = 3600.0  # every wait of the loop has this limit
+    assume: MachinesConfig | None = None  # the run's machines, for `vr1 check` elsewhere
 
 
 @dataclass
