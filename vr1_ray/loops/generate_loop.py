@@ -1,6 +1,7 @@
 """Answering questions with a policy: `vr1 generate POLICY ...`. One engine in this process, without Ray.
 
-Images are scaled as in training: the processor in the policy's folder knows the limits. Questions are all
+Images are scaled as in training, for the processor in the policy's folder knows the limits; so does its card of
+the system prompt. Questions are all
 read and measured before the engine starts; rows come out in their order, each as soon as it can.
 """
 
@@ -18,6 +19,7 @@ from vr1_ray.config import ConfigError
 from vr1_ray.config.generate import GenerateConfig
 from vr1_ray.data.questions import load_questions, one_question
 from vr1_ray.models import ModelAdapter, load_adapter
+from vr1_ray.preflight.inputs import read_card
 from vr1_ray.rewards import answers_match, parse_response
 from vr1_ray.rewards.answer_text import without_prefix
 from vr1_ray.rollout import RolloutEngine, Sample, rollout_engine_class
@@ -75,6 +77,8 @@ def model_settings(config: GenerateConfig) -> Any:
 
     given, default = config.model, type(config.model)()
     found: dict[str, Any] = {"path": config.policy}
+    if given.system_prompt is None:
+        found["system_prompt"] = read_card(config.policy).get("system_prompt")
     if given.dtype == default.dtype and torch.cuda.is_available():
         found["dtype"] = "bfloat16"
     size = load_adapter(replace(given, path=config.policy)).saved_pixel_limits

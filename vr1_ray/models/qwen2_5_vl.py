@@ -47,7 +47,7 @@ class Qwen25VLAdapter(ModelAdapter):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
-        remote = {"trust_remote_code": config.trust_remote_code}
+        remote = self._remote()
         self.model_config = AutoConfig.from_pretrained(config.path, **remote)
         self.processor = AutoProcessor.from_pretrained(config.path, **remote)
         self.tokenizer = self.processor.tokenizer
@@ -65,11 +65,16 @@ class Qwen25VLAdapter(ModelAdapter):
         self.pad_id = self.end_ids[0] if pad is None else pad
         self.banned_ids = self._banned_ids()
 
+    def _remote(self) -> dict[str, Any]:
+        """Where `from_pretrained` may look beside the path."""
+        revision = {"revision": self.config.revision} if self.config.revision else {}
+        return {"trust_remote_code": self.config.trust_remote_code, **revision}
+
     def _end_ids(self) -> tuple[int, ...]:
         """The tokenizer's end token first (it ends a written response), then all others that end one."""
         found = [self.tokenizer.eos_token_id]
         try:
-            eos = GenerationConfig.from_pretrained(self.config.path).eos_token_id
+            eos = GenerationConfig.from_pretrained(self.config.path, **self._remote()).eos_token_id
         except OSError:  # the file is optional
             eos = None
         found += eos if isinstance(eos, list) else [eos]
@@ -171,7 +176,8 @@ class Qwen25VLAdapter(ModelAdapter):
     def engine_options(self) -> dict[str, Any]:
         return {
             "mm_processor_kwargs": {"size": dict(self.image_processor.size)},
-            "trust_remote_code": self.config.trust_remote_code,
+            **self._remote(),
+            "tokenizer_revision": self.config.revision,
         }
 
     def load_model(self, *, dtype: torch.dtype, attention: str) -> torch.nn.Module:
@@ -179,7 +185,7 @@ class Qwen25VLAdapter(ModelAdapter):
             self.config.path,
             dtype=dtype,
             attn_implementation=attention,
-            trust_remote_code=self.config.trust_remote_code,
+            **self._remote(),
         )
         return model.train()
 
