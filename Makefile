@@ -12,7 +12,7 @@ STAMP := .venv/.installed-$(KIND)
 BIN   := .venv/bin
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP)  ## create .venv and install everything (GPU=1: the CUDA builds)
 
@@ -23,7 +23,10 @@ quickstart: setup  ## cold start, RL under PTST and evaluation of a tiny model, 
 	$(BIN)/vr1 run configs/quickstart.yaml
 
 test: setup  ## every test that needs no GPU, with real Ray, vLLM and DeepSpeed
-	$(BIN)/pytest -m "not gpu"
+	$(BIN)/pytest -m "not gpu" --ignore tests/faults
+
+test-faults: setup  ## kill -9 of every part of real runs, on a local cluster of several nodes
+	$(BIN)/pytest tests/faults -m "not gpu"
 
 check: lint types floors unit  ## lint, types, import floors, unit tests: under two minutes
 
@@ -48,4 +51,4 @@ clean:  ## remove build outputs and caches; keeps .venv and runs/
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup quickstart test check lint types floors unit format clean
+.PHONY: help setup quickstart test test-faults check lint types floors unit format clean
