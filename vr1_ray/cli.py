@@ -169,18 +169,11 @@ def _status(run: str, runs_folder: str) -> int:
 
 
 def _check(config: Any) -> int:
-    """Settings, inputs and the plan of a run; exit code 1 if a row of the plan is bad."""
-    from vr1_ray.config import check_config, recipe_runs
-    from vr1_ray.preflight import check_inputs, is_sound, plan_rows, render
+    """One table of everything that can be known before a run; exit code 1 if a row is bad."""
+    from vr1_ray.loops.check_loop import run_check
+    from vr1_ray.preflight import is_sound, render
 
-    if config.kind != "recipe":
-        print("\n".join(check_inputs(config)))
-    else:
-        # Later steps read what earlier ones write, so a recipe's inputs are not read.
-        for run in recipe_runs(config):
-            check_config(run)
-            print(f"{run.name}: {run.kind}, settings are sound")
-    rows = plan_rows(config)
+    rows = run_check(config)
     print(render(rows))
     return 0 if is_sound(rows) else 1
 
