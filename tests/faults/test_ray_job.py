@@ -25,6 +25,7 @@ from vr1_ray.data.figure_math import write_dataset
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 LIMIT = 1800.0  # seconds, for whatever is waited for
+START_ATTEMPTS = 4
 pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(5400)]
 
 CONFIG = """
@@ -78,31 +79,40 @@ class Cluster:
             "RAY_JOB_STOP_WAIT_TIME_S": str(int(LIMIT)),  # as the README says
             "PATH": f"{BIN}:{os.environ['PATH']}",
             "HF_HUB_OFFLINE": "1",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            # A busy machine is no dead node.
+            "RAY_health_check_timeout_ms": "60000",
+            "RAY_health_check_failure_threshold": "30",
         }
         self.environment.pop("RAY_ADDRESS", None)
-        self.nodes = [
-            self._start("--head", f"--port={self.port}", f"--dashboard-port={dashboard}",
-                        f"--temp-dir={self.scratch}/ray", f"--dashboard-agent-listen-port={self.agents[0]}"),
-        ]  # fmt: skip
-        wait_until("the cluster lists its jobs", self.lists_jobs, self.lives)
-        self.nodes.append(
-            self._start(
-                f"--address=127.0.0.1:{self.port}", f"--dashboard-agent-listen-port={self.agents[1]}",
-                "--labels=role=trainer", '--resources={"learns": 1}',
-            )
+        self.nodes: list[subprocess.Popen] = []
+        self._start(
+            self.lists_jobs, "--head", f"--port={self.port}", f"--dashboard-port={dashboard}",
+            f"--temp-dir={self.scratch}/ray", f"--dashboard-agent-listen-port={self.agents[0]}",
         )  # fmt: skip
-        wait_until("two nodes are there", self.has_two_nodes, self.lives)
+        self._start(
+            self.has_two_nodes, f"--address=127.0.0.1:{self.port}", "--labels=role=trainer",
+            '--resources={"learns": 1}', f"--dashboard-agent-listen-port={self.agents[1]}",
+        )  # fmt: skip
 
-    def _start(self, *arguments: str) -> subprocess.Popen:
+    def _start(self, is_ready: Callable[[], bool], *arguments: str) -> None:
+        """Start a node and wait until it is there; Ray gives up on its own processes if they come late."""
         command = [str(BIN / "ray"), "start", "--block", "--num-cpus=2", *arguments]
         command += ["--node-ip-address=127.0.0.1", "--object-store-memory=200000000"]
-        with open(self.folder / "ray.log", "a") as log:
-            return subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
-
-    def lives(self) -> bool:
-        return all(node.poll() is None for node in self.nodes)
+        log = self.folder / "ray.log"
+        for _ in range(START_ATTEMPTS):
+            with log.open("a") as file:
+                node = subprocess.Popen(
+                    command, env=self.environment, stdout=file, stderr=file, start_new_session=True
+                )
+            deadline = time.monotonic() + LIMIT
+            while node.poll() is None and time.monotonic() < deadline:
+                if is_ready():
+                    self.nodes.append(node)
+                    return
+                time.sleep(1)
+            end(node)
+        raise AssertionError(f"no node of Ray came up:\n{log.read_text()[-3000:]}")
 
     def get(self, path: str) -> object:
         with urlopen(self.environment["RAY_API_SERVER_ADDRESS"] + path, timeout=30) as answer:
@@ -136,13 +146,19 @@ class Cluster:
 
     def stop(self) -> None:
         for node in reversed(self.nodes):
-            if node.poll() is None:
-                os.killpg(node.pid, signal.SIGTERM)
-        for node in self.nodes:
-            try:
-                node.wait(timeout=120)
-            except subprocess.TimeoutExpired:
-                os.killpg(node.pid, signal.SIGKILL)
+            end(node)
+
+
+def end(node: subprocess.Popen) -> None:
+    """End a node with all its processes."""
+    try:
+        os.killpg(node.pid, signal.SIGTERM)
+        node.wait(timeout=120)
+    except subprocess.TimeoutExpired:
+        os.killpg(node.pid, signal.SIGKILL)
+        node.wait(timeout=120)
+    except ProcessLookupError:  # it has ended by itself
+        node.wait(timeout=120)
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ def reach_row(num_workers: int) -> CheckRow | None:
     if len(nodes) < 2:
         return None
     name = "nodes reach each other (gloo)"
-    probes = [
+    probes: list[Any] = [
         ray.remote(RankProbe).options(num_cpus=0, scheduling_strategy=_on(node)).remote()
         for node in nodes
     ]
