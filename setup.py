@@ -28,6 +28,8 @@ CORE = [
     "wandb>=0.31,<1",
     # The judge reward calls OpenAI-compatible endpoints; major releases change its client.
     "openai>=3.57,<4",
+    # Streams JSON arrays of half a gigabyte (Mulberry-SFT); vllm brings it too.
+    "ijson>=3.3,<4",
     # The remote reward posts to a service, with one limit on the whole call.
     "aiohttp>=3.14,<4",
     # Crosses actors inside records; vllm and numba bound it from above.
@@ -86,7 +88,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["vr1_ray", "vr1_ray.*"]),
-    package_data={"vr1_ray": ["py.typed", "**/*.yaml"]},
+    package_data={"vr1_ray": ["py.typed", "**/*.yaml", "**/*.txt"]},
     install_requires=CORE,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["vr1 = vr1_ray.cli:main"]},

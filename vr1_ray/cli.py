@@ -1,4 +1,4 @@
-"""The command line: `vr1 run|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status RUN`, `vr1 generate POLICY`.
+"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status|replay RUN`, `vr1 generate POLICY`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
@@ -16,13 +16,15 @@ from vr1_ray import __version__
 from vr1_ray.loops.stopping import EXIT_CODE, Stopped, StopSignal
 
 COMMANDS = {
-    "run": "run a config of any kind (recipe, figure_math, sft, rl, eval)",
+    "run": "run a config of any kind (recipe, figure_math, bridge, sft, rl, eval)",
+    "bridge": "build cold-start data by modality bridging",
     "sft": "cold start: supervised training on demonstrations",
     "rl": "GRPO with the hard formatting result reward under PTST",
     "eval": "evaluate a policy on held-out prompts",
     "check": "verify a config, its inputs and whether it will fit, without starting anything",
 }
 GENERATE = "answer questions about images with a policy: one, a folder, or a JSONL file"
+REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
 
@@ -35,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _status(parsed.run, parsed.runs_folder)
         if parsed.command == "generate":
             return _generate(parsed)
+        if parsed.command == "replay":
+            return _replay(parsed)
         return _run(parsed.command, parsed.config, parsed.overrides)
     except ValueError as error:
         if parsed.debug:
@@ -86,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("run", help="a run folder, or the name of a run in the runs folder")
     status.add_argument("--runs_folder", default="runs", help="default: runs")
     status.add_argument("--debug", action="store_true", help="show tracebacks")
+    again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
+    again.add_argument("run", help="a run folder, or the name of a run in the runs folder")
+    again.add_argument("--step", type=int, required=True, help="the step whose update is redone")
+    again.add_argument("--runs_folder", default="runs", help="default: runs")
+    again.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="such as cluster.address=local"
+    )
+    again.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser
 
 
@@ -168,11 +180,30 @@ def _status(run: str, runs_folder: str) -> int:
     return 0
 
 
+def _replay(parsed: argparse.Namespace) -> int:
+    """The verdict of a replay; exit code 1 if the update is not reproduced."""
+    from vr1_ray.loops.replay import replay
+
+    verdict = replay(
+        parsed.run,
+        step=parsed.step,
+        runs_folder=parsed.runs_folder,
+        overrides=parsed.overrides,
+    )
+    print(verdict.text())
+    return 0 if verdict.is_identical else 1
+
+
 def _check(config: Any) -> int:
     """One table of everything that can be known before a run; exit code 1 if a row is bad."""
     from vr1_ray.loops.check_loop import run_check
     from vr1_ray.preflight import is_sound, render
 
+    if config.kind == "bridge":
+        from vr1_ray.loops.bridge_loop import check_bridge
+
+        print("\n".join(check_bridge(config)))
+        return 0
     rows = run_check(config)
     print(render(rows))
     return 0 if is_sound(rows) else 1

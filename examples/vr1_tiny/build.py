@@ -27,8 +27,15 @@ from transformers import (
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from vr1_ray.data.figure_drawing import read_out
-from vr1_ray.data.figure_questions import random_question
-from vr1_ray.data.figure_thoughts import READ_OUT_REQUEST, STEP_REQUEST, demonstration, step_by_step
+from vr1_ray.data.figure_questions import random_question, solve
+from vr1_ray.data.figure_thoughts import (
+    CHOICES_REQUEST,
+    COUNT_REQUEST,
+    READ_OUT_REQUEST,
+    STEP_REQUEST,
+    demonstration,
+    step_by_step,
+)
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -65,7 +72,15 @@ CHAT_TEMPLATE = (
 def _corpus(number: int = 4000) -> list[str]:
     """Texts of every kind the model meets, for the tokenizer to learn its words from."""
     rng = Random(0)
-    texts = [READ_OUT_REQUEST, STEP_REQUEST, "user\n", "assistant\n", "system\n"]
+    texts = [
+        READ_OUT_REQUEST,
+        COUNT_REQUEST,
+        CHOICES_REQUEST,
+        STEP_REQUEST,
+        "user\n",
+        "assistant\n",
+        "system\n",
+    ]
     for _ in range(number):
         figure, question = random_question(rng)
         texts += [
@@ -73,6 +88,7 @@ def _corpus(number: int = 4000) -> list[str]:
             read_out(figure),
             step_by_step(question, figure),
             demonstration(question, figure, rng),
+            f"Answer:{solve(question, figure)}",
         ]
     return texts
 

@@ -95,7 +95,7 @@ def held_out_examples(style: str, number: int, seed: int) -> list[tuple[Example,
 def item_score(style: str, example: Example, reference: str, response: str) -> tuple[int, int]:
     """Right items and items: cells, bars or sides of a read-out; the one answer otherwise."""
     if style == "steps":
-        response = response.removesuffix(".").rpartition("The answer is ")[2]
+        response = response.rpartition("The answer is ")[2].partition(".")[0]
     if style != "read_out":
         return int(response.strip() == reference), 1
     split = r"[:.,] ?" if isinstance(example.figure, GridFigure) else r"[:.,] ?|(?<=wide)|(?<=high)"

@@ -132,7 +132,7 @@ def test_the_base_model_sees_answers_weakly_at_once_and_well_in_steps(model, pro
     assert table["read_out"]["all"] >= 0.98
     assert 0.2 < table["direct"]["all"] <= 0.7
     steps = dict(table["steps"])
-    # The known weakness: in a chain it finds the letter of a choice half of the time (README of the example).
-    assert steps.pop("multiple_choice") >= 0.3
-    assert steps.pop("all") >= 0.85
-    assert min(steps.values()) >= 0.88
+    # Letters of choices were learnt last (README of the example).
+    assert steps.pop("multiple_choice") >= 0.6
+    assert steps.pop("all") >= 0.92
+    assert min(steps.values()) >= 0.9

@@ -67,7 +67,7 @@ def _check_resources(config: RunConfig) -> None:
         if wanted > has + 1e-6:
             raise ConfigError(
                 f"the run reserves {wanted:g} {kind}s (trainer.num_workers {config.trainer.num_workers}, "
-                f"rollout.num_engines {config.rollout.num_engines}, reward and reference actors) but the cluster has "
+                f"rollout.num_engines {config.rollout.num_engines}, reward, reference and bridge actors) but the cluster has "
                 f"{has:g}; lower num_workers / num_engines / num_{kind.lower()}s_per_*, or add nodes"
             )
 

@@ -1,16 +1,22 @@
 """The curriculum actor (the PTST controller): decides the stage of each step and watches how it goes.
 
-A named actor, so that other processes of the run can ask it. Each call that changes it hands its new
-state to the driver, which puts it into every checkpoint and can restore a restarted controller.
+A named actor, so that other processes of the run can ask it. Each call brings the curriculum's state and
+takes the new one back: the driver puts it into every checkpoint, and an actor that was lost and started again
+answers the same call as the lost one would have.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from vr1_ray.actors.waiting import wait_for
+import ray
+
+from vr1_ray.actors.cluster import namespace
+from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
 from vr1_ray.config import RunConfig
 from vr1_ray.types import Stage
 
 CURRICULUM_ACTOR_NAME = "curriculum"
+State = dict[str, Any]
 
 
 class CurriculumActor:
@@ -21,54 +27,58 @@ class CurriculumActor:
 
         self.curriculum = make_curriculum(config.curriculum)
 
-    def begin_step(self) -> tuple[int, Stage, dict[str, Any]]:
-        """The next step's number and stage, and the curriculum's new state."""
-        step, stage = self.curriculum.begin_step()
-        return step, stage, self.curriculum.state_dict()
+    def call(self, state: State | None, method: str, *arguments: Any) -> tuple[str, Any]:
+        """What a method of the curriculum returns, its alarms and its new state; behind them the process.
 
-    def observe(self, step: int, metrics: dict[str, float]) -> tuple[list[str], dict[str, Any]]:
-        """Take a step's metrics; return alarms to show the user, and the new state."""
-        self.curriculum.observe(step, metrics)
-        return self.curriculum.alarms(), self.curriculum.state_dict()
-
-    def is_finished(self) -> bool:
-        return self.curriculum.is_finished()
-
-    def summary(self) -> list[dict[str, Any]]:
-        """What is known of each stage so far: steps, mean length, truncation, informative groups, accuracy."""
-        return self.curriculum.summary()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.curriculum.load_state_dict(state)
+        `state` is the curriculum's before the call; None before the first one.
+        """
+        if state is not None:
+            self.curriculum.load_state_dict(state)
+        value = getattr(self.curriculum, method)(*arguments)
+        return this_process(), (value, self.curriculum.alarms(), self.curriculum.state_dict())
 
 
 class CurriculumHandle:
-    """The curriculum actor, with time limits, remembering its last state for checkpoints."""
+    """The curriculum actor, with time limits, and its state."""
 
-    def __init__(self, actor: Any, *, timeout_seconds: float) -> None:
-        self.actor = actor
-        self.timeout_seconds = timeout_seconds
-        self.state: dict[str, Any] = {}
+    def __init__(self, config: RunConfig, note: Callable[[str], None]) -> None:
+        self.actor: Any = (
+            ray.remote(CurriculumActor)
+            .options(
+                name=CURRICULUM_ACTOR_NAME,
+                namespace=namespace(config),
+                num_cpus=0,
+                **restarts(config.curriculum.max_restarts),
+            )
+            .remote(config)
+        )
+        self.timeout_seconds = config.cluster.start_timeout_seconds
+        self.watch = RestartWatch(note)
+        self.alarms: list[str] = []
+        self.state: State | None = None
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        ref = getattr(self.actor, method).remote(*arguments)
-        return wait_for({"curriculum": ref}, phase=method, timeout_seconds=self.timeout_seconds)[0]
+        calls = {"curriculum": (self.actor, "call", (self.state, method, *arguments))}
+        phase = f"{method.replace('_', ' ')} of the curriculum"
+        [answer] = self.watch.call(calls, phase=phase, timeout_seconds=self.timeout_seconds)
+        value, self.alarms, self.state = answer
+        return value
 
     def is_finished(self) -> bool:
         return self._call("is_finished")
 
     def begin_step(self) -> tuple[int, Stage]:
-        step, stage, self.state = self._call("begin_step")
-        return step, stage
+        return self._call("begin_step")
 
     def observe(self, step: int, metrics: dict[str, float]) -> list[str]:
         """Report a step; returns alarms to show."""
-        alarms, self.state = self._call("observe", step, metrics)
-        return alarms
+        self._call("observe", step, metrics)
+        return self.alarms
 
     def summary(self) -> list[dict[str, Any]]:
+        """What is known of each stage so far: steps, mean length, truncation, informative groups, accuracy."""
         return self._call("summary")
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._call("load_state_dict", state)
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a checkpoint, or back to one."""
         self.state = state

@@ -4,28 +4,23 @@ The actor classes are plain; `ray.remote` is applied here. Actors belong to the 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import ray
 
-from vr1_ray.actors.cluster import namespace, with_absolute_paths
-from vr1_ray.actors.curriculum_actor import (
-    CURRICULUM_ACTOR_NAME,
-    CurriculumActor,
-    CurriculumHandle,
-)
-from vr1_ray.actors.reference_actor import ReferenceActor
+from vr1_ray.actors.cluster import with_absolute_paths
+from vr1_ray.actors.curriculum_actor import CurriculumHandle
+from vr1_ray.actors.reference_actor import ReferenceGroup
 from vr1_ray.actors.reward_actor import RewardActor
 from vr1_ray.actors.reward_pool import RewardPool, placement_options
 from vr1_ray.actors.rollout_actor import RolloutActor
 from vr1_ray.actors.rollout_pool import RolloutPool
 from vr1_ray.actors.trainer_group import TrainerGroup
-from vr1_ray.actors.waiting import wait_for
+from vr1_ray.actors.waiting import ActorError, wait_for
 from vr1_ray.actors.weight_sync import ObjectStoreTransport
 from vr1_ray.config import RunConfig
-from vr1_ray.training.rows import Unit, balance, images_of, row_to_score, unit_of_group
+from vr1_ray.training.rows import Unit, unit_of_group
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
 
 
@@ -48,7 +43,7 @@ class Fleet:
         self.transport: ObjectStoreTransport | None = None
         self.engines: list[Any] = []
         self.reward_pools: list[RewardPool] = []
-        self.references: list[Any] = []
+        self.references: ReferenceGroup | None = None
         self.curriculum: CurriculumHandle | None = None
 
     def start(self, *, total_updates: int = 0, model_path: str | None = None) -> None:
@@ -58,14 +53,17 @@ class Fleet:
             self.trainers = TrainerGroup(self.config)
             starting |= self.trainers.starting(total_updates, model_path)
             self.transport = ObjectStoreTransport(
-                self.trainers.actors, timeout_seconds=self.timeout
+                self.trainers,
+                timeout_seconds=self.timeout,
+                is_hashed=self.config.rollout.save == "all",  # what `vr1 replay` compares with
             )
         if self.config.kind in ("rl", "eval"):
             starting |= self._start_rollouts(model_path)
         if self.config.kind == "rl":
-            self._start_curriculum()
+            self.curriculum = CurriculumHandle(self.config, note=self._tell)
             if self.config.algorithm.kl_coef > 0:
-                starting |= self._start_references()
+                self.references = ReferenceGroup(self.config, note=self._tell)
+                starting |= self.references.starting()
         wait_for(starting, phase="starting the run's actors", timeout_seconds=self.start_timeout)
 
     def _start_rollouts(self, model_path: str | None) -> dict[str, Any]:
@@ -103,35 +101,12 @@ class Fleet:
                     pool,
                     partial(remote.remote, self.config, name),
                     start_timeout_seconds=self.start_timeout,
-                    note=lambda text: self.note(text),
+                    note=self._tell,
                 )
             )
 
-    def _start_references(self) -> dict[str, Any]:
-        reference = self.config.reference
-        remote = ray.remote(ReferenceActor).options(**placement_options(reference))
-        self.references = [
-            remote.remote(self.config, index) for index in range(reference.num_actors)
-        ]
-        rendezvous = None
-        if reference.sharded:
-            rendezvous = wait_for(
-                {"reference 0": self.references[0].prepare.remote()},
-                phase="choosing the reference's rendezvous",
-                timeout_seconds=self.start_timeout,
-            )[0]
-        return {
-            f"reference {i}": actor.start.remote(None, rendezvous)
-            for i, actor in enumerate(self.references)
-        }
-
-    def _start_curriculum(self) -> None:
-        remote = ray.remote(CurriculumActor).options(
-            name=CURRICULUM_ACTOR_NAME, namespace=namespace(self.config), num_cpus=0
-        )
-        self.curriculum = CurriculumHandle(
-            remote.remote(self.config), timeout_seconds=self.start_timeout
-        )
+    def _tell(self, text: str) -> None:
+        self.note(text)  # as it is now: the run puts its own in place after the fleet is made
 
     # The verbs of the loop.
 
@@ -166,69 +141,49 @@ class Fleet:
 
     def add_reference_logprobs(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
         """Fill `ref_logprobs` of every rollout."""
-        temperature = self.config.rollout.temperature
-        units: list[Unit] = [
-            [
-                row_to_score(group, index, temperature=temperature)
-                for index in range(len(group.rollouts))
-            ]
-            for group in groups
-        ]
-        prompts = [group.prompt for group in groups]
-        parts = balance(units, len(self.references))
-        pending = {}
-        for index, (actor, part) in enumerate(zip(self.references, parts, strict=True)):
-            rows = [row for unit in part for row in unit]
-            pending[f"reference {index}"] = actor.compute_logprobs.remote(
-                rows, images_of(prompts, part)
-            )
-        results = wait_for(
-            pending, phase="computing reference log-probabilities", timeout_seconds=self.timeout
-        )
-        logprobs = {
-            row.row_id: values
-            for part, answer in zip(parts, results, strict=True)
-            for row, values in zip([row for unit in part for row in unit], answer, strict=True)
-        }
-        return [
-            group.with_rollouts(
-                [
-                    replace(
-                        rollout, ref_logprobs=logprobs[f"{group.prompt.prompt_id}/{rollout.index}"]
-                    )
-                    for rollout in group.rollouts
-                ]
-            )
-            for group in groups
-        ]
+        assert self.references is not None
+        return self.references.add_logprobs(groups)
 
     def train_step(self, groups: list[RolloutGroup]) -> dict[str, float]:
         """Update the policy on a step's groups."""
         units = [
             unit_of_group(group, temperature=self.config.rollout.temperature) for group in groups
         ]
-        return self.train_units(units, [group.prompt for group in groups])
+        return self.train_units(units, [group.prompt for group in groups], step=groups[0].step)
 
-    def train_units(self, units: list[Unit], prompts: list[Prompt]) -> dict[str, float]:
+    def train_units(
+        self, units: list[Unit], prompts: list[Prompt], *, step: int
+    ) -> dict[str, float]:
         """Update the policy on training rows; `prompts` bring the images."""
         assert self.trainers is not None
-        return self.trainers.train_step(units, prompts)
+        return self.trainers.train_step(units, prompts, step=step)
 
     def sync_weights(self, policy_version: int) -> None:
         """Bring every engine to the trainer's weights, as version `policy_version`."""
         assert self.transport is not None
         self.transport.publish(policy_version)
-        self.transport.load(
-            {f"engine {index}": engine for index, engine in enumerate(self.engines)}
-        )
+        try:
+            self.transport.load(
+                {f"engine {index}": engine for index, engine in enumerate(self.engines)}
+            )
+        except ActorError:
+            self.transport.check()
+            raise
+
+    def policy_hash(self) -> dict[str, str]:
+        """`policy_hash` of the version that was synced last, where all rollouts are saved."""
+        found = self.transport.policy_hash if self.transport else ""
+        return {"policy_hash": found} if found else {}
+
+    def restart_trainers(self) -> None:
+        """Replace all trainer ranks after a TrainerLostError. They have the start weights then."""
+        assert self.trainers is not None
+        self.trainers.restart()
 
     def reset_reference(self, model_path: str) -> None:
-        """Make another policy folder the reference (`reference.reset_at_stage_change`)."""
-        pending = {
-            f"reference {i}": actor.start.remote(model_path)
-            for i, actor in enumerate(self.references)
-        }
-        wait_for(pending, phase="resetting the reference", timeout_seconds=self.start_timeout)
+        """Make another policy folder the reference; "" is the policy that the run began with."""
+        if self.references is not None:
+            self.references.reset(model_path or self.config.model.path)
 
     def __enter__(self) -> "Fleet":
         return self
@@ -244,7 +199,8 @@ class Fleet:
                 wait_for(pending, phase="closing the engines", timeout_seconds=CLOSE_SECONDS)
         finally:
             rewards = [actor for pool in self.reward_pools for actor in pool.actors]
-            for actor in [*self.engines, *rewards, *self.references]:
+            references = self.references.actors if self.references else []
+            for actor in [*self.engines, *rewards, *references]:
                 ray.kill(actor)
             if self.trainers is not None:
                 self.trainers.release()

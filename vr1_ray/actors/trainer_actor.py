@@ -8,23 +8,36 @@ import ray
 
 from vr1_ray.actors.cluster import write_output_to
 from vr1_ray.config import RunConfig
+from vr1_ray.training.distributed import init_distributed, listen, telling_lost_peers
 from vr1_ray.types import EncodedImage, TrainRow
 
 
 class TrainerActor:
-    """One rank. `prepare` picks the rendezvous on rank 0, `start` joins it on all ranks."""
+    """One rank. `listen` opens the rendezvous on rank 0, `start` joins it on all ranks.
+
+    A collective that fails because another rank is gone raises PeerLostError.
+    """
 
     def __init__(self, config: RunConfig, rank: int) -> None:
         write_output_to(str(config.folder / "logs"), f"trainer_{rank}")
         self.config = config
         self.rank = rank
+        self.listener: socket.socket | None = None
 
-    def prepare(self) -> tuple[str, int]:
-        """Address and free port of this actor's node, for the ranks' rendezvous."""
-        with socket.socket() as probe:
-            probe.bind(("", 0))
-            return ray.util.get_node_ip_address(), probe.getsockname()[1]
+    def ping(self) -> None:
+        """Answer, if only the process is there."""
 
+    def look(self, path: str) -> tuple[str, str | None]:
+        """The address of this actor's node, and what it finds in a file; None if it does not see the file."""
+        file = Path(path)
+        return ray.util.get_node_ip_address(), file.read_text() if file.is_file() else None
+
+    def listen(self, address: str) -> int:
+        """Open the ranks' rendezvous on `address` alone; returns its port."""
+        self.listener = listen(address)
+        return self.listener.getsockname()[1]
+
+    @telling_lost_peers()
     def start(
         self, address: str, port: int, total_updates: int, model_path: str | None = None
     ) -> None:
@@ -32,7 +45,6 @@ class TrainerActor:
         from dataclasses import replace
 
         from vr1_ray.algorithms import make_algorithm
-        from vr1_ray.training.distributed import init_distributed
         from vr1_ray.training.policy_trainer import PolicyTrainer
 
         config = self.config
@@ -41,7 +53,10 @@ class TrainerActor:
             world_size=config.trainer.num_workers,
             master_addr=address,
             master_port=port,
-            timeout_seconds=config.cluster.step_timeout_seconds,
+            timeout_seconds=min(
+                config.trainer.collective_timeout_seconds, config.cluster.step_timeout_seconds
+            ),
+            listener=self.listener,
         )
         model = config.model if model_path is None else replace(config.model, path=model_path)
         self.trainer = PolicyTrainer(
@@ -55,32 +70,41 @@ class TrainerActor:
             deterministic=config.deterministic,
         )
 
+    @telling_lost_peers()
     def train_step(
         self, rows_by_mini_batch: list[list[TrainRow]], images: dict[str, EncodedImage]
     ) -> dict[str, float]:
         """One optimizer update per mini-batch, on this rank's rows. Metrics are those of all ranks."""
         return self.trainer.train_step(rows_by_mini_batch, images)
 
-    def publish(self, bucket_bytes: int) -> list[Any]:
-        """The policy's weights as object refs of packed buckets on rank 0, [] elsewhere.
+    @telling_lost_peers()
+    def publish(self, bucket_bytes: int, is_hashed: bool) -> tuple[list[Any], str]:
+        """The policy's weights as object refs of packed buckets, and its hash if asked for; empty off rank 0.
 
         All ranks must call it: under ZeRO-3 gathering is collective.
         """
         from vr1_ray.rollout.packing import pack_buckets
+        from vr1_ray.training.weights import PolicyHash
 
-        return [
-            ray.put(bucket)
-            for bucket in pack_buckets(self.trainer.named_weights(), max_bytes=bucket_bytes)
-        ]
+        policy_hash = PolicyHash()
+        weights = self.trainer.named_weights()
+        buckets = pack_buckets(
+            policy_hash.of(weights) if is_hashed else weights, max_bytes=bucket_bytes
+        )
+        refs = [ray.put(bucket) for bucket in buckets]
+        return refs, policy_hash.hexdigest() if is_hashed else ""
 
+    @telling_lost_peers()
     def save_checkpoint(self, folder: str) -> None:
         """Write this rank's DeepSpeed and RNG state under FOLDER (collective)."""
         self.trainer.save_checkpoint(Path(folder))
 
+    @telling_lost_peers()
     def load_checkpoint(self, folder: str) -> None:
         """Restore what `save_checkpoint` wrote, bit for bit (collective)."""
         self.trainer.load_checkpoint(Path(folder))
 
+    @telling_lost_peers()
     def save_policy(self, folder: str) -> None:
         """Write the policy as a Hugging Face model folder with its processor (collective)."""
         self.trainer.save_policy(Path(folder))

@@ -1,5 +1,12 @@
-"""The trainer's ranks as one: rendezvous, dealing rows, checkpoints."""
+"""The trainer's ranks as one: rendezvous, dealing rows, checkpoints, and what it means to lose a rank.
 
+A process group can't be mended: when one rank dies or hangs, all of them are replaced (`restart`), and the
+loop goes back to its last checkpoint (`loops/recovery.py`). A rank that raises is another thing: its cause
+would come again, so it ends the run.
+"""
+
+import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +15,21 @@ from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from vr1_ray.actors.trainer_actor import TrainerActor
-from vr1_ray.actors.waiting import wait_for
-from vr1_ray.config import RunConfig
+from vr1_ray.actors.waiting import ActorError, ActorLostError, ActorTimeoutError, take, wait_for
+from vr1_ray.config import ConfigError, RunConfig
+from vr1_ray.training.distributed import LOOPBACK, PeerLostError
 from vr1_ray.training.rows import Unit, deal, images_of
 from vr1_ray.types import Prompt
+
+SEARCH_SECONDS = 10.0  # for the rank whose loss the others have told
+
+
+class TrainerLostError(ActorError):
+    """A trainer rank died or hangs: the group is lost. `actor`, `phase` and `step` say who, when and where."""
+
+    def __init__(self, actor: str, phase: str, step: int, cause: str) -> None:
+        super().__init__(f"{actor} {cause}, while {phase} in step {step}")
+        self.actor, self.phase, self.step = actor, phase, step
 
 
 class TrainerGroup:
@@ -19,8 +37,13 @@ class TrainerGroup:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        trainer = config.trainer
         self.timeout = config.cluster.step_timeout_seconds
+        self.start_timeout = config.cluster.start_timeout_seconds
+        self.step = 0  # the step it works at, for messages
+        self._launch()
+
+    def _launch(self) -> None:
+        trainer = self.config.trainer
         bundle = {"CPU": trainer.num_cpus_per_worker}
         if trainer.num_gpus_per_worker:
             bundle["GPU"] = trainer.num_gpus_per_worker
@@ -32,7 +55,7 @@ class TrainerGroup:
         wait_for(
             {"trainer placement": self.placement.ready()},
             phase="reserving the trainer's CPUs and GPUs",
-            timeout_seconds=config.cluster.start_timeout_seconds,
+            timeout_seconds=self.start_timeout,
         )
         self.actors: list[Any] = [
             ray.remote(TrainerActor)
@@ -44,24 +67,60 @@ class TrainerGroup:
                     placement_group=self.placement, placement_group_bundle_index=rank
                 ),
             )
-            .remote(config, rank)
+            .remote(self.config, rank)
             for rank in range(trainer.num_workers)
         ]
 
     def starting(self, total_updates: int, model_path: str | None) -> dict[str, Any]:
-        """Begin loading on every rank; returns the refs to wait for."""
-        address, port = wait_for(
-            {"trainer 0": self.actors[0].prepare.remote()},
-            phase="choosing the rendezvous",
-            timeout_seconds=self.config.cluster.start_timeout_seconds,
+        """Begin loading on every rank; returns the refs to wait for.
+
+        Raises ConfigError if a rank's node does not see the run folder.
+        """
+        self._start_arguments = (total_updates, model_path)
+        addresses = self._check_run_folder()
+        address = LOOPBACK if len(set(addresses)) == 1 else addresses[0]
+        port = self._wait(
+            {"trainer 0": self.actors[0].listen.remote(address)},
+            phase="opening the rendezvous",
+            timeout=self.start_timeout,
         )[0]
         return {
             f"trainer {rank}": actor.start.remote(address, port, total_updates, model_path)
             for rank, actor in enumerate(self.actors)
         }
 
-    def train_step(self, units: list[Unit], prompts: list[Prompt]) -> dict[str, float]:
+    def _check_run_folder(self) -> list[str]:
+        """Have every rank read a file that was just written here; returns the addresses of their nodes."""
+        folder = self.config.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        token = folder / f".seen_by_all_{uuid.uuid4().hex}"
+        token.write_text(token.name, encoding="utf-8")
+        try:
+            answers = self._all(
+                "look", str(token), phase="looking for the run folder", timeout=self.start_timeout
+            )
+        finally:
+            token.unlink()
+        blind = [address for address, found in answers if found != token.name]
+        if blind:
+            raise ConfigError(
+                f"runs_folder: {folder} on this machine is another folder on trainer node {blind[0]}; checkpoints "
+                "need one POSIX path that the driver and all trainer nodes see: give one on a shared file system"
+            )
+        return [address for address, _ in answers]
+
+    def restart(self) -> None:
+        """Replace every rank by a new one with the start weights. Raises TrainerLostError if one is lost again."""
+        self.release()
+        self._launch()
+        starting = self.starting(*self._start_arguments)
+        self._wait(starting, phase="starting the trainer again", timeout=self.start_timeout)
+
+    def train_step(
+        self, units: list[Unit], prompts: list[Prompt], *, step: int
+    ) -> dict[str, float]:
         """Deal the units over ranks and mini-batches, train, and return the metrics (equal on all ranks)."""
+        self.step = step
         parts = self.config.trainer.mini_batches_per_step if self.config.kind == "rl" else 1
         dealt = deal(units, num_ranks=len(self.actors), num_mini_batches=parts)
         pending = {}
@@ -73,17 +132,33 @@ class TrainerGroup:
             pending[f"trainer {rank}"] = actor.train_step.remote(
                 mini_batches, images_of(prompts, own_units)
             )
-        return wait_for(pending, phase="training", timeout_seconds=self.timeout)[0]
+        return self._wait(pending, phase="training")[0]
+
+    def publish(
+        self, version: int, bucket_bytes: int, *, is_hashed: bool = False
+    ) -> tuple[list[Any], str]:
+        """Object refs of the weights as packed buckets, and their hash if asked for.
+
+        All ranks take part; the buckets belong to rank 0 and are lost with it.
+        """
+        phase = f"publishing version {version}"
+        return self._all("publish", bucket_bytes, is_hashed, phase=phase)[0]
 
     def save_checkpoint(self, folder: Path) -> None:
-        self._all("save_checkpoint", str(folder), phase="saving the trainer's state")
+        """Write every rank's state. Raises ActorError if one can't; all of them are sound then."""
+        self._all("save_checkpoint", str(folder.absolute()), phase="saving the trainer's state")
 
     def load_checkpoint(self, folder: Path) -> None:
-        self._all("load_checkpoint", str(folder), phase="loading the trainer's state")
+        """Restore what `save_checkpoint` wrote."""
+        self._all("load_checkpoint", str(folder.absolute()), phase="loading the trainer's state")
 
     def save_policy(self, folder: Path) -> None:
         """Write the policy as a Hugging Face folder."""
-        self._all("save_policy", str(folder), phase="saving the policy")
+        self._all("save_policy", str(folder.absolute()), phase="saving the policy")
+
+    def check(self, phase: str) -> None:
+        """Raise TrainerLostError if a rank is gone: what it published is gone with it."""
+        self._all("ping", phase=phase)
 
     def release(self) -> None:
         """End the ranks and give their place back."""
@@ -91,9 +166,44 @@ class TrainerGroup:
             ray.kill(actor)
         remove_placement_group(self.placement)
 
-    def _all(self, method: str, *arguments: Any, phase: str) -> None:
+    def _all(
+        self, method: str, *arguments: Any, phase: str, timeout: float | None = None
+    ) -> list[Any]:
         pending = {
-            f"trainer {rank}": getattr(a, method).remote(*arguments)
-            for rank, a in enumerate(self.actors)
+            f"trainer {rank}": getattr(actor, method).remote(*arguments)
+            for rank, actor in enumerate(self.actors)
         }
-        wait_for(pending, phase=phase, timeout_seconds=self.timeout)
+        return self._wait(pending, phase=phase, timeout=timeout)
+
+    def _wait(
+        self, pending: Mapping[str, Any], *, phase: str, timeout: float | None = None
+    ) -> list[Any]:
+        """The ranks' results. Raises TrainerLostError for a rank that died or hangs, ActorError for one that raised."""
+        try:
+            return wait_for(pending, phase=phase, timeout_seconds=timeout or self.timeout)
+        except ActorError as error:
+            lost = self._lost_rank(pending, error)
+            if lost is None:
+                raise
+            raise TrainerLostError(lost[0], phase, self.step, lost[1]) from error
+
+    def _lost_rank(self, pending: Mapping[str, Any], error: ActorError) -> tuple[str, str] | None:
+        """Which rank is lost and how; None if all are there, and one of them raised."""
+        is_told = isinstance(getattr(error.__cause__, "cause", None), PeerLostError)
+        refs = list(pending.values())
+        # A rank may tell that another is gone before Ray does; and one that raised leaves the others waiting.
+        ray.wait(refs, num_returns=len(refs), timeout=SEARCH_SECONDS, fetch_local=False)
+        silent = []
+        for name, ref in pending.items():
+            if not ray.wait([ref], timeout=0, fetch_local=False)[0]:
+                silent.append(name)
+                continue
+            try:
+                take(ref, actor=name, phase="")
+            except ActorLostError:
+                return name, "died"
+            except ActorError:
+                continue
+        if silent and (is_told or isinstance(error, ActorTimeoutError)):
+            return ", ".join(silent), "did not answer in time"
+        return ("a trainer rank", "lost its connection to the others") if is_told else None

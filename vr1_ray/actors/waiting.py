@@ -15,6 +15,10 @@ class ActorError(RuntimeError):
     """An actor died, or its work raised. The message names actor, phase and cause."""
 
 
+class ActorLostError(ActorError):
+    """The process of an actor is gone. The message names actor and phase."""
+
+
 class ActorTimeoutError(ActorError):
     """An actor did not answer in time. The message names actor, phase and limit."""
 
@@ -55,7 +59,7 @@ def take(ref: Any, *, actor: str, phase: str, timeout_seconds: float = 60.0) -> 
             f"{cause}\n(raised in {actor}, while {phase}: {type(cause).__name__})"
         ) from error
     except RayActorError as error:
-        raise ActorError(f"{actor} died, while {phase}: {error}") from error
+        raise ActorLostError(f"{actor} died, while {phase}: {error}") from error
     except GetTimeoutError as error:
         raise ActorTimeoutError(
             f"{phase}: the result of {actor} could not be fetched in {timeout_seconds:.0f} s"

@@ -10,6 +10,7 @@ Not here: NCCL and CUDA IPC. They will stand behind the same two verbs.
 
 from typing import Any
 
+from vr1_ray.actors.trainer_group import TrainerGroup
 from vr1_ray.actors.waiting import ActorError, wait_for
 
 BUCKET_BYTES = 512 << 20  # few calls, and bounded memory under ZeRO-3
@@ -18,23 +19,29 @@ BUCKET_BYTES = 512 << 20  # few calls, and bounded memory under ZeRO-3
 class ObjectStoreTransport:
     """Keeps the buckets of the last published version until the next is published."""
 
-    def __init__(self, trainers: list[Any], *, timeout_seconds: float) -> None:
+    def __init__(
+        self, trainers: TrainerGroup, *, timeout_seconds: float, is_hashed: bool = False
+    ) -> None:
         self.trainers = trainers
+        self.is_hashed = is_hashed
+        self.policy_hash = ""  # of the version published, if it is to be hashed
         self.timeout_seconds = timeout_seconds
         self.version = -1
         self.buckets: list[Any] = []  # object refs of packed buckets
 
     def publish(self, version: int) -> None:
         """Gather and pack the trainers' weights as policy version `version`. All ranks take part."""
-        pending = {
-            f"trainer {rank}": trainer.publish.remote(BUCKET_BYTES)
-            for rank, trainer in enumerate(self.trainers)
-        }
-        gathered = wait_for(
-            pending, phase=f"publishing version {version}", timeout_seconds=self.timeout_seconds
+        self.buckets, self.policy_hash = self.trainers.publish(
+            version, BUCKET_BYTES, is_hashed=self.is_hashed
         )
-        self.buckets = gathered[0]
         self.version = version
+
+    def check(self) -> None:
+        """Raise TrainerLostError if a trainer rank is gone: what it published is gone with it.
+
+        To be asked when engines fail to load: none of them is to blame then.
+        """
+        self.trainers.check(f"handing over version {self.version}")
 
     def load(self, engines: dict[str, Any]) -> None:
         """Bring engines (name -> actor) to the published version, all at once.

@@ -1,5 +1,11 @@
 """Configuration: the dataclasses of a run (`schema`), how they are read (`loading`), their rules (`checks`)."""
 
+from vr1_ray.config.bridge import (
+    BridgeConfig,
+    BridgeSourceConfig,
+    EndpointConfig,
+    RehearsalConfig,
+)
 from vr1_ray.config.checks import check_config
 from vr1_ray.config.loading import ConfigError, config_text, load_config, recipe_runs, save_config
 from vr1_ray.config.schema import (
@@ -25,17 +31,21 @@ from vr1_ray.config.schema import (
 
 __all__ = [
     "AlgorithmConfig",
+    "BridgeConfig",
+    "BridgeSourceConfig",
     "CheckpointConfig",
     "ClusterConfig",
     "ConfigError",
     "CurriculumConfig",
     "DataConfig",
+    "EndpointConfig",
     "EvalConfig",
     "FigureMathConfig",
     "InvalidRolloutsConfig",
     "ModelConfig",
     "OptimizerConfig",
     "ReferenceConfig",
+    "RehearsalConfig",
     "RewardPoolConfig",
     "RewardSpec",
     "RolloutConfig",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from vr1_ray.config.loading import ConfigError
 from vr1_ray.config.schema import RunConfig
+from vr1_ray.config.secrets import secrets_in
 
 
 def check_config(config: RunConfig) -> None:
@@ -49,6 +50,16 @@ def _positive(config: RunConfig) -> Iterator[str]:
             yield f"{key}: {value} must be at least 1"
     if config.checkpoint.grace_seconds <= 0:
         yield f"checkpoint.grace_seconds: {config.checkpoint.grace_seconds} must be above 0"
+    for key, value in {
+        "trainer.max_restarts": config.trainer.max_restarts,
+        "reference.max_restarts": config.reference.max_restarts,
+        "curriculum.max_restarts": config.curriculum.max_restarts,
+    }.items():
+        if value < 0:
+            yield f"{key}: {value} must be at least 0, which is never"
+    limit = config.trainer.collective_timeout_seconds
+    if limit <= 0:
+        yield f"trainer.collective_timeout_seconds: {limit:g} must be above 0"
     if config.trainer.zero_stage not in (0, 1, 2, 3):
         yield f"trainer.zero_stage: {config.trainer.zero_stage} is not a ZeRO stage; use 0, 1, 2 or 3"
 
@@ -129,4 +140,27 @@ def _reward_pools(config: RunConfig) -> Iterator[str]:
         yield f"invalid_rollouts.max_rate: {config.invalid_rollouts.max_rate} is a share; use 0 to 1"
 
 
-RULES = (_names, _positive, _stages, _eval_fits, _batches, _sampling, _reward_pools)
+def _bridge(config: RunConfig) -> Iterator[str]:
+    if config.kind != "bridge":
+        return
+    bridge = config.bridge
+    if not bridge.sources and not bridge.rehearsal.num_questions:
+        yield "bridge.sources: empty; list {reader, path} of at least one source"
+    if bridge.sources and bridge.rehearsal.num_questions:
+        yield "bridge.sources: a rehearsal draws its own; remove them, or set bridge.rehearsal.num_questions=0"
+    for key in ("max_candidates", "candidates_at_once", "rows_per_block", "rows_per_shard"):
+        if getattr(bridge, key) < 1:
+            yield f"bridge.{key}: {getattr(bridge, key)} must be at least 1"
+
+
+RULES = (
+    _names,
+    _positive,
+    _stages,
+    _eval_fits,
+    _batches,
+    _sampling,
+    _reward_pools,
+    _bridge,
+    secrets_in,
+)

@@ -64,7 +64,7 @@ def recipe_runs(recipe: RunConfig) -> list[RunConfig]:
     for step_name, settings in recipe.steps.items():
         if not isinstance(settings, dict) or settings.get("kind", "recipe") == "recipe":
             raise ConfigError(
-                f"steps.{step_name}.kind: a step needs a kind other than recipe: figure_math, sft, rl or eval"
+                f"steps.{step_name}.kind: a step needs a kind other than recipe: figure_math, bridge, sft, rl or eval"
             )
         own = OmegaConf.create({"name": f"{recipe.name}/{step_name}", **settings})
         runs.append(

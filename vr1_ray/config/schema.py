@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from omegaconf import MISSING
 
+from vr1_ray.config.bridge import BridgeConfig
 from vr1_ray.config.machines import MachinesConfig
+from vr1_ray.config.reference import ReferenceConfig
 
 
 @dataclass
@@ -79,6 +81,9 @@ class TrainerConfig:
     max_tokens_per_micro_batch: int = 8192  # prompt + response tokens, padding counted
     logprob_chunk_tokens: int = 1024  # response positions whose logits exist at once
     gradient_checkpointing: bool = False
+    # A rank that died or hangs: all ranks are replaced, and the run goes back to its last checkpoint.
+    max_restarts: int = 3  # times that a run does so
+    collective_timeout_seconds: float = 1800.0  # so long a rank waits for another: it hangs
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
 
@@ -142,21 +147,6 @@ class InvalidRolloutsConfig:
 
 
 @dataclass
-class ReferenceConfig:
-    """The frozen reference policy; its actors start only if `algorithm.kl_coef` is above 0."""
-
-    num_actors: int = 1
-    sharded: bool = False  # one policy over all actors (ZeRO-3), not one in each: for 32B and more
-    num_cpus_per_actor: float = 0.5
-    num_gpus_per_actor: float = 0.0
-    num_threads: int = 1
-    resources: dict[str, float] = field(default_factory=dict)  # custom Ray resources of each actor
-    label_selector: dict[str, str] = field(default_factory=dict)  # labels a node must have
-    # Paper does not say; the cold-started policy is kept by default.
-    reset_at_stage_change: bool = False
-
-
-@dataclass
 class AlgorithmConfig:
     """What turns rewards into a loss (Vision-R1, Eq. 1 and 2)."""
 
@@ -190,6 +180,7 @@ class CurriculumConfig:
     stages: list[StageConfig] = field(default_factory=list)
     alarm_truncation_rate: float = 0.98  # at or above: nearly all is cut, nothing can be learnt
     alarm_informative_group_rate: float = 0.0  # at or below: no group has a gradient
+    max_restarts: int = 3  # of its actor; the driver holds the state
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -264,7 +255,7 @@ class RunConfig:
     In a recipe, the keys beside `steps` are the defaults of every step.
     """
 
-    kind: Literal["recipe", "figure_math", "sft", "rl", "eval"] = MISSING
+    kind: Literal["recipe", "figure_math", "bridge", "sft", "rl", "eval"] = MISSING
     name: str = ""  # the run folder is RUNS_FOLDER/NAME
     runs_folder: str = "runs"
     seed: int = 0
@@ -290,6 +281,7 @@ class RunConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     figure_math: FigureMathConfig = field(default_factory=FigureMathConfig)
+    bridge: BridgeConfig = field(default_factory=BridgeConfig)  # kind: bridge, see config/bridge.py
     steps: dict[str, Any] = field(default_factory=dict)  # recipe: step name -> its settings
 
     @property

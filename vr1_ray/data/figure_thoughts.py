@@ -1,15 +1,15 @@
 """What is written about a figure: short chains of thought, and demonstrations with second looks.
 
-A chain reads the figure out, names the numbers the question needs, and computes. The base model
-learns such chains as plain text. A demonstration holds the thoughts of someone who is hasty at first and doubtful later, in Vision-R1's
-format. It is a row of at most four looks:
+A chain reads the figure out, names the numbers the question needs, computes, and goes through the choices if
+there are any. The base model learns such chains as plain text. A demonstration holds the thoughts of
+someone who is hasty at first and doubtful later, in Vision-R1's format. It is a row of at most four looks:
 
-- half of the looks are glances: an answer is given without a read-out, from numbers that are each off by
-  one with probability 0.35;
-- the others are careful: the figure is read out, and worked on from there; with probability 0.1 such a
+- the first look is a glance with probability 0.5, a later one with 0.1: an answer is given without a
+  read-out, from numbers that are each off by one with probability 0.35;
+- the others are careful: the figure is read out, and worked on from there; with probability 0.06 such a
   look holds a mistake (a misread cell, bar or side, or a miscount);
 - a wrong look is always noticed: "Wait", "Hmm" or "Let me check", and another look;
-- a right glance ends the thought with probability 0.85, a right careful look with 0.45 only: the careful
+- a right glance ends the thought with probability 0.75, a right careful look with 0.25 only: the careful
   thinker doubts without need;
 - a fourth look is careful and right.
 
@@ -33,14 +33,14 @@ from vr1_ray.data.figure_questions import (
 
 READ_OUT_REQUEST = "Read the figure out."
 COUNT_REQUEST = "Read the figure out and count."
-CHOICES_REQUEST = " Name the choices."
+CHOICES_REQUEST = " Which choice is {result}?"
 STEP_REQUEST = " Think step by step."
 
 MAX_LOOKS = 4
-GLANCE_SHARE = 0.5
+FIRST_GLANCE_SHARE, LATER_GLANCE_SHARE = 0.5, 0.1
 GLANCE_SLIP = 0.35  # of each number behind a glance
-LOOK_MISTAKE = 0.1  # of a careful look; half are misread figures, half miscounts
-STOP_AFTER_GLANCE, STOP_AFTER_LOOK = 0.85, 0.45  # when it was right
+LOOK_MISTAKE = 0.06  # of a careful look; half are misread figures, half miscounts
+STOP_AFTER_GLANCE, STOP_AFTER_LOOK = 0.75, 0.25  # when it was right
 
 OPENING = "Okay, let's see."  # as DeepSeek-R1 begins, and so the demonstrations of Vision-R1-cold
 DOUBTS = (
@@ -62,20 +62,14 @@ def chain(
     """The thought that leads from a figure to a result. `values` replaces the numbers read from it."""
     values = quantities(question, figure) if values is None else values
     parts = [read_out(figure)] if with_read_out else []
-    if isinstance(figure, GridFigure):
-        parts.append(
-            ", ".join(
-                f"{name}: {value}" for name, value in zip(question.operands, values, strict=True)
-            )
-            + "."
-        )
+    if question.operands:
+        named = zip(question.operands, values, strict=True)
+        parts.append(", ".join(f"{name}: {value}" for name, value in named) + ".")
     working, result = conclude(question, values, figure)
     if working:
         parts.append(working)
     if question.choices:
-        letter = choose(question, result)
-        parts.append(name_choices(question))
-        parts.append(f"{result} ({letter})." if letter else f"{result} is no choice.")
+        parts.append(compare_choices(question, result))
     return " ".join(parts)
 
 
@@ -89,10 +83,29 @@ def counts(figure: GridFigure, rng: Random, number: int = 8) -> str:
     return chain(question, figure)
 
 
-def name_choices(question: Question) -> str:
-    """Every choice with its letter, the smallest first."""
-    ordered = sorted(question.choices, key=lambda choice: (len(choice), choice))
-    return ", ".join(f"{choice} ({choose(question, choice)})" for choice in ordered) + "."
+def compare_choices(question: Question, result: str) -> str:
+    """The choices in their order, each compared with the result and with its letter, until one is it.
+
+    Both numbers stand beside each other before the verdict, so that it needs no look back.
+    """
+    parts = []
+    for letter, choice in zip(LETTERS, question.choices, strict=True):
+        parts.append(f"{choice} is {result}? {'yes' if choice == result else 'no'} ({letter}).")
+        if choice == result:
+            break
+    return " ".join(parts)
+
+
+def comparisons(rng: Random, number: int = 8) -> tuple[str, str]:
+    """A request to compare things with one of them, and the verdicts; about four in ten are the same."""
+    things = tuple(COLOURS)
+    if rng.random() < 0.85:
+        start = rng.randrange(33)
+        things = tuple(str(value) for value in range(start, start + 5))
+    wanted = rng.choice(things)
+    offered = [wanted if rng.random() < 0.3 else rng.choice(things) for _ in range(number)]
+    verdicts = (f"{one} is {wanted}? {'yes' if one == wanted else 'no'}." for one in offered)
+    return f"Compare with {wanted}: {' '.join(offered)}", " ".join(verdicts)
 
 
 def step_by_step(question: Question, figure: Figure) -> str:
@@ -135,8 +148,8 @@ def thoughts(question: Question, figure: Figure, rng: Random) -> str:
     """The inside of a demonstration's think block."""
     parts = [OPENING]
     right_answer = solve(question, figure)
-    for _ in range(MAX_LOOKS - 1):
-        is_glance = rng.random() < GLANCE_SHARE
+    for index in range(MAX_LOOKS - 1):
+        is_glance = rng.random() < (LATER_GLANCE_SHARE if index else FIRST_GLANCE_SHARE)
         look, answer = (_glance if is_glance else _careful_look)(question, figure, rng)
         parts.append(look)
         stop = STOP_AFTER_GLANCE if is_glance else STOP_AFTER_LOOK

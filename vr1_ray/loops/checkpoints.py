@@ -70,14 +70,19 @@ class Checkpoints:
         names = (FOLDER_NAME.fullmatch(path.name) for path in self.folder.glob("step_*"))
         return sorted(int(name[1]) for name in names if name)
 
-    def latest(self, *, with_checksums: bool = True) -> Checkpoint | None:
+    def latest(
+        self, *, with_checksums: bool = True, before: int | None = None
+    ) -> Checkpoint | None:
         """The newest sound checkpoint, with what was passed over; None if there is no checkpoint at all.
 
+        With `before` only those of earlier steps count.
         Without checksums only the presence and size of files is looked at, which takes no time. Raises
         TornCheckpointsError, a ValueError, if no checkpoint is sound.
         """
         skipped: list[str] = []
         for step in reversed(self.steps()):
+            if before is not None and step >= before:
+                continue
             folder = self.path(step)
             fault = find_fault(folder, with_checksums=with_checksums)
             if fault is None:

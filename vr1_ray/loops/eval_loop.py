@@ -38,14 +38,20 @@ def evaluate(
     return metrics
 
 
+def step_label(step: int) -> str:
+    """What an evaluation during a run is called."""
+    return f"step_{step:06d}"
+
+
 def evaluation_path(run_folder: Path, label: str) -> Path:
     """Where the judged responses of an evaluation are kept."""
     return run_folder / EVALUATIONS / f"{label}.json"
 
 
-def evaluation_metrics_of(run_folder: Path, label: str) -> dict[str, float]:
-    """The figures of an evaluation that was made already."""
-    return json.loads(evaluation_path(run_folder, label).read_text(encoding="utf-8"))["metrics"]
+def evaluation_metrics_of(run_folder: Path, label: str) -> dict[str, float] | None:
+    """The figures of an evaluation that was made already; None if it was not."""
+    path = evaluation_path(run_folder, label)
+    return json.loads(path.read_text(encoding="utf-8"))["metrics"] if path.is_file() else None
 
 
 def run_eval(config: RunConfig, stop: StopSignal) -> dict[str, Any]:

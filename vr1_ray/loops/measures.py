@@ -5,7 +5,9 @@ from typing import Any
 
 from vr1_ray.data.figure_diagnosis import diagnose
 from vr1_ray.rewards import SHARED_PARTS, accuracy_of, hard_format_reward, parse_response
-from vr1_ray.types import Rollout, RolloutGroup
+from vr1_ray.types import Rollout, RolloutGroup, Stage
+
+LOGPROB_ALARM = {"float32": 1e-3, "bfloat16": 0.5}  # nats
 
 
 def group_metrics(groups: list[RolloutGroup]) -> dict[str, float]:
@@ -26,6 +28,25 @@ def group_metrics(groups: list[RolloutGroup]) -> dict[str, float]:
         "informative_group_rate": fmean(is_informative(group) for group in groups),
         "time/reward": sum(group.reward_seconds for group in groups),
     } | part_means(rollouts)
+
+
+def stage_metrics(stage: Stage) -> dict[str, float]:
+    """What the stage asked of this step."""
+    return {
+        "stage": stage.number,
+        "max_response_tokens": stage.max_response_tokens,
+        "group_size": stage.group_size,
+    }
+
+
+def logprob_alarms(metrics: dict[str, float], dtype: str) -> list[str]:
+    """An alarm if engine and trainer disagree by more than rounding: a sync or rendering fault."""
+    difference, limit = metrics["logprob_diff/max"], LOGPROB_ALARM[dtype]
+    if difference <= limit:
+        return []
+    return [
+        f"engine and trainer log-probabilities differ by {difference:.2g} (limit {limit:g})",
+    ]
 
 
 def with_trained(groups: list[RolloutGroup], trained: list[RolloutGroup]) -> list[RolloutGroup]:

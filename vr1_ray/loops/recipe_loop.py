@@ -11,6 +11,7 @@ from typing import Any
 
 from vr1_ray.config import RunConfig, check_config, recipe_runs
 from vr1_ray.data.figure_diagnosis import error_counts
+from vr1_ray.loops.bridge_loop import run_bridge
 from vr1_ray.loops.eval_loop import EVALUATIONS, run_eval
 from vr1_ray.loops.figure_math_loop import run_figure_math
 from vr1_ray.loops.rl_loop import run_rl
@@ -19,7 +20,13 @@ from vr1_ray.loops.sft_loop import run_sft
 from vr1_ray.loops.stopping import StopSignal
 from vr1_ray.report import plot_curves, result_table, write_report
 
-RUNS = {"figure_math": run_figure_math, "sft": run_sft, "rl": run_rl, "eval": run_eval}
+RUNS = {
+    "figure_math": run_figure_math,
+    "bridge": run_bridge,
+    "sft": run_sft,
+    "rl": run_rl,
+    "eval": run_eval,
+}
 FIGURES = ("accuracy", "hard_reward", "format_rate", "mean_response_tokens", "truncation_rate")
 
 

@@ -16,9 +16,10 @@ from vr1_ray.curriculum import make_curriculum
 from vr1_ray.data import PromptSampler
 from vr1_ray.loops.checkpoints import Checkpoint
 from vr1_ray.loops.clock import Clock
-from vr1_ray.loops.eval_loop import evaluate, evaluation_metrics_of, evaluation_path
-from vr1_ray.loops.measures import group_metrics, with_trained
+from vr1_ray.loops.eval_loop import evaluate, evaluation_metrics_of, step_label
+from vr1_ray.loops.measures import group_metrics, logprob_alarms, stage_metrics, with_trained
 from vr1_ray.loops.policy_card import write_policy
+from vr1_ray.loops.recovery import Recovery
 from vr1_ray.loops.run_folder import open_run, write_result
 from vr1_ray.loops.saving import Saver
 from vr1_ray.loops.stopping import Stopped, StopSignal
@@ -31,12 +32,7 @@ from vr1_ray.preflight import (
     read_prompts,
 )
 from vr1_ray.tracking import RolloutStore, Tracker
-from vr1_ray.types import Prompt, Stage
-
-LOGPROB_ALARM = {
-    "float32": 1e-3,
-    "bfloat16": 0.5,
-}  # nats: more than this is a sync or rendering fault
+from vr1_ray.types import Prompt, RolloutGroup, Stage
 
 
 def train(run: "RlRun") -> None:
@@ -59,13 +55,20 @@ def train(run: "RlRun") -> None:
         fleet.sync_weights(policy_version=step)
         clock.lap("sync")
         run.sampler.mark_trained()
-        run.store.save(with_trained(groups, trained))
+        run.keep(step, with_trained(groups, trained))
         metrics |= group_metrics(groups) | stage_metrics(stage) | clock.metrics()
         metrics |= fleet.rollout_metrics()
         metrics["policy_version"] = groups[0].policy_version
         metrics["tokens_per_second"] = metrics["response_tokens/sum"] / metrics["time/step"]
         run.report(step, metrics, curriculum.observe(step, metrics))
         run.after_step(step, stage)
+
+
+def finish(run: "RlRun") -> None:
+    """Write the trained policy; after a loss that went back to an earlier step, train up to the end first."""
+    with run.stop.held():
+        train(run)
+    write_policy(run.fleet, run.config, run.config.folder / "policy")
 
 
 class RlRun:
@@ -91,10 +94,10 @@ class RlRun:
             config.folder, config.rollout.save, config.rollout.save_groups_per_step
         )
         self.clock = Clock()
-        self.stages = make_curriculum(
-            config.curriculum
-        )  # only asked for its lengths; the actor decides
+        # Only asked for its lengths: the actor decides.
+        self.stages = make_curriculum(config.curriculum)
         self.stage_number = 0
+        self.step = 0  # the last one that was done
 
         self.tracker = Tracker(
             config.folder,
@@ -109,6 +112,20 @@ class RlRun:
             note=self.tracker.note,
         )
         fleet.note = self.tracker.note
+        self.recovery = Recovery(
+            max_restarts=config.trainer.max_restarts,
+            go_back=self.go_back,
+            note=self.tracker.note,
+            stop=stop,
+        )
+        start = {
+            "curriculum": self.stages.state_dict(),
+            "sampler": self.sampler.state_dict(),
+            "stage": 0,
+            "reference": "",
+            "best": None,
+        }
+        self.start = Checkpoint(step=0, folder=config.folder, state=start)
 
     def __enter__(self) -> "RlRun":
         return self
@@ -125,24 +142,33 @@ class RlRun:
         """Go on from a checkpoint: trainer, curriculum, data position, and the engines' weights."""
         state = found.state
         self.saver.restore(found)
+        self.store.rewind(found.step)
         assert self.fleet.trainers is not None
-        self.fleet.trainers.load_checkpoint(found.folder / "trainer")
+        if found.step:
+            self.fleet.trainers.load_checkpoint(found.folder / "trainer")
         self.curriculum.load_state_dict(state["curriculum"])
         self.sampler.load_state_dict(state["sampler"])
-        self.stage_number = state["stage"]
-        if state["reference"]:
-            self.fleet.reset_reference(state["reference"])
+        self.step, self.stage_number = found.step, state["stage"]
+        self.fleet.reset_reference(state["reference"])
         self.fleet.sync_weights(policy_version=found.step)
         self.catch_up(found.step)
 
+    def go_back(self) -> tuple[int, int]:
+        """After the loss of a trainer rank: new ranks, and everything as it was at the last checkpoint."""
+        self.fleet.restart_trainers()
+        found = self.saver.checkpoints.latest() or self.start
+        self.tracker.rewind(found.step)
+        done = self.step
+        self.restore(found)
+        return done, found.step
+
     def catch_up(self, step: int) -> None:
         """Evaluate the restored step if a SIGTERM came between it and its evaluation."""
-        if not self.wants_evaluation(step):
+        if not step or not self.wants_evaluation(step):
             return
         label = step_label(step)
-        is_done = evaluation_path(self.config.folder, label).is_file()
-        metrics = evaluation_metrics_of(self.config.folder, label) if is_done else None
-        self.saver.is_best(step, metrics or self.evaluate(label))
+        made = evaluation_metrics_of(self.config.folder, label)
+        self.saver.is_best(step, made or self.evaluate(label))
 
     def enter(self, stage: Stage) -> None:
         """A stage change rebuilds nothing; at most the reference is reset, if the config says so."""
@@ -152,7 +178,7 @@ class RlRun:
             self.tracker.note(
                 f"stage {stage.number}: up to {stage.max_response_tokens} tokens, groups of {stage.group_size}"
             )
-            if self.config.reference.reset_at_stage_change and self.fleet.references:
+            if self.config.reference.reset_at_stage_change and self.fleet.references is not None:
                 folder = self.reference_folder(stage.number)
                 write_policy(self.fleet, self.config, folder)
                 self.fleet.reset_reference(str(folder))
@@ -161,14 +187,17 @@ class RlRun:
     def reference_folder(self, stage_number: int) -> Path:
         return self.config.folder / f"reference_stage_{stage_number}"
 
+    def keep(self, step: int, groups: list[RolloutGroup]) -> None:
+        """Save the step's rollouts. A full disk costs these, not the run."""
+        try:
+            self.store.save(groups)
+        except OSError as error:
+            self.tracker.note(f"ALARM step {step}: its rollouts could not be saved: {error}")
+
     def report(self, step: int, metrics: dict[str, float], alarms: list[str]) -> None:
-        difference, limit = metrics["logprob_diff/max"], LOGPROB_ALARM[self.config.model.dtype]
-        if difference > limit:
-            alarms = [
-                *alarms,
-                f"engine and trainer log-probabilities differ by {difference:.2g} (limit {limit:g})",
-            ]
-        self.tracker.log(step, metrics | self.saver.metrics())
+        alarms = [*alarms, *logprob_alarms(metrics, self.config.model.dtype)]
+        self.tracker.log(step, metrics | self.saver.metrics() | self.fleet.policy_hash())
+        self.step = step
         for alarm in alarms:
             self.tracker.note(f"ALARM step {step}: {alarm}")
 
@@ -219,20 +248,6 @@ class RlRun:
         return result
 
 
-def step_label(step: int) -> str:
-    """What an evaluation during the run is called."""
-    return f"step_{step:06d}"
-
-
-def stage_metrics(stage: Stage) -> dict[str, float]:
-    """What the stage asked of this step."""
-    return {
-        "stage": stage.number,
-        "max_response_tokens": stage.max_response_tokens,
-        "group_size": stage.group_size,
-    }
-
-
 def run_rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     """Train a cold-started policy. Returns the result: stages, policy folder, checkpoints, wall seconds.
 
@@ -267,10 +282,10 @@ def run_rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         elif config.eval.at_start:
             run.evaluate(config.eval.start_label)
         with stop.held():
-            train(run)
+            run.recovery.until_done(lambda: train(run))
         if config.eval.at_end:
             run.saver.is_best(run.stages.total_steps, run.evaluate(config.eval.label))
-        write_policy(fleet, config, config.folder / "policy")
+        run.recovery.until_done(lambda: finish(run))
         stages = run.curriculum.summary()
     return write_result(
         config,
@@ -280,5 +295,6 @@ def run_rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
             "stages": stages,
             "wall_seconds": time.monotonic() - began,
             **run.saver.result(),
+            **run.recovery.result(),
         },
     )

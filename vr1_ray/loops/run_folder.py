@@ -26,7 +26,7 @@ IDENTITY = (
     "algorithm",
     "rewards",
 )
-CONTINUES = ("curriculum", "eval")  # a finished run with others of these goes on
+CONTINUES = ("curriculum", "eval", "bridge")  # a finished run with others of these goes on
 CONFIG = "config.yaml"
 RESULT = "result.json"
 
@@ -61,7 +61,7 @@ def open_run(config: RunConfig) -> Checkpoint | None:
 
 def clear_run(config: RunConfig) -> None:
     """Remove what an earlier run of this name left."""
-    for name in ("checkpoints", "rollouts", "evaluations", "logs", "policy"):
+    for name in ("checkpoints", "rollouts", "evaluations", "logs", "policy", "replay"):
         shutil.rmtree(config.folder / name, ignore_errors=True)
     for folder in config.folder.glob("reference_stage_*"):
         shutil.rmtree(folder)

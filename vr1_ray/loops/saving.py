@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from vr1_ray.actors.trainer_group import TrainerLostError
 from vr1_ray.actors.waiting import ActorError
 from vr1_ray.config import RunConfig
 from vr1_ray.loops.checkpoints import Checkpoint, Checkpoints, find_fault
@@ -47,11 +48,12 @@ class Saver:
         self._seconds: float | None = None
 
     def restore(self, found: Checkpoint) -> None:
-        """Go on from a checkpoint; say what was passed over for it."""
+        """Go on from a checkpoint, or back to one; say what was passed over for it. Step 0 is the start."""
         for sentence in found.skipped:
             self.note(sentence)
-        self.note(f"going on from {found.folder}")
-        self.last_step, self.best = found.step, found.state["best"]
+        self.note(f"going on from {found.folder}" if found.step else "going on from the start")
+        self._candidate = None
+        self.last_step, self.best = found.step or None, found.state["best"]
         if self.best and self.best["step"] != found.step:
             fault = find_fault(self.checkpoints.path(self.best["step"]))
             if fault:
@@ -79,7 +81,7 @@ class Saver:
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Save a checkpoint. A failure is a note; at the last step it is a SaveError.
 
-        With several trainer ranks a failure of one of them ends the run: the others may still wait for it.
+        Raises TrainerLostError if a rank dies meanwhile: that is no failure to write.
         """
         began = time.monotonic()
         is_candidate = self._candidate is not None and self._candidate["step"] == step
@@ -87,9 +89,9 @@ class Saver:
         own = {"best": best, "total_steps": self.total_steps}
         try:
             self.checkpoints.save(step, write=self.write, state=state | own)
+        except TrainerLostError:
+            raise
         except (OSError, ActorError) as error:
-            if isinstance(error, ActorError) and self.config.trainer.num_workers > 1:
-                raise
             self._report_failure(step, error)
             return
         self.last_step, self.best = step, best

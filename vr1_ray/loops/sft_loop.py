@@ -14,6 +14,7 @@ from vr1_ray.data import PromptSampler
 from vr1_ray.loops.checkpoints import Checkpoint
 from vr1_ray.loops.clock import Clock
 from vr1_ray.loops.policy_card import write_policy
+from vr1_ray.loops.recovery import Recovery
 from vr1_ray.loops.run_folder import open_run, write_result
 from vr1_ray.loops.saving import Saver
 from vr1_ray.loops.stopping import StopSignal
@@ -64,12 +65,16 @@ def run_sft(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         with Fleet(config) as fleet:
             fleet.start(total_updates=total)
             run = SftRun(config, fleet, adapter, sampler, by_id, tracker, total_steps=total)
-            first = run.restore(found) if found else 1
+            recovery = Recovery(
+                max_restarts=config.trainer.max_restarts,
+                go_back=run.go_back,
+                note=tracker.note,
+                stop=stop,
+            )
+            if found:
+                run.restore(found)
             with stop.held():
-                for step in range(first, total + 1):
-                    run.train_step(step)
-                    run.after_step(step, stop)
-            write_policy(fleet, config, config.folder / "policy")
+                recovery.until_done(lambda: train(run, stop))
     finally:
         tracker.close()
     return write_result(
@@ -82,8 +87,17 @@ def run_sft(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
             "num_updates": total,
             "wall_seconds": time.monotonic() - began,
             **run.saver.result(),
+            **recovery.result(),
         },
     )
+
+
+def train(run: "SftRun", stop: StopSignal) -> None:
+    """One optimizer update a step; then the policy is written."""
+    while run.step < run.saver.total_steps:
+        run.train_step(run.step + 1)
+        run.after_step(run.step, stop)
+    write_policy(run.fleet, run.config, run.config.folder / "policy")
 
 
 class SftRun:
@@ -105,6 +119,9 @@ class SftRun:
         self.adapter, self.sampler, self.by_id, self.tracker = adapter, sampler, by_id, tracker
         self.saver = Saver(config, total_steps=total_steps, write=self.write, note=tracker.note)
         self.clock = Clock()
+        self.step = 0  # the last one that was done
+        start = {"sampler": sampler.state_dict(), "best": None}
+        self.start = Checkpoint(step=0, folder=config.folder, state=start)
 
     def train_step(self, step: int) -> None:
         """One optimizer update on the next demonstrations, logged."""
@@ -113,7 +130,7 @@ class SftRun:
         units = [
             unit_of_demonstration(self.by_id[prompt.prompt_id], self.adapter) for prompt in prompts
         ]
-        metrics = self.fleet.train_units(units, prompts)
+        metrics = self.fleet.train_units(units, prompts, step=step)
         self.sampler.mark_trained()
         self.clock.lap("train")
         metrics |= self.clock.metrics()
@@ -121,6 +138,7 @@ class SftRun:
             sum(num_tokens(unit) for unit in units) / metrics["time/step"]
         )
         self.tracker.log(step, metrics | self.saver.metrics())
+        self.step = step
 
     def after_step(self, step: int, stop: StopSignal) -> None:
         """Save when it is time. Raises Stopped, after saving, if a SIGTERM has come."""
@@ -132,9 +150,19 @@ class SftRun:
         self.trainers.save_checkpoint(folder / "trainer")
         write_policy(self.fleet, self.config, folder / "policy")
 
-    def restore(self, found: Checkpoint) -> int:
-        """Go on from a checkpoint; returns the first step to do."""
+    def restore(self, found: Checkpoint) -> None:
+        """Go on from a checkpoint, or back to one; step 0 is the start."""
         self.saver.restore(found)
-        self.trainers.load_checkpoint(found.folder / "trainer")
+        if found.step:
+            self.trainers.load_checkpoint(found.folder / "trainer")
         self.sampler.load_state_dict(found.state["sampler"])
-        return found.step + 1
+        self.step = found.step
+
+    def go_back(self) -> tuple[int, int]:
+        """After the loss of a trainer rank: new ranks, and everything as it was at the last checkpoint."""
+        self.fleet.restart_trainers()
+        found = self.saver.checkpoints.latest() or self.start
+        self.tracker.rewind(found.step)
+        done = self.step
+        self.restore(found)
+        return done, found.step

@@ -42,6 +42,13 @@ def demand(config: RunConfig) -> dict[str, float]:
             add(pool.num_actors, pool.num_cpus_per_actor, pool.num_gpus_per_actor)
         if config.algorithm.kl_coef > 0:
             add(reference.num_actors, reference.num_cpus_per_actor, reference.num_gpus_per_actor)
+    if (
+        config.kind == "bridge"
+    ):  # both stages of the MLLM, the reasoner, the store, a task that reads
+        mllm, reasoner = config.bridge.mllm, config.bridge.reasoner
+        add(2 * mllm.num_actors, mllm.num_cpus_per_actor, 0.0)
+        add(reasoner.num_actors, reasoner.num_cpus_per_actor, 0.0)
+        counts["CPU"] += 1.1
     return counts
 
 

@@ -69,7 +69,7 @@ def check_run_inputs(
     `absent` says of a model or data path why it can't be read here yet, or None. What is absent for a reason is a
     row that gives it; other rows that need it are left out.
     """
-    if config.kind == "figure_math":
+    if config.kind in ("figure_math", "bridge"):
         return []
     found.attempt("algorithm", lambda: make_algorithm(config.algorithm, kind=config.kind))
     if config.kind == "rl":

@@ -36,7 +36,7 @@ def plan_rows(
 
 
 def _rows(config: RunConfig, machine: Machine, size: ModelSize | None) -> Iterator[CheckRow]:
-    if config.kind == "figure_math":
+    if config.kind in ("figure_math", "bridge"):
         return
     yield from _demand_rows(config, machine)
     yield from batch_rows(config)

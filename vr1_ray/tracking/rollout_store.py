@@ -52,6 +52,12 @@ class RolloutStore:
             if chosen:
                 self._save_step(step, chosen)
 
+    def rewind(self, step: int) -> None:
+        """Forget what was saved of the steps after `step`: they are done again."""
+        for later in saved_steps(self.folder.parent):
+            if later > step:
+                step_file(self.folder, later).unlink()
+
     def _choose(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
         if self.mode == "all":
             return groups

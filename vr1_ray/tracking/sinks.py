@@ -4,6 +4,7 @@ Every sink takes the same plain numbers. wandb and tensorboard are imported when
 run without them does not need them. No sink gets the config or the environment: no secret can reach a file.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -26,6 +27,9 @@ class Sink(Protocol):
     def note(self, message: str) -> None:
         """A sentence that the user must see: an alarm, a change of stage."""
 
+    def rewind(self, step: int) -> None:
+        """Forget the steps after `step`: they are done again."""
+
     def close(self) -> None:
         """Writes out what is still held. Called once."""
 
@@ -35,10 +39,12 @@ class JsonlSink:
 
     With a `resume_step` the rows after it, and a row that a killed run left half written, are removed;
     without one the file starts anew. A number that is not finite becomes null: JSON has no NaN.
+    Rows that a full disk refuses are kept and written with the next one.
     """
 
     def __init__(self, folder: Path, resume_step: int | None) -> None:
         self.path = folder / "metrics.jsonl"
+        self.waiting: list[dict[str, Any]] = []  # rows that could not be written yet
         kept = (
             []
             if resume_step is None
@@ -50,18 +56,43 @@ class JsonlSink:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self.path)
-        self._file = self.path.open("a", encoding="utf-8")
+        self._file = self.path.open("ab", buffering=0)
 
     def log(self, step: int, metrics: dict[str, Value]) -> None:
-        self._file.write(_to_line({"step": step, **metrics}))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Write the row, behind those that wait. Raises OSError if the disk takes no more."""
+        self.waiting.append({"step": step, **metrics})
+        self._write()
+
+    def _write(self) -> None:
+        while self.waiting:
+            line = _to_line(self.waiting[0]).encode()
+            end = self._file.seek(0, os.SEEK_END)
+            try:
+                if self._file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(end)  # no half row
+                raise
+            self.waiting.pop(0)
 
     def note(self, message: str) -> None:
         pass
 
+    def rewind(self, step: int) -> None:
+        self.waiting = [row for row in self.waiting if row["step"] <= step]
+        end = 0
+        for line in self.path.read_bytes().splitlines(keepends=True):
+            if json.loads(line)["step"] > step:
+                break
+            end += len(line)
+        self._file.truncate(end)  # needs no room, unlike a new file
+
     def close(self) -> None:
-        self._file.close()
+        try:
+            self._write()
+        finally:
+            self._file.close()
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -142,6 +173,9 @@ class ConsoleSink:
     def note(self, message: str) -> None:
         self._write(self._paint("33", f"note: {message}"))
 
+    def rewind(self, step: int) -> None:
+        pass
+
     def close(self) -> None:
         self.stream.flush()
 
@@ -198,6 +232,9 @@ class WandbSink:
     def note(self, message: str) -> None:
         self.run.alert(title="vr1", text=message)
 
+    def rewind(self, step: int) -> None:
+        """wandb's steps only grow: it keeps the first row of a step that is done again."""
+
     def close(self) -> None:
         self.run.finish()
 
@@ -212,8 +249,13 @@ class TensorboardSink:
             raise ValueError(
                 "tracking.tensorboard: true, but tensorboard is not installed; pip install tensorboard"
             ) from error
+        self._writer_class: Any = SummaryWriter
+        self._folder = str(folder / "tensorboard")
+        self._open(resume_step)
+
+    def _open(self, resume_step: int | None) -> None:
         purge_step = None if resume_step is None else resume_step + 1
-        self.writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=purge_step)
+        self.writer = self._writer_class(self._folder, purge_step=purge_step)
         self._step = resume_step or 0
 
     def log(self, step: int, metrics: dict[str, Value]) -> None:
@@ -225,6 +267,10 @@ class TensorboardSink:
 
     def note(self, message: str) -> None:
         self.writer.add_text("notes", message, self._step)
+
+    def rewind(self, step: int) -> None:
+        self.writer.close()
+        self._open(step)
 
     def close(self) -> None:
         self.writer.close()

@@ -1,6 +1,8 @@
 """The tracker of a run: takes the metrics of a step once and hands them to every sink."""
 
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +36,47 @@ class Tracker:
         self.sinks = [sink() for is_on, sink in make if is_on]
 
     def log(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """The metrics of a finished step, by the names of METRICS.md. Call it once a step."""
+        """The metrics of a finished step, by the names of METRICS.md. Call it once a step.
+
+        A sink that can't write (a full disk) ends no run: it is told on stderr, and its rows wait.
+        """
         values = {key: plain(value) for key, value in metrics.items() if key != "step"}
         for sink in self.sinks:
-            sink.log(step, values)
+            try:
+                sink.log(step, values)
+            except OSError as error:
+                self._tell_failure(sink, f"the metrics of step {step} could not be written", error)
 
     def note(self, message: str) -> None:
         """A sentence for the user, such as an alarm."""
         for sink in self.sinks:
-            sink.note(message)
+            try:
+                sink.note(message)
+            except OSError as error:
+                self._tell_failure(sink, "a note could not be written", error)
+
+    def rewind(self, step: int) -> None:
+        """Forget the steps after `step`: they are done again, and each step has one row."""
+        for sink in self.sinks:
+            sink.rewind(step)
 
     def close(self) -> None:
+        """Write out what is still held; what can't be is told."""
         for sink in self.sinks:
-            sink.close()
+            try:
+                sink.close()
+            except OSError as error:
+                self._tell_failure(sink, "not everything could be written at the end", error)
+
+    def _tell_failure(self, failed: Sink, what: str, error: OSError) -> None:
+        # To stderr: the console sink may be off, or be the one that fails. Where stderr is a file on the same
+        # full disk, there is nobody to tell.
+        waiting = getattr(failed, "waiting", [])
+        kept = f"; {len(waiting)} rows wait until there is room" if waiting else ""
+        message = f"ALARM {type(failed).__name__}: {what}: {error}{kept}"
+        with suppress(OSError):
+            sys.stderr.write(f"vr1: {message}\n")
+            sys.stderr.flush()
 
     def __enter__(self) -> "Tracker":
         return self

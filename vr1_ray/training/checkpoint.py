@@ -2,22 +2,26 @@
 
     FOLDER/                      save_policy: loads in plain transformers and in vLLM
       config.json generation_config.json model*.safetensors and the processor's files
-    FOLDER/                      save_state: this framework only, same number of ranks
+    FOLDER/                      save_state: this framework only, any number of ranks (resharding.py)
       deepspeed/...              weights, optimizer state, number of updates
       rng_rank_0.pt ...          random generators of each rank
 
 Making a folder appear at once (write beside it, then rename) is the caller's, who writes more into it.
-All functions are collective: every rank calls them.
+All functions are collective: every rank calls them. A rank that can't write (a full disk) never leaves the
+others waiting: it takes part to the end, and then all raise.
 """
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
+from vr1_ray.training.distributed import failing_together
+from vr1_ray.training.resharding import universal
 from vr1_ray.training.weights import named_weights
 
 TAG = "deepspeed"  # the folder DeepSpeed writes into
@@ -25,52 +29,90 @@ MAX_SHARD_SIZE = "5GB"
 
 
 def save_policy(engine: Any, folder: Path) -> None:
-    """Write the policy in Hugging Face format, with its processor. Rank 0 writes."""
+    """Write the policy in Hugging Face format, with its processor. Rank 0 writes.
+
+    Raises OSError on every rank if it can't.
+    """
     gathered = dict(named_weights(engine))  # on rank 0 the whole model in host memory
-    if engine.global_rank == 0:
-        policy = engine.module
-        folder.mkdir(parents=True, exist_ok=True)
-        state = dict(gathered)
-        for name, tied_to in _tied_names(policy.model).items():
-            state[name] = state[tied_to]
-        policy.model.save_pretrained(
-            folder, state_dict=state, max_shard_size=MAX_SHARD_SIZE, safe_serialization=True
-        )
-        policy.adapter.save_processor(str(folder))
-    if dist.is_initialized():
-        dist.barrier()
+    with failing_together():
+        if engine.global_rank == 0:
+            policy = engine.module
+            folder.mkdir(parents=True, exist_ok=True)
+            state = dict(gathered)
+            for name, tied_to in _tied_names(policy.model).items():
+                state[name] = state[tied_to]
+            policy.model.save_pretrained(
+                folder, state_dict=state, max_shard_size=MAX_SHARD_SIZE, safe_serialization=True
+            )
+            policy.adapter.save_processor(str(folder))
 
 
 def save_state(engine: Any, folder: Path, *, num_updates: int) -> None:
-    """Write DeepSpeed's state and each rank's random generators."""
-    folder.mkdir(parents=True, exist_ok=True)
-    engine.save_checkpoint(str(folder), tag=TAG, client_state={"num_updates": num_updates})
-    torch.save(_random_state(), folder / f"rng_rank_{engine.global_rank}.pt")
-    if dist.is_initialized():
-        dist.barrier()
+    """Write DeepSpeed's state and each rank's random generators. Raises OSError on every rank if one can't."""
+    with failing_together():
+        (folder / TAG).mkdir(parents=True, exist_ok=True)  # DeepSpeed would between its barriers
+    with failing_together():
+        with _errors_after_the_barriers(engine):
+            # No file `latest`: rank 0 alone would write it, between barriers; the tag is always named.
+            engine.save_checkpoint(
+                str(folder), tag=TAG, client_state={"num_updates": num_updates}, save_latest=False
+            )
+        torch.save(_random_state(), folder / f"rng_rank_{engine.global_rank}.pt")
+
+
+@contextmanager
+def _errors_after_the_barriers(engine: Any) -> Iterator[None]:
+    """Inside, what DeepSpeed fails to write is raised at the end: raised at once, the others would wait forever."""
+    errors: list[Exception] = []
+    patched = [(engine.checkpoint_engine, "save"), (engine, "_copy_recovery_script")]
+
+    def later(write: Any) -> Any:
+        def write_or_remember(*arguments: Any, **named: Any) -> None:
+            try:
+                write(*arguments, **named)
+            except (OSError, RuntimeError) as error:
+                errors.append(error)
+
+        return write_or_remember
+
+    for owner, name in patched:
+        setattr(owner, name, later(getattr(owner, name)))
+    try:
+        yield
+    finally:
+        for owner, name in patched:
+            delattr(owner, name)  # the class's own shows again
+    if errors:
+        raise errors[0]
 
 
 def load_state(engine: Any, folder: Path) -> int:
-    """Restore what `save_state` wrote, bit for bit. Returns the number of updates made so far.
+    """Restore what `save_state` wrote: bit for bit by the same number of ranks, else the same weights and
+    optimizer state, cut anew. Returns the number of updates made so far.
 
-    Raises ValueError if the folder holds no state, or that of another number of ranks.
+    Raises ValueError if the folder holds no state.
     """
-    own_random_state = folder / f"rng_rank_{engine.global_rank}.pt"
     found = len(list(folder.glob("rng_rank_*.pt")))
-    if found != engine.world_size:
+    if not found:
         raise ValueError(
-            f"trainer.num_workers={engine.world_size}: checkpoint {folder} holds the state of {found} ranks; "
-            "resume with the same number of ranks"
+            f"checkpoint {folder}: no trainer rank has written to it; resume from another"
         )
-    path, client_state = engine.load_checkpoint(
-        str(folder), tag=TAG, load_lr_scheduler_states=False
-    )
+    if found == engine.world_size or not engine.zero_optimization():
+        path, client_state = _load(engine, folder, TAG)
+    else:
+        with universal(engine, folder / TAG, folder) as (converted, tag):
+            path, client_state = _load(engine, converted, tag)
     if path is None:
         raise ValueError(
             f"checkpoint {folder}: DeepSpeed found no state in it; resume from another"
         )
-    _set_random_state(torch.load(own_random_state, weights_only=False))
+    own = folder / f"rng_rank_{engine.global_rank % found}.pt"
+    _set_random_state(torch.load(own, weights_only=False))
     return int(client_state["num_updates"])
+
+
+def _load(engine: Any, folder: Path, tag: str) -> tuple[str | None, dict[str, Any]]:
+    return engine.load_checkpoint(str(folder), tag=tag, load_lr_scheduler_states=False)
 
 
 def _tied_names(model: torch.nn.Module) -> dict[str, str]:

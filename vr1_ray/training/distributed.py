@@ -4,10 +4,49 @@ Knows torch.distributed and DeepSpeed's start-up, nothing of Ray: the actor brin
 """
 
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+
+LOOPBACK = "127.0.0.1"  # the rendezvous of ranks that share a node: not to be reached from outside
+# How gloo, nccl and the rendezvous say that another rank is gone or too late; their types say no more than
+# RuntimeError.
+PEER_LOSS = (
+    "gloo",
+    "nccl",
+    "connection closed by peer",
+    "connection reset",
+    "broken pipe",
+    "timed out waiting",
+)
+
+
+class PeerLostError(RuntimeError):
+    """A collective failed because another rank is gone, or did not come in time."""
+
+
+@contextmanager
+def telling_lost_peers() -> Iterator[None]:
+    """Inside, what a lost peer does to this rank comes out as PeerLostError; every other error as it is."""
+    try:
+        yield
+    except RuntimeError as error:  # torch's own DistError too
+        text = str(error).lower()
+        if isinstance(error, dist.DistError) or any(words in text for words in PEER_LOSS):
+            raise PeerLostError(str(error)) from error
+        raise
+
+
+def listen(address: str) -> socket.socket:
+    """A socket for rank 0's rendezvous, on `address` alone and on a port that is free."""
+    listener = socket.socket()
+    listener.bind((address, 0))
+    listener.listen()
+    return listener
 
 
 def init_distributed(
@@ -17,8 +56,13 @@ def init_distributed(
     master_addr: str,
     master_port: int,
     timeout_seconds: float = 1800.0,
+    listener: socket.socket | None = None,
 ) -> None:
-    """Join the other ranks (nccl on GPU, gloo on CPU). One rank joins alone, and all code stays the same."""
+    """Join the other ranks (nccl on GPU, gloo on CPU). One rank joins alone, and all code stays the same.
+
+    `timeout_seconds` limits every collective: a rank that waits longer for another raises. Rank 0 brings its
+    `listener`, which is then bound where it says; without one the rendezvous listens on every interface.
+    """
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     os.environ |= {
         "RANK": str(rank),
@@ -29,6 +73,18 @@ def init_distributed(
     }
     if backend == "gloo":
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    if master_addr == LOOPBACK:
+        os.environ |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+    limit = timedelta(seconds=timeout_seconds)
+    store = dist.TCPStore(
+        master_addr,
+        master_port,
+        world_size,
+        is_master=rank == 0,
+        timeout=limit,
+        master_listen_fd=listener.detach() if listener else None,
+    )
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=limit)
     import deepspeed
 
     # DeepSpeed would compile its shared-memory all-reduce (25 s, a C++ compiler) for CPU ranks of one
@@ -37,7 +93,7 @@ def init_distributed(
     deepspeed.init_distributed(
         dist_backend=backend,
         auto_mpi_discovery=False,
-        timeout=timedelta(seconds=timeout_seconds),
+        timeout=limit,
         verbose=False,
     )
 
@@ -77,3 +133,21 @@ def max_over_ranks(values: torch.Tensor) -> torch.Tensor:
     if dist.is_initialized() and dist.get_world_size() > 1:
         dist.all_reduce(values, op=dist.ReduceOp.MAX)
     return values
+
+
+@contextmanager
+def failing_together() -> Iterator[None]:
+    """Writes of this rank; at the end all ranks meet, and all raise OSError if one of them failed.
+
+    torch reports a full disk as a RuntimeError, safetensors as an error of its own.
+    """
+    error: Exception | None = None
+    try:
+        yield
+    except Exception as caught:  # whatever it is, the others must be told before it goes on
+        error = caught
+    told: list[str | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(told, None if error is None else f"rank {dist.get_rank()}: {error}")
+    failures = "; ".join(text for text in told if text)
+    if failures:
+        raise OSError(failures) from error

@@ -4,7 +4,8 @@ Under ZeRO-3 a rank holds a part of each weight, so all ranks must walk through 
 gathered in groups (one layer after the other), which is several times faster than one at a time.
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -48,3 +49,29 @@ def _gathered(
         if not is_rank_0:
             return []
         return [(name, parameter.detach().cpu().clone()) for name, parameter in members]
+
+
+class PolicyHash:
+    """The SHA-256 of a policy: of names, shapes, types and bytes of all its weights, in whatever order they come.
+
+    Example:
+        policy_hash = PolicyHash()
+        for name, weight in policy_hash.of(named_weights(engine)):
+            ...
+        policy_hash.hexdigest()
+    """
+
+    def __init__(self) -> None:
+        self._digests: dict[str, str] = {}
+
+    def of(self, weights: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, torch.Tensor]]:
+        """The weights as they come, each taken into the hash."""
+        for name, weight in weights:
+            kind = f"{name} {weight.dtype} {tuple(weight.shape)}"
+            data = weight.contiguous().reshape(-1).view(torch.uint8).numpy()
+            self._digests[kind] = hashlib.sha256(data.data).hexdigest()
+            yield name, weight
+
+    def hexdigest(self) -> str:
+        lines = [f"{kind} {digest}" for kind, digest in sorted(self._digests.items())]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()

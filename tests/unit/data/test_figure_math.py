@@ -27,9 +27,10 @@ from vr1_ray.data.figure_math import TEST_BUCKETS, TRAIN_BUCKETS, random_items, 
 from vr1_ray.data.figure_questions import FAMILIES, Question, random_question, solve
 from vr1_ray.data.figure_thoughts import (
     chain,
+    compare_choices,
+    comparisons,
     counts,
     demonstration,
-    name_choices,
     step_by_step,
 )
 
@@ -105,12 +106,30 @@ def test_the_exercises_in_counting_and_in_finding_letters_are_right():
         for item in counted.removesuffix(".").split(", "):
             assert item in right or item.endswith(": 0")
     question = Question(kind="perimeter", choices=("12", "8", "14", "10"))
-    assert name_choices(question) == ("8 (B), 10 (D), 12 (A), 14 (C).")
+    assert (
+        compare_choices(question, "14") == "12 is 14? no (A). 8 is 14? no (B). 14 is 14? yes (C)."
+    )
+    assert compare_choices(question, "12") == "12 is 12? yes (A)."
 
 
-def test_a_wrong_result_that_is_not_offered_is_no_choice():
+def test_the_exercise_in_comparing_says_yes_to_what_is_the_same_about_four_times_in_ten():
+    num_same = 0
+    for seed in range(100):
+        request, verdicts = comparisons(Random(seed))
+        wanted, _, offered = request.removeprefix("Compare with ").partition(": ")
+        expected = [
+            f"{one} is {wanted}? {'yes' if one == wanted else 'no'}." for one in offered.split()
+        ]
+        assert verdicts == " ".join(expected)
+        assert len(expected) == 8
+        num_same += verdicts.count("yes")
+    assert 300 < num_same < 420
+
+
+def test_a_wrong_result_that_is_not_offered_is_compared_with_every_choice():
     question = Question(kind="perimeter", choices=("12", "16", "14", "10"))
-    assert chain(question, RECTANGLE, (6, 4)).endswith("20 is no choice.")
+    ending = " 20. 12 is 20? no (A). 16 is 20? no (B). 14 is 20? no (C). 10 is 20? no (D)."
+    assert chain(question, RECTANGLE, (6, 4)).endswith(ending)
 
 
 @pytest.mark.parametrize("kind", [GridFigure, BarFigure, RectangleFigure])

@@ -15,7 +15,12 @@ from vr1_ray.preflight import is_sound, render
 from vr1_ray.preflight.node import NodeFacts, node_rows
 
 ROOT = Path(__file__).parents[3]
-CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+# `kind: bridge` has a check of its own, tested with it.
+CONFIGS = [
+    path
+    for path in sorted((ROOT / "configs").rglob("*.yaml"))
+    if not path.stem.startswith("bridge")
+]
 HERE = "tests.unit.loops.broken_rewards"
 
 

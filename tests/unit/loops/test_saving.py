@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from vr1_ray.actors.trainer_group import TrainerLostError
 from vr1_ray.actors.waiting import ActorError
 from vr1_ray.config import CheckpointConfig, RunConfig, TrainerConfig
 from vr1_ray.loops.checkpoints import Checkpoints
@@ -102,10 +103,14 @@ def test_the_last_save_of_a_run_must_succeed(make, disk):
         saver.save(9, {})
 
 
-def test_a_failing_rank_among_others_ends_the_run(make, disk):
+def test_a_rank_that_cannot_write_costs_the_save_and_one_that_dies_is_a_loss(make, disk, notes):
+    saver = make(num_workers=2)
     disk.error = ActorError("No space left (raised in trainer 1)")
-    with pytest.raises(ActorError, match="trainer 1"):
-        make(num_workers=2).save(2, {})
+    saver.save(2, {})
+    assert "step 2 could not be saved" in notes[0]
+    disk.error = TrainerLostError("trainer 1", "saving the trainer's state", 3, "died")
+    with pytest.raises(TrainerLostError, match=r"trainer 1 died, while saving .* in step 3"):
+        saver.save(3, {})
 
 
 def test_a_mistake_of_ours_while_saving_is_not_taken_for_a_full_disk(make, disk):
