@@ -42,6 +42,8 @@ CORE = [
     "matplotlib>=3.10,<4",
     # Event files for runs without wandb.
     "tensorboard>=2.20,<3",
+    # `vr1 check` reads what this file declares.
+    "packaging>=24",
     # Policies on disk.
     "safetensors>=0.6,<1",
 ]

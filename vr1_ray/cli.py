@@ -1,4 +1,4 @@
-"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status RUN`, `vr1 replay RUN --step K`.
+"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status|replay RUN`, `vr1 generate POLICY`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "verify a config, its inputs and whether it will fit, without starting anything; with "
     "benchmarks=[...] also what of them the training data holds",
 }
+GENERATE = "answer questions about images with a policy: one, a folder, or a JSONL file"
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
@@ -35,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if parsed.command == "status":
             return _status(parsed.run, parsed.runs_folder)
+        if parsed.command == "generate":
+            return _generate(parsed)
         if parsed.command == "replay":
             return _replay(parsed)
         return _run(parsed.command, parsed.config, parsed.overrides)
@@ -83,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
             "overrides", nargs="*", metavar="key=value", help="such as rollout.num_engines=2"
         )
         command.add_argument("--debug", action="store_true", help="show tracebacks")
+    _add_generate(commands)
     status = commands.add_parser("status", help=STATUS, description=STATUS)
     status.add_argument("run", help="a run folder, or the name of a run in the runs folder")
     status.add_argument("--runs_folder", default="runs", help="default: runs")
@@ -96,6 +100,55 @@ def _parser() -> argparse.ArgumentParser:
     )
     again.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser
+
+
+def _add_generate(commands: Any) -> None:
+    command = commands.add_parser("generate", help=GENERATE, description=GENERATE)
+    add = command.add_argument
+    add("policy", help="a model folder, such as runs/quickstart/rl/policy, or a hub name")
+    add("--image", action="append", default=[], help="a picture; again for a second one")
+    add("--question", default="", help="what is asked; <image> marks where a picture stands")
+    add("--input", default="", help="a folder of pictures, or a .jsonl of questions")
+    add("--output", default="", help="a .jsonl for the responses; default: standard output")
+    add("--engine", default="vllm", help="vllm (default) or hf, plain transformers")
+    add("--max_tokens", type=int, default=0, help="of a response; default: 4096, or what fits")
+    add("--temperature", type=float, default=0.6, help="0 is greedy; default: 0.6")
+    add("--top_p", type=float, default=0.95, help="default: 0.95")
+    add("--num_samples", type=int, default=1, help="responses a question; default: 1")
+    add("--seed", type=int, default=0, help="default: 0")
+    add("--timeout_seconds", type=float, default=600.0, help="without any response; default: 600")
+    add("--set", nargs="+", default=[], metavar="key=value", help="model.*, rollout.* or data.*")
+    add("--debug", action="store_true", help="show tracebacks")
+
+
+def _generate(parsed: argparse.Namespace) -> int:
+    from vr1_ray.config.generate import GenerateConfig, sections
+
+    model, rollout, data = sections([*parsed.set, f"rollout.engine={parsed.engine}"])
+    config = GenerateConfig(
+        policy=parsed.policy,
+        images=parsed.image,
+        question=parsed.question,
+        source=parsed.input,
+        output=parsed.output,
+        max_response_tokens=parsed.max_tokens,
+        temperature=parsed.temperature,
+        top_p=parsed.top_p,
+        num_samples=parsed.num_samples,
+        seed=parsed.seed,
+        timeout_seconds=parsed.timeout_seconds,
+        model=model,
+        rollout=rollout,
+        data=data,
+    )
+    from vr1_ray.loops.generate_loop import run_generate
+
+    try:
+        run_generate(config)
+    except KeyboardInterrupt:
+        print("vr1: interrupted; what was answered is written", file=sys.stderr)
+        return 130
+    return 0
 
 
 def _run(command: str, path: str, overrides: list[str]) -> int:
@@ -143,25 +196,19 @@ def _replay(parsed: argparse.Namespace) -> int:
 
 
 def _check(config: Any) -> int:
-    """Settings, inputs and the plan of a run; exit code 1 if a row of the plan is bad."""
-    from vr1_ray.config import check_config, recipe_runs
-    from vr1_ray.preflight import check_inputs, is_sound, plan_rows, render
+    """One table of everything that can be known before a run; exit code 1 if a row is bad."""
+    from vr1_ray.loops.check_loop import run_check
+    from vr1_ray.loops.contamination_loop import contamination_lines
+    from vr1_ray.preflight import is_sound, render
 
     if config.kind == "bridge":
         from vr1_ray.loops.bridge_loop import check_bridge
 
         print("\n".join(check_bridge(config)))
         return 0
-    if config.kind != "recipe":
-        from vr1_ray.loops.contamination_loop import contamination_lines
-
-        print("\n".join([*check_inputs(config), *contamination_lines(config)]))
-    else:
-        # Later steps read what earlier ones write, so a recipe's inputs are not read.
-        for run in recipe_runs(config):
-            check_config(run)
-            print(f"{run.name}: {run.kind}, settings are sound")
-    rows = plan_rows(config)
+    rows = run_check(config)
+    for line in contamination_lines(config):
+        print(line)
     print(render(rows))
     return 0 if is_sound(rows) else 1
 

@@ -11,6 +11,7 @@ import ray
 
 from vr1_ray.actors.waiting import ActorError
 from vr1_ray.config import ConfigError, RunConfig
+from vr1_ray.preflight.batches import demand
 
 START_ATTEMPTS = 3  # a busy machine can miss the time Ray gives its own processes to start
 
@@ -57,32 +58,6 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     if Path(model.path).exists():  # else it is a hub name
         model = replace(model, path=str(Path(model.path).resolve()))
     return replace(config, runs_folder=str(Path(config.runs_folder).resolve()), model=model)
-
-
-def demand(config: RunConfig) -> dict[str, float]:
-    """CPUs and GPUs that the actors of a run reserve, all together."""
-    counts = {"CPU": 0.0, "GPU": 0.0}
-    if config.kind in ("sft", "rl"):
-        counts["CPU"] += config.trainer.num_workers * config.trainer.num_cpus_per_worker
-        counts["GPU"] += config.trainer.num_workers * config.trainer.num_gpus_per_worker
-    if config.kind in ("rl", "eval"):
-        counts["CPU"] += config.rollout.num_engines * config.rollout.num_cpus_per_engine
-        counts["GPU"] += config.rollout.num_engines * config.rollout.num_gpus_per_engine
-    if config.kind == "rl":
-        for name in {spec.pool for spec in config.rewards}:
-            pool = config.reward_pools[name]
-            counts["CPU"] += pool.num_actors * pool.num_cpus_per_actor
-            counts["GPU"] += pool.num_actors * pool.num_gpus_per_actor
-    if (
-        config.kind == "bridge"
-    ):  # both stages of the MLLM, the reasoner, the store, a task that reads
-        mllm, reasoner = config.bridge.mllm, config.bridge.reasoner
-        counts["CPU"] += 2 * mllm.num_actors * mllm.num_cpus_per_actor + 1.1
-        counts["CPU"] += reasoner.num_actors * reasoner.num_cpus_per_actor
-    if config.kind == "rl" and config.algorithm.kl_coef > 0:
-        counts["CPU"] += config.reference.num_actors * config.reference.num_cpus_per_actor
-        counts["GPU"] += config.reference.num_actors * config.reference.num_gpus_per_actor
-    return counts
 
 
 def _check_resources(config: RunConfig) -> None:

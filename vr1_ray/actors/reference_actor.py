@@ -1,5 +1,6 @@
 """The reference actors: the frozen policy that the KL term keeps the trained one near."""
 
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -8,18 +9,47 @@ import ray
 
 from vr1_ray.actors.cluster import write_output_to
 from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
+from vr1_ray.actors.reward_pool import placement_options
+from vr1_ray.actors.waiting import wait_for
 from vr1_ray.config import RunConfig
 from vr1_ray.training.rows import Unit, balance, images_of, row_to_score
 from vr1_ray.types import EncodedImage, RolloutGroup, TrainRow
 
 
 class ReferenceActor:
-    """Computes the reference log-probabilities of responses. Each call names the policy: none is assumed."""
+    """Computes the reference log-probabilities of responses. Each call names the policy: none is assumed.
+
+    With `reference.sharded` all of them are ranks of one group: `listen` opens the rendezvous on the first,
+    and every other call goes to all of them at once.
+    """
 
     def __init__(self, config: RunConfig, index: int) -> None:
         write_output_to(str(config.folder / "logs"), f"reference_{index}")
         self.config = config
+        self.index = index
+        self.listener: socket.socket | None = None
         self.model_path: str | None = None  # of the policy that is loaded
+
+    def listen(self) -> tuple[str, int]:
+        """Open the ranks' rendezvous on this actor's node; returns address and port."""
+        from vr1_ray.training.distributed import listen
+
+        address = ray.util.get_node_ip_address()
+        self.listener = listen(address)
+        return address, self.listener.getsockname()[1]
+
+    def join(self, address: str, port: int) -> None:
+        """Become a rank of the group that shares one policy."""
+        from vr1_ray.training.distributed import init_distributed
+
+        init_distributed(
+            rank=self.index,
+            world_size=self.config.reference.num_actors,
+            master_addr=address,
+            master_port=port,
+            timeout_seconds=self.config.cluster.step_timeout_seconds,
+            listener=self.listener,
+        )
 
     def load(self, model_path: str) -> tuple[str, None]:
         """Load the frozen policy of a model folder, unless it is loaded already."""
@@ -31,6 +61,7 @@ class ReferenceActor:
                 trainer=self.config.trainer,
                 num_threads=self.config.reference.num_threads,
                 deterministic=self.config.deterministic,
+                is_sharded=self.config.reference.sharded,
             )
             self.model_path = model_path
         return this_process(), None
@@ -44,7 +75,10 @@ class ReferenceActor:
 
 
 class ReferenceGroup:
-    """N reference actors. One that dies is started again by Ray and does its part of the step once more."""
+    """N reference actors. One that dies is started again by Ray and does its part of the step once more.
+
+    Of a sharded reference none can be started alone: losing one ends the run, which resumes from its checkpoint.
+    """
 
     def __init__(self, config: RunConfig, note: Callable[[str], None]) -> None:
         self.config = config
@@ -54,9 +88,8 @@ class ReferenceGroup:
         self.watch = RestartWatch(note)
         reference = config.reference
         remote = ray.remote(ReferenceActor).options(
-            num_cpus=reference.num_cpus_per_actor,
-            num_gpus=reference.num_gpus_per_actor,
-            **restarts(reference.max_restarts),
+            **placement_options(reference),
+            **restarts(0 if reference.sharded else reference.max_restarts),
         )
         self.actors: list[Any] = [
             remote.remote(config, index) for index in range(reference.num_actors)
@@ -64,10 +97,23 @@ class ReferenceGroup:
 
     def starting(self) -> dict[str, Any]:
         """Begin loading on every actor; returns the refs to wait for."""
+        if self.config.reference.sharded:
+            self._join()
         return {
             f"reference {index}": actor.load.remote(self.model_path)
             for index, actor in enumerate(self.actors)
         }
+
+    def _join(self) -> None:
+        """Make the actors ranks of one group."""
+        first = {"reference 0": self.actors[0].listen.remote()}
+        phase = "opening the reference's rendezvous"
+        [(address, port)] = wait_for(first, phase=phase, timeout_seconds=self.start_timeout)
+        joining = {
+            f"reference {index}": actor.join.remote(address, port)
+            for index, actor in enumerate(self.actors)
+        }
+        wait_for(joining, phase="joining the reference", timeout_seconds=self.start_timeout)
 
     def reset(self, model_path: str) -> None:
         """Make another policy folder the reference."""

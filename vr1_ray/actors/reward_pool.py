@@ -18,13 +18,13 @@ import ray
 from vr1_ray.actors.reward_actor import InvalidReward, Outcome, ScoredCall
 from vr1_ray.actors.scaling import QueueScaler
 from vr1_ray.actors.waiting import ActorError, take
-from vr1_ray.config import RewardPoolConfig
+from vr1_ray.config import ReferenceConfig, RewardPoolConfig
 
 MAX_START_FAILURES = 3  # in a row; then the reward itself is broken
 
 
-def placement_options(config: RewardPoolConfig) -> dict[str, Any]:
-    """Where the actors of a pool may run and what they reserve, as options of a Ray actor."""
+def placement_options(config: RewardPoolConfig | ReferenceConfig) -> dict[str, Any]:
+    """Where the actors of a pool, or of the reference, may run and what they reserve, as options of a Ray actor."""
     return {
         "num_cpus": config.num_cpus_per_actor,
         "num_gpus": config.num_gpus_per_actor,

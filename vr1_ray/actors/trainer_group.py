@@ -47,7 +47,11 @@ class TrainerGroup:
         bundle = {"CPU": trainer.num_cpus_per_worker}
         if trainer.num_gpus_per_worker:
             bundle["GPU"] = trainer.num_gpus_per_worker
-        self.placement = placement_group([bundle] * trainer.num_workers, strategy="PACK")
+        self.placement = placement_group(
+            [bundle | trainer.resources] * trainer.num_workers,
+            strategy="PACK",
+            bundle_label_selector=[dict(trainer.label_selector)] * trainer.num_workers,
+        )
         wait_for(
             {"trainer placement": self.placement.ready()},
             phase="reserving the trainer's CPUs and GPUs",
@@ -58,6 +62,7 @@ class TrainerGroup:
             .options(
                 num_cpus=trainer.num_cpus_per_worker,
                 num_gpus=trainer.num_gpus_per_worker,
+                resources=dict(trainer.resources),
                 scheduling_strategy=PlacementGroupSchedulingStrategy(
                     placement_group=self.placement, placement_group_bundle_index=rank
                 ),

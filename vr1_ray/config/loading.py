@@ -27,17 +27,26 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
     Raises ConfigError for an unreadable file, an unknown key, a wrong type or a missing value.
     """
     raw = _read_yaml(Path(path))
-    for override in overrides or []:
-        if "=" not in override:
-            raise ConfigError(f"override {override!r} has no '=': write key=value, such as seed=1")
-    try:
-        tree = OmegaConf.merge(OmegaConf.create(raw), OmegaConf.from_dotlist(overrides or []))
-    except (OmegaConfBaseException, ValueError) as error:
-        raise ConfigError(f"{path}: {_first_line(error)}") from error
-    config = _typed(tree, where=str(path))
+    config = _typed(_merged(raw, overrides or [], where=str(path)), where=str(path))
     if config.kind == "recipe":
         recipe_runs(config)  # a mistake in the last step shows before the first one runs
     return config
+
+
+def typed_overrides(overrides: list[str]) -> RunConfig:
+    """A config of defaults with `key=value` overrides alone: for commands that have no YAML of their own."""
+    tree = _merged({"kind": "eval"}, overrides, where="command line")
+    return _typed(tree, where="command line")
+
+
+def _merged(raw: dict[str, Any], overrides: list[str], *, where: str) -> Any:
+    for override in overrides:
+        if "=" not in override:
+            raise ConfigError(f"override {override!r} has no '=': write key=value, such as seed=1")
+    try:
+        return OmegaConf.merge(OmegaConf.create(raw), OmegaConf.from_dotlist(overrides))
+    except (OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(f"{where}: {_first_line(error)}") from error
 
 
 def recipe_runs(recipe: RunConfig) -> list[RunConfig]:

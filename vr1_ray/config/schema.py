@@ -12,6 +12,8 @@ from omegaconf import MISSING
 
 from vr1_ray.config.bridge import BridgeConfig
 from vr1_ray.config.evaluation import EvalConfig
+from vr1_ray.config.machines import MachinesConfig
+from vr1_ray.config.reference import ReferenceConfig
 
 
 @dataclass
@@ -19,6 +21,7 @@ class ModelConfig:
     """Which vision-language model, and how its images are scaled."""
 
     path: str = ""  # local folder or hub name in Hugging Face format
+    revision: str | None = None  # of a hub name: a branch, tag or commit
     dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16 on GPU, float32 on CPU
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     # Images with fewer pixels are enlarged; the same in SFT, RL and evaluation.
@@ -36,6 +39,7 @@ class DataConfig:
     """Where rows come from. `train` etc. are a local .parquet/.jsonl/.json file, a folder or a hub name."""
 
     train: str = ""
+    revision: str | None = None  # of a hub name: a branch, tag or commit
     split: str = "train"  # split of a hub name or folder
     prompt_column: str = "problem"
     answer_column: str = "answer"
@@ -70,6 +74,8 @@ class TrainerConfig:
     num_cpus_per_worker: float = 1.0
     num_gpus_per_worker: float = 0.0
     num_threads: int = 1  # torch threads of each rank on CPU; fixed, so that sums come out the same
+    resources: dict[str, float] = field(default_factory=dict)  # custom Ray resources of each rank
+    label_selector: dict[str, str] = field(default_factory=dict)  # labels a node must have
     zero_stage: int = 0  # 0, 1, 2 or 3
     offload_optimizer: bool = False  # ZeRO-3 on GPU: optimizer state in host memory
     mini_batches_per_step: int = 1  # optimizer updates per RL step
@@ -139,19 +145,6 @@ class InvalidRolloutsConfig:
         3  # times a sample is drawn, with another seed each; then its group is dropped
     )
     max_rate: float = 0.1  # share of a step's samples; above it the run stops and says why
-
-
-@dataclass
-class ReferenceConfig:
-    """The frozen reference policy; its actors start only if `algorithm.kl_coef` is above 0."""
-
-    num_actors: int = 1
-    num_cpus_per_actor: float = 0.5
-    num_gpus_per_actor: float = 0.0
-    num_threads: int = 1
-    max_restarts: int = 3  # of each actor; the step goes on with the same numbers
-    # Paper does not say; the cold-started policy is kept by default.
-    reset_at_stage_change: bool = False
 
 
 @dataclass
@@ -226,6 +219,7 @@ class ClusterConfig:
     num_cpus: int = 0  # of a local cluster; 0: what the machine has
     start_timeout_seconds: float = 600.0
     step_timeout_seconds: float = 3600.0  # every wait of the loop has this limit
+    assume: MachinesConfig | None = None  # the run's machines, for `vr1 check` elsewhere
 
 
 @dataclass

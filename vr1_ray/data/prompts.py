@@ -35,7 +35,7 @@ def load_prompts(
     config: DataConfig, source: str, split: str, *, field: str = "data.train"
 ) -> list[Prompt]:
     """All prompts of a source, in file order. Raises DataError; `field` names the setting in its message."""
-    dataset, root = open_dataset(source, split, field)
+    dataset, root = open_dataset(source, split, field, config.revision)
     if config.image_root:
         root = Path(config.image_root)
     _check_columns(dataset.column_names, config, source, field)
@@ -137,7 +137,9 @@ def limit_prompts(
     return kept, len(prompts) - len(kept)
 
 
-def open_dataset(source: str, split: str, field: str) -> tuple[Any, Path | None]:
+def open_dataset(
+    source: str, split: str, field: str, revision: str | None = None
+) -> tuple[Any, Path | None]:
     """The rows of a source and the folder its image paths are relative to (None for the hub)."""
     if not source:
         raise DataError(
@@ -162,7 +164,7 @@ def open_dataset(source: str, split: str, field: str) -> tuple[Any, Path | None]
         raise DataError(
             f"{field}: {source} does not exist; check the path (relative to {Path.cwd()})"
         )
-    return _load(source, field, source, split=split), None
+    return _load(source, field, source, split=split, revision=revision), None
 
 
 def _split_files(folder: Path, split: str, field: str) -> list[Path]:
@@ -190,7 +192,7 @@ def _load(name: str, field: str, source: str, *, split: str = "train", **argumen
         cause = str(error.__cause__ or error).strip().split("\n")[0]
         cure = (
             "check that the file is whole and of the format its name says"
-            if arguments
+            if "data_files" in arguments
             else "it is no local file or folder; check the path, or the hub name, its split and the network"
         )
         raise DataError(f"{field}: {source} can't be read ({cause:.200}); {cure}") from error

@@ -30,7 +30,7 @@ from vr1_ray.loops.run_folder import open_run, write_result
 from vr1_ray.loops.saving import Saver
 from vr1_ray.loops.stopping import Stopped, StopSignal
 from vr1_ray.models import load_adapter
-from vr1_ray.preflight import check_cold_started, check_inputs, read_prompts
+from vr1_ray.preflight import check_cold_started, check_inputs, check_quickly, read_prompts
 from vr1_ray.tracking import RolloutStore, Tracker
 from vr1_ray.types import Prompt, RolloutGroup, Stage
 
@@ -252,6 +252,7 @@ def run_rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     check_inputs(config)
     check_cold_started(config)
     adapter = load_adapter(config.model)
+    warnings = check_quickly(config, adapter)
     prompts, skipped = read_prompts(config, adapter)
     held_out = read_held_out(config, adapter)
     found = open_run(config)
@@ -267,6 +268,8 @@ def run_rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         run.tracker.note(
             f"{len(prompts)} prompts, {skipped} skipped as too long; logs in {config.folder / 'logs'}"
         )
+        for warning in warnings:
+            run.tracker.note(warning)
         fleet.start(total_updates=total_updates)
         if found:
             run.restore(found)

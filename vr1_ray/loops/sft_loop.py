@@ -19,7 +19,7 @@ from vr1_ray.loops.run_folder import open_run, write_result
 from vr1_ray.loops.saving import Saver
 from vr1_ray.loops.stopping import StopSignal
 from vr1_ray.models import ModelAdapter, load_adapter
-from vr1_ray.preflight import check_inputs, read_demonstrations
+from vr1_ray.preflight import check_inputs, check_quickly, read_demonstrations
 from vr1_ray.tracking import Tracker
 from vr1_ray.training.rows import num_tokens, unit_of_demonstration
 from vr1_ray.types import Demonstration
@@ -40,6 +40,7 @@ def run_sft(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     began = time.monotonic()
     check_inputs(config)
     adapter = load_adapter(config.model)
+    warnings = check_quickly(config, adapter)
     demonstrations, dropped = read_demonstrations(config, adapter)
     total = num_updates(config, len(demonstrations))
     found = open_run(config)
@@ -58,6 +59,8 @@ def run_sft(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     tracker.note(
         f"{len(demonstrations)} demonstrations, {dropped} dropped as too long; {total} updates"
     )
+    for warning in warnings:
+        tracker.note(warning)
     try:
         with Fleet(config) as fleet:
             fleet.start(total_updates=total)

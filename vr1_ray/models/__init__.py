@@ -54,7 +54,9 @@ def _model_type(config: ModelConfig) -> str:
     from transformers import AutoConfig
 
     try:
-        found = AutoConfig.from_pretrained(config.path, trust_remote_code=config.trust_remote_code)
+        found = AutoConfig.from_pretrained(
+            config.path, revision=config.revision, trust_remote_code=config.trust_remote_code
+        )
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"model.path={config.path!r}: can't be read ({_first_line(error)}). {cure}"

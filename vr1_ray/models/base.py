@@ -65,6 +65,10 @@ class ModelAdapter(ABC):
     end_ids: tuple[int, ...]  # a response that ends with one of these is finished
     pad_id: int
     vocab_size: int  # rows of the output head
+    max_positions: int  # prompt and response tokens that the model was made for
+    saved_pixel_limits: (
+        tuple[int, int] | None
+    )  # (least, most) that the folder's processor was saved with
 
     def __init__(self, config: ModelConfig) -> None:
         self.config = config

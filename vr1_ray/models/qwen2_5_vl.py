@@ -47,27 +47,34 @@ class Qwen25VLAdapter(ModelAdapter):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
-        remote = {"trust_remote_code": config.trust_remote_code}
+        remote = self._remote()
         self.model_config = AutoConfig.from_pretrained(config.path, **remote)
         self.processor = AutoProcessor.from_pretrained(config.path, **remote)
         self.tokenizer = self.processor.tokenizer
         self.image_processor = self.processor.image_processor
+        self.saved_pixel_limits = _pixel_limits(self.image_processor.size)
         self.image_processor.size = {
             "shortest_edge": config.min_pixels,
             "longest_edge": config.max_pixels,
         }
         self.image_id: int = self.model_config.image_token_id
         self.vocab_size = self.model_config.text_config.vocab_size
+        self.max_positions = self.model_config.text_config.max_position_embeddings
         self.end_ids = self._end_ids()
         pad = self.tokenizer.pad_token_id
         self.pad_id = self.end_ids[0] if pad is None else pad
         self.banned_ids = self._banned_ids()
 
+    def _remote(self) -> dict[str, Any]:
+        """Where `from_pretrained` may look beside the path."""
+        revision = {"revision": self.config.revision} if self.config.revision else {}
+        return {"trust_remote_code": self.config.trust_remote_code, **revision}
+
     def _end_ids(self) -> tuple[int, ...]:
         """The tokenizer's end token first (it ends a written response), then all others that end one."""
         found = [self.tokenizer.eos_token_id]
         try:
-            eos = GenerationConfig.from_pretrained(self.config.path).eos_token_id
+            eos = GenerationConfig.from_pretrained(self.config.path, **self._remote()).eos_token_id
         except OSError:  # the file is optional
             eos = None
         found += eos if isinstance(eos, list) else [eos]
@@ -169,7 +176,8 @@ class Qwen25VLAdapter(ModelAdapter):
     def engine_options(self) -> dict[str, Any]:
         return {
             "mm_processor_kwargs": {"size": dict(self.image_processor.size)},
-            "trust_remote_code": self.config.trust_remote_code,
+            **self._remote(),
+            "tokenizer_revision": self.config.revision,
         }
 
     def load_model(self, *, dtype: torch.dtype, attention: str) -> torch.nn.Module:
@@ -177,7 +185,7 @@ class Qwen25VLAdapter(ModelAdapter):
             self.config.path,
             dtype=dtype,
             attn_implementation=attention,
-            trust_remote_code=self.config.trust_remote_code,
+            **self._remote(),
         )
         return model.train()
 
@@ -243,6 +251,14 @@ def _feature_rows(features: Any, shown: list[int], device: torch.device) -> torc
     return torch.cat(
         [torch.arange(starts[i], starts[i] + lengths[i], device=device) for i in shown]
     )
+
+
+def _pixel_limits(size: Any) -> tuple[int, int] | None:
+    """What the processor's `size` says in pixels; None where it says nothing."""
+    found = dict(size or {})
+    if not {"shortest_edge", "longest_edge"} <= found.keys():
+        return None
+    return int(found["shortest_edge"]), int(found["longest_edge"])
 
 
 def _open_rgb(image: EncodedImage) -> Image.Image:

@@ -9,6 +9,7 @@ from vr1_ray.preflight.inputs import (
 )
 from vr1_ray.preflight.limits import Machine
 from vr1_ray.preflight.plan import plan_rows
+from vr1_ray.preflight.quick import check_quickly
 from vr1_ray.preflight.table import CheckRow, is_sound, render
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Machine",
     "check_cold_started",
     "check_inputs",
+    "check_quickly",
     "is_sound",
     "plan_rows",
     "read_demonstrations",

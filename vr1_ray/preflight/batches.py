@@ -23,20 +23,38 @@ def enabled_stages(config: RunConfig) -> list[StageConfig]:
     return [stage for stage in config.curriculum.stages if stage.enabled]
 
 
+def demand(config: RunConfig) -> dict[str, float]:
+    """CPUs and GPUs that the actors of a run reserve, all together."""
+    counts = {"CPU": 0.0, "GPU": 0.0}
+
+    def add(actors: int, cpus: float, gpus: float) -> None:
+        counts["CPU"] += actors * cpus
+        counts["GPU"] += actors * gpus
+
+    trainer, rollout, reference = config.trainer, config.rollout, config.reference
+    if config.kind in ("sft", "rl"):
+        add(trainer.num_workers, trainer.num_cpus_per_worker, trainer.num_gpus_per_worker)
+    if config.kind in ("rl", "eval"):
+        add(rollout.num_engines, rollout.num_cpus_per_engine, rollout.num_gpus_per_engine)
+    if config.kind == "rl":
+        for name in {spec.pool for spec in config.rewards} & set(config.reward_pools):
+            pool = config.reward_pools[name]
+            add(pool.num_actors, pool.num_cpus_per_actor, pool.num_gpus_per_actor)
+        if config.algorithm.kl_coef > 0:
+            add(reference.num_actors, reference.num_cpus_per_actor, reference.num_gpus_per_actor)
+    if (
+        config.kind == "bridge"
+    ):  # both stages of the MLLM, the reasoner, the store, a task that reads
+        mllm, reasoner = config.bridge.mllm, config.bridge.reasoner
+        add(2 * mllm.num_actors, mllm.num_cpus_per_actor, 0.0)
+        add(reasoner.num_actors, reasoner.num_cpus_per_actor, 0.0)
+        counts["CPU"] += 1.1
+    return counts
+
+
 def num_gpus(config: RunConfig) -> float:
     """GPUs that the actors of a run reserve, all together."""
-    total = 0.0
-    if config.kind in ("sft", "rl"):
-        total += config.trainer.num_workers * config.trainer.num_gpus_per_worker
-    if config.kind in ("rl", "eval"):
-        total += config.rollout.num_engines * config.rollout.num_gpus_per_engine
-    if config.kind == "rl":
-        pools = {spec.pool for spec in config.rewards} & set(config.reward_pools)
-        for pool in (config.reward_pools[name] for name in pools):
-            total += pool.num_actors * pool.num_gpus_per_actor
-        if config.algorithm.kl_coef > 0:
-            total += config.reference.num_actors * config.reference.num_gpus_per_actor
-    return total
+    return demand(config)["GPU"]
 
 
 def _demonstrations(config: RunConfig) -> CheckRow:

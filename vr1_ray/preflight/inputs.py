@@ -6,6 +6,7 @@ Each check raises ValueError (ConfigError, DataError) with the field, the value 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.config import ConfigError, RunConfig, check_config
@@ -95,12 +96,15 @@ def read_demonstrations(
     return kept, dropped
 
 
+def read_card(policy: str) -> dict[str, Any]:
+    """What the card of a policy folder says; nothing for a model that was not made here."""
+    path = Path(policy) / POLICY_CARD
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
 def check_cold_started(config: RunConfig) -> None:
     """RL wants a cold-started policy: raise ConfigError with the ways out if `model.path` is none."""
-    card = Path(config.model.path) / POLICY_CARD
-    if config.allow_base_policy or (
-        card.is_file() and "cold_start" in json.loads(card.read_text())["history"]
-    ):
+    if config.allow_base_policy or "cold_start" in read_card(config.model.path).get("history", []):
         return
     raise ConfigError(
         f"model.path: {config.model.path!r} is not a policy cold-started here (no {POLICY_CARD} that says so). Run "

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from vr1_ray.config.machines import MachinesConfig
 from vr1_ray.preflight.memory import GIB
+from vr1_ray.preflight.speed import Speed
 from vr1_ray.preflight.table import CheckRow, Status
 
 HEADROOM = 0.9  # a share of a limit; above it an estimate can't promise anything
@@ -21,7 +23,28 @@ class Machine:
     gpus_per_node: int = 8
     host_gib: float | None = None  # memory of one node
     num_gpus: int | None = None  # of the whole cluster
+    num_nodes: int = 1
+    cpus_per_node: float | None = None
+    speed: Speed | None = None  # of one GPU, or of one core where the run uses no GPU
     free_disk_gib: float | None = None  # where the run folder lies; None: asked of this machine
+
+
+def assumed_machine(assume: MachinesConfig) -> Machine:
+    """The machines that `cluster.assume` describes."""
+    return Machine(
+        gpu_gib=assume.gpu_gib,
+        gpus_per_node=assume.gpus_per_node,
+        host_gib=assume.host_gib,
+        num_gpus=assume.nodes * assume.gpus_per_node,
+        num_nodes=assume.nodes,
+        cpus_per_node=assume.cpus_per_node,
+        free_disk_gib=assume.disk_gib,
+        speed=Speed(
+            flops=assume.gpu_tflops * 1e12,
+            bytes_per_second=assume.gpu_gb_per_second * 1e9,
+            is_gpu=True,
+        ),
+    )
 
 
 def judged(name: str, needed: float, limit: float | None, cure: str) -> CheckRow:

@@ -136,10 +136,12 @@ def logit_bytes(text: TextShape, chunk_tokens: int) -> float:
     return float(LOGIT_BYTES * chunk_tokens * text.vocab)
 
 
-def reference_bytes(size: ModelSize, shape: TrainerShape) -> float:
-    """One reference actor: the whole model on one device, one layer at a time, no gradient."""
+def reference_bytes(size: ModelSize, shape: TrainerShape, *, num_shards: int = 1) -> float:
+    """One reference actor: the whole model, or its part and what it gathers; one layer at a time, no gradient."""
     layer = shape.micro_batch_tokens * (_text_elements(size.text) + size.text.hidden)
-    weights = size.num_parameters * shape.dtype_bytes
+    weights = size.num_parameters * shape.dtype_bytes / num_shards
+    if num_shards > 1:
+        weights += min(LIVE_PARAMETERS, size.num_parameters) * shape.dtype_bytes
     return weights + layer * shape.dtype_bytes + logit_bytes(size.text, shape.chunk_tokens)
 
 

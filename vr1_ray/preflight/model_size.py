@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vr1_ray.preflight.published import published_config
+
 
 class UnknownModelError(ValueError):
     """The shape can't be found out: the message says why, and what would help."""
@@ -98,11 +100,17 @@ class ModelSize:
 
 
 def read_model_size(path: str) -> ModelSize:
-    """The size of a local model folder, or of a hub model whose config.json is in the local cache.
+    """The size of a local model folder, of a hub model in the local cache, or of a published one known here.
 
     Nothing is downloaded. Raises UnknownModelError if there is no config.json, or none of a known family.
     """
-    file = _config_file(path)
+    try:
+        file = _config_file(path)
+    except UnknownModelError:
+        published = published_config(path)
+        if published is None:
+            raise
+        return _qwen2_5_vl(published)
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
         model_type = raw["model_type"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vr1_ray.config import RunConfig, recipe_runs
-from vr1_ray.preflight.batches import batch_rows, num_gpus
+from vr1_ray.preflight.batches import batch_rows, demand
 from vr1_ray.preflight.engine_plan import engine_rows
 from vr1_ray.preflight.limits import Machine
 from vr1_ray.preflight.model_size import ModelSize, UnknownModelError, read_model_size
@@ -38,7 +38,7 @@ def plan_rows(
 def _rows(config: RunConfig, machine: Machine, size: ModelSize | None) -> Iterator[CheckRow]:
     if config.kind in ("figure_math", "bridge"):
         return
-    yield _gpu_row(config, machine)
+    yield from _demand_rows(config, machine)
     yield from batch_rows(config)
     try:
         size = size or read_model_size(config.model.path)
@@ -64,19 +64,21 @@ def _size_if_known(config: RunConfig) -> ModelSize | None:
         return None
 
 
-def _gpu_row(config: RunConfig, machine: Machine) -> CheckRow:
-    wanted, limit = num_gpus(config), machine.num_gpus
-    if limit is None:
-        return CheckRow(name="GPUs reserved", value=f"{wanted:g}")
-    is_enough = wanted <= limit
-    cure = "lower trainer.num_workers or rollout.num_engines, or add nodes"
-    return CheckRow(
-        name="GPUs reserved",
-        value=f"{wanted:g}",
-        limit=f"{limit}",
-        status="ok" if is_enough else "bad",
-        cure="" if is_enough else cure,
-    )
+def _demand_rows(config: RunConfig, machine: Machine) -> Iterator[CheckRow]:
+    """GPUs and CPUs that the actors reserve against what there is, where that is known."""
+    wanted = demand(config)
+    cpus = machine.cpus_per_node
+    cores = config.cluster.num_cpus or (None if cpus is None else cpus * machine.num_nodes)
+    for name, limit in (("GPU", machine.num_gpus), ("CPU", cores)):
+        is_enough = limit is None or wanted[name] <= limit + 1e-6
+        cure = f"lower trainer.num_workers, rollout.num_engines or num_{name.lower()}s_per_*, or add nodes"
+        yield CheckRow(
+            name=f"{name}s reserved",
+            value=f"{wanted[name]:g}",
+            limit="-" if limit is None else f"{limit:g}",
+            status="ok" if is_enough else "bad",
+            cure="" if is_enough else cure,
+        )
 
 
 def _count(parameters: int) -> str:

@@ -4,7 +4,6 @@
 """
 
 import math
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from vr1_ray.preflight.memory import (
     trainer_memory,
 )
 from vr1_ray.preflight.model_size import ModelSize
+from vr1_ray.preflight.node import free_disk
 from vr1_ray.preflight.table import CheckRow
 
 
@@ -98,12 +98,16 @@ def _trainer_cure(config: RunConfig) -> str:
 
 def reference_row(config: RunConfig, machine: Machine, size: ModelSize) -> CheckRow:
     """Memory of one reference actor."""
-    limit = machine.gpu_gib * GIB if config.reference.num_gpus_per_actor > 0 else None
+    reference = config.reference
+    limit = machine.gpu_gib * GIB if reference.num_gpus_per_actor > 0 else None
     cure = (
-        "each reference actor holds the whole model on one device: GPUs with more memory, "
-        "or algorithm.kl_coef=0 (no KL term, unlike the paper)"
+        "a larger reference.num_actors, or GPUs with more memory"
+        if reference.sharded
+        else "each reference actor holds the whole model on one device; reference.sharded=true spreads it over all "
+        "of them, algorithm.kl_coef=0 does without (no KL term, unlike the paper)"
     )
-    needed = reference_bytes(size, trainer_shape(config, size))
+    shards = reference.num_actors if reference.sharded else 1
+    needed = reference_bytes(size, trainer_shape(config, size), num_shards=shards)
     return judged("reference: an actor", needed, limit, cure)
 
 
@@ -140,13 +144,8 @@ def disk_row(config: RunConfig, machine: Machine, size: ModelSize) -> CheckRow:
     each = checkpoint_bytes(size, trainer_shape(config, size))
     final = size.num_parameters * DTYPE_BYTES[config.model.dtype]
     free = machine.free_disk_gib
-    limit = _free_disk(Path(config.runs_folder)) if free is None else free * GIB
+    limit = free_disk(Path(config.runs_folder)) if free is None else free * GIB
     cure = "lower checkpoint.keep_last, or set runs_folder to a larger disk"
     row = judged("disk: checkpoints", count * each + final, limit, cure)
     detail = f"{count} x {gib(each)} + {gib(final)}"
     return replace(row, value=f"{row.value} ({detail})")
-
-
-def _free_disk(folder: Path) -> float:
-    existing = next(path for path in [folder, *folder.absolute().parents] if path.exists())
-    return float(shutil.disk_usage(existing).free)

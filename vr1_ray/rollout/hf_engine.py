@@ -64,6 +64,8 @@ class HFEngine(RolloutEngine):
         ids: list[int] = []
         logprobs: list[float] = []
         while len(ids) < spec.max_response_tokens:
+            if self._model is None:
+                raise EngineDiedError(f"prompt {prompt_id}: the engine was closed while sampling")
             output = self._model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
             cache = output.past_key_values
             token, logprob = self._next_token(output.logits[0, -1], spec, generator)

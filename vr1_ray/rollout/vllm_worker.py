@@ -27,6 +27,8 @@ from vllm.model_executor.model_loader.reload import (
 )
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 
+from vr1_ray.config import ModelConfig
+from vr1_ray.models import load_adapter
 from vr1_ray.rollout.packing import unpack_block
 
 BACKEND = "vr1_packed"
@@ -38,10 +40,16 @@ class WorkerExtension:
 
 
 class BanTokens(LogitsProcessor):
-    """No request samples a banned id, and none has probability mass in `processed_logprobs`."""
+    """No request samples a banned id, and none has probability mass in `processed_logprobs`.
+
+    The ids come with vLLM's `additional_config`, or, for a server, from the model's own adapter:
+    `vllm serve POLICY --logits-processors vr1_ray.rollout.vllm_worker:BanTokens`.
+    """
 
     def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
-        banned = vllm_config.additional_config[BANNED_IDS_KEY]
+        banned = vllm_config.additional_config.get(BANNED_IDS_KEY)
+        if banned is None:
+            banned = load_adapter(ModelConfig(path=vllm_config.model_config.model)).banned_ids
         self.banned_ids = torch.tensor(banned, dtype=torch.long, device=device)
 
     def apply(self, logits: torch.Tensor) -> torch.Tensor:

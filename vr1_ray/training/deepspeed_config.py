@@ -47,3 +47,18 @@ def deepspeed_config(model: ModelConfig, trainer: TrainerConfig) -> dict[str, An
     if is_bf16:
         config["data_types"] = {"grad_accum_dtype": "fp32"}
     return config
+
+
+def reference_deepspeed_config(model: ModelConfig) -> dict[str, Any]:
+    """The dict for a frozen policy that its ranks share: ZeRO-3 without an optimizer."""
+    return {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        "zero_optimization": {
+            "stage": 3,
+            "overlap_comm": False,
+            "stage3_param_persistence_threshold": 10_000,
+        },
+        "bf16": {"enabled": model.dtype == "bfloat16"},
+        "steps_per_print": 1_000_000_000,
+    }

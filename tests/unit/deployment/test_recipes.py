@@ -51,22 +51,29 @@ def test_a_recipe_is_named_as_its_file_and_says_how_to_run_it(path):
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_fits_the_gpus_its_first_line_names(path, tmp_path):
     first_lines = path.read_text().split("\n#\n")[0]
-    memory = 180 if "180 GB" in first_lines else 80
     name = next(name for name in ("7b", "32b", "72b") if name in path.stem)
-    machine = Machine(gpu_gib=memory, host_gib=2000, free_disk_gib=8000)
+    machine = Machine(gpu_gib=80, host_gib=2000, free_disk_gib=8000)
     rows = plan_rows(load_config(path), machine, size=published_size(name, tmp_path))
     assert {row.status for row in rows} == {"ok"}, render(rows, colour=False)
     reserved = max(int(row.value) for row in rows if row.name.endswith("GPUs reserved"))
-    assert f"on {reserved} GPUs of {memory} GB" in first_lines
+    assert f"on {reserved} GPUs of 80 GB" in first_lines
 
 
-def test_the_72b_reference_does_not_fit_80_gb_as_its_recipe_says(tmp_path):
+def test_the_72b_reference_fits_80_gb_only_because_it_is_sharded(tmp_path):
     machine = Machine(gpu_gib=80, host_gib=2000, free_disk_gib=8000)
-    rows = plan_rows(recipe("recipe_72b"), machine, size=published_size("72b", tmp_path))
+    whole = load_config(CONFIGS / "vision_r1/recipe_72b.yaml", ["reference.sharded=false"])
+    rows = plan_rows(whole, machine, size=published_size("72b", tmp_path))
     assert {row.name for row in rows if row.status != "ok"} == {
         "rl: reference: an actor",
         "more_data: reference: an actor",
     }
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_machines_that_a_recipe_assumes_are_those_its_first_line_names(path):
+    assume = load_config(path).cluster.assume
+    wanted = f"on {assume.nodes * assume.gpus_per_node} GPUs of {assume.gpu_gib:g} GB"
+    assert wanted in path.read_text().split("\n#\n")[0]
 
 
 def test_the_cold_starts_differ_in_ranks_alone():

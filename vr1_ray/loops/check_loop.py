@@ -1,0 +1,200 @@
+"""`vr1 check CONFIG`: will it run, will it fit, how long will it take? One table; nothing of the run is started.
+
+The machines are those of the Ray cluster that the run would join; else those of `cluster.assume`; else this
+one. What can go wrong in a check is a row too: there is never a traceback.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from vr1_ray.actors.cluster_check import (
+    NoClusterError,
+    alive_nodes,
+    ask_nodes,
+    joined,
+    reach_row,
+)
+from vr1_ray.config import RunConfig, recipe_runs
+from vr1_ray.preflight.batches import num_gpus
+from vr1_ray.preflight.input_rows import (
+    MADE_EARLIER,
+    Inputs,
+    check_run_inputs,
+    check_settings,
+    is_here,
+)
+from vr1_ray.preflight.limits import Machine, assumed_machine
+from vr1_ray.preflight.memory import GIB
+from vr1_ray.preflight.model_size import ModelSize, UnknownModelError, read_model_size
+from vr1_ray.preflight.node import NodeFacts, host_gib, node_facts, node_rows
+from vr1_ray.preflight.plan import plan_rows
+from vr1_ray.preflight.speed import gpu_speed, measure_core
+from vr1_ray.preflight.step_time import time_rows
+from vr1_ray.preflight.table import CheckRow, is_sound
+
+
+@dataclass(kw_only=True)
+class Place:
+    """Where the run would be, and what is known of it."""
+
+    machine: Machine
+    rows: list[CheckRow]
+    is_assumed: bool = False
+
+
+def run_check(config: RunConfig) -> list[CheckRow]:
+    """All rows of a run, or of each step of a recipe."""
+    runs = recipe_runs(config) if config.kind == "recipe" else [config]
+    place = Place(machine=Machine(), rows=[])
+    try:
+        place = _place(config, runs)
+    except Exception as error:  # a check that breaks must not hide the other rows
+        place.rows.append(_broken("machines", error))
+    found = list(place.rows)
+    size: ModelSize | None = None
+    for run in runs:
+        size = _size_of(run) or size
+        name = f"{run.name.removeprefix(config.name + '/')}: " if config.kind == "recipe" else ""
+        run_rows = _run_rows(run, config, place, size)
+        found += [replace(row, name=f"{name}{row.name}") for row in run_rows]
+    return found
+
+
+def _run_rows(
+    run: RunConfig, whole: RunConfig, place: Place, size: ModelSize | None
+) -> Iterator[CheckRow]:
+    settings = check_settings(run)
+    yield from settings
+    if not is_sound(settings):
+        return
+    inputs = Inputs()
+    parts: dict[str, Callable[[], Iterable[CheckRow]]] = {
+        "inputs": lambda: check_run_inputs(run, inputs, absent=_absent(whole, place)),
+        "plan": lambda: plan_rows(run, place.machine, size=size),
+        "time": lambda: _time_rows(run, place.machine, size, inputs),
+    }
+    for name, part in parts.items():
+        try:
+            yield from part()
+        except Exception as error:  # as above
+            yield _broken(name, error)
+
+
+def _time_rows(
+    run: RunConfig, machine: Machine, size: ModelSize | None, inputs: Inputs
+) -> Iterator[CheckRow]:
+    if size is None:
+        return
+    if num_gpus(run) == 0:  # timed by this machine's cores, whatever GPUs there are
+        machine = replace(machine, speed=measure_core(size.text.hidden, size.text.intermediate))
+    yield from time_rows(
+        run,
+        machine,
+        size,
+        prompt_tokens=inputs.prompt_tokens,
+        num_demonstrations=inputs.num_demonstrations,
+    )
+
+
+def _broken(name: str, error: Exception) -> CheckRow:
+    cure = f"{type(error).__name__}: {str(error).strip()[:400]}"
+    return CheckRow(name=name, value="could not be checked", status="bad", cure=cure)
+
+
+def _absent(whole: RunConfig, place: Place) -> Callable[[str], str | None]:
+    """Why a path can't be read here yet: an earlier step makes it, or the machines are only assumed."""
+
+    def why(path: str) -> str | None:
+        if is_here(path):
+            return None
+        if whole.kind == "recipe" and path.startswith(str(whole.folder)):
+            return MADE_EARLIER
+        if place.is_assumed:
+            return f"not on this machine, so not read; on the nodes: `hf download {path}`, or copy it there"
+        return None
+
+    return why
+
+
+def _place(config: RunConfig, runs: list[RunConfig]) -> Place:
+    """The machines: of the cluster, or assumed, or this one."""
+    address = config.cluster.address or os.environ.get("RAY_ADDRESS") or "local"
+    assume = config.cluster.assume
+    if address == "local" and assume is None:
+        return _this_machine(config, runs)
+    if address != "local":
+        try:
+            with joined(address):
+                return _cluster(config, runs)
+        except NoClusterError as error:
+            if assume is None:
+                cure = f"{error}; start Ray, or describe the machines in cluster.assume"
+                row = CheckRow(name="cluster", value=address, status="bad", cure=cure)
+                return Place(machine=Machine(), rows=[row])
+    assert assume is not None
+    machine = assumed_machine(assume)
+    what = f"{machine.num_nodes} nodes of {machine.gpus_per_node} GPUs of {machine.gpu_gib:g} GiB"
+    row = CheckRow(name="machines", value=f"assumed: {what}")
+    return Place(machine=machine, rows=[row], is_assumed=True)
+
+
+def _this_machine(config: RunConfig, runs: list[RunConfig]) -> Place:
+    facts = node_facts(config.runs_folder, [])
+    rows = list(_node_rows([facts], runs))
+    return Place(machine=_machine([facts], num_gpus=len(facts.gpus)), rows=rows)
+
+
+def _cluster(config: RunConfig, runs: list[RunConfig]) -> Place:
+    paths = {
+        path
+        for run in runs
+        for path in (run.model.path, run.data.train, *run.data.demonstrations)
+        if is_here(path)
+    }
+    facts = ask_nodes(os.path.abspath(config.runs_folder), sorted(map(os.path.abspath, paths)))
+    rows = [CheckRow(name="cluster", value=f"joined, {len(facts)} nodes")]
+    rows += _node_rows(facts, runs)
+    trainers = max(
+        (run.trainer.num_workers for run in runs if run.kind in ("sft", "rl")), default=0
+    )
+    reached = reach_row(trainers)
+    if reached is not None:
+        rows.append(reached)
+    gpus = int(sum(node["Resources"].get("GPU", 0) for node in alive_nodes()))
+    return Place(machine=_machine(facts, num_gpus=gpus), rows=rows)
+
+
+def _node_rows(facts: list[NodeFacts], runs: list[RunConfig]) -> Iterator[CheckRow]:
+    sampling = [run for run in runs if run.kind in ("rl", "eval")]
+    return node_rows(
+        facts,
+        needs_vllm=any(run.rollout.engine == "vllm" for run in sampling),
+        needs_gpus=any(num_gpus(run) > 0 for run in runs),
+    )
+
+
+def _machine(facts: list[NodeFacts], *, num_gpus: int) -> Machine:
+    gpus = [gpu for node in facts for gpu in node.gpus]
+    known = Machine(
+        num_gpus=num_gpus,
+        num_nodes=len(facts),
+        cpus_per_node=min(node.cpus for node in facts),
+        host_gib=host_gib(facts),
+        free_disk_gib=facts[0].free_disk / GIB,
+    )
+    if not gpus:
+        return known
+    return replace(
+        known,
+        gpu_gib=min(total for _, _, total in gpus) / GIB,
+        gpus_per_node=max(1, min(len(node.gpus) for node in facts if node.gpus)),
+        speed=gpu_speed(gpus[0][0]),
+    )
+
+
+def _size_of(run: RunConfig) -> ModelSize | None:
+    try:
+        return read_model_size(run.model.path)
+    except UnknownModelError:
+        return None

@@ -1,0 +1,215 @@
+"""Rows about what a run reads: settings, model, chat template, data, rewards. Each mistake is a row, none an exception.
+
+The run itself reads the same inputs with `inputs.py`, where the first mistake ends it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from vr1_ray.algorithms import make_algorithm
+from vr1_ray.config import RunConfig, check_config
+from vr1_ray.curriculum import make_curriculum
+from vr1_ray.models import ModelAdapter, load_adapter
+from vr1_ray.preflight.inputs import (
+    check_cold_started,
+    read_demonstrations,
+    read_eval_prompts,
+    read_prompts,
+)
+from vr1_ray.preflight.rehearsal import format_row, reward_row, weights_row
+from vr1_ray.preflight.table import CheckRow
+from vr1_ray.rewards import make_rewards
+from vr1_ray.types import Prompt
+
+SAMPLE = 64  # prompts whose tokens are shown
+
+
+@dataclass(kw_only=True)
+class Inputs:
+    """What was found, for the rows that need it."""
+
+    rows: list[CheckRow] = field(default_factory=list)
+    prompt_tokens: float | None = None  # mean of a sample: of prompts, or of whole demonstrations
+    num_demonstrations: int | None = None
+
+    def attempt(self, name: str, read: Callable[[], Any]) -> Any:
+        """What `read` gives; if it raises ValueError, a row with the message, and None."""
+        try:
+            return read()
+        except ValueError as error:
+            first, *rest = str(error).strip().split("\n")
+            self.rows.append(
+                CheckRow(
+                    name=name, value="refused", status="bad", cure="\n    ".join([first, *rest])
+                )
+            )
+            return None
+
+
+def check_settings(config: RunConfig) -> list[CheckRow]:
+    """A row for each rule that is broken, or one that says none is."""
+    try:
+        check_config(config)
+    except ValueError as error:
+        return [
+            CheckRow(name="settings", value=line.split(":")[0], status="bad", cure=line)
+            for line in str(error).split("\n")
+        ]
+    return [CheckRow(name="settings", value="sound")]
+
+
+def check_run_inputs(
+    config: RunConfig, found: Inputs, *, absent: Callable[[str], str | None]
+) -> list[CheckRow]:
+    """Rows of all inputs of one run; what later rows need of them goes to `found`.
+
+    `absent` says of a model or data path why it can't be read here yet, or None. What is absent for a reason is a
+    row that gives it; other rows that need it are left out.
+    """
+    if config.kind in ("figure_math", "bridge"):
+        return []
+    found.attempt("algorithm", lambda: make_algorithm(config.algorithm, kind=config.kind))
+    if config.kind == "rl":
+        found.attempt("curriculum", lambda: make_curriculum(config.curriculum))
+    adapter = _model(config, found, absent)
+    prompts = _data(config, found, adapter, absent) if adapter is not None else []
+    if config.kind == "rl":
+        rewards = found.attempt("rewards", lambda: make_rewards(config.rewards))
+        if rewards and prompts and adapter is not None:
+            found.rows.append(reward_row(config, prompts, adapter))
+    return found.rows
+
+
+def _model(
+    config: RunConfig, found: Inputs, absent: Callable[[str], str | None]
+) -> ModelAdapter | None:
+    why = absent(config.model.path)
+    if why is not None:
+        found.rows.append(_elsewhere("model: reachable", config.model.path, why))
+        return None
+    if config.kind == "rl":
+        found.attempt("model: cold-started", lambda: check_cold_started(config))
+    adapter = found.attempt("model: reachable", lambda: load_adapter(config.model))
+    if adapter is not None:
+        found.rows.append(weights_row(config))
+        found.rows.append(format_row(adapter))
+    return adapter
+
+
+def _elsewhere(name: str, path: str, why: str) -> CheckRow:
+    is_known = why == MADE_EARLIER
+    return CheckRow(
+        name=name,
+        value=f"{path}: {why}" if is_known else path,
+        status="ok" if is_known else "warning",
+        cure="" if is_known else why,
+    )
+
+
+MADE_EARLIER = "made by an earlier step"
+
+
+def _data(
+    config: RunConfig,
+    found: Inputs,
+    adapter: ModelAdapter,
+    absent: Callable[[str], str | None],
+) -> list[Prompt]:
+    prompts: list[Prompt] = []
+    sources = {
+        "sft": ("data.demonstrations", config.data.demonstrations),
+        "rl": ("data.train", [config.data.train]),
+    }
+    name, paths = sources.get(config.kind, ("", []))
+    reasons = [(path, absent(path)) for path in paths]
+    found.rows += [_elsewhere(name, path, why) for path, why in reasons if why is not None]
+    if name and all(why is None for _, why in reasons):
+        if config.kind == "sft":
+            _demonstrations(config, found, adapter)
+        else:
+            prompts = _prompts(config, found, adapter)
+    if config.eval.data:
+        why = absent(config.eval.data)
+        if why is not None:
+            found.rows.append(_elsewhere("eval.data", config.eval.data, why))
+        else:
+            held_out = found.attempt("eval.data", lambda: read_eval_prompts(config, adapter))
+            if held_out is not None:
+                found.rows.append(CheckRow(name="eval.data", value=f"{len(held_out):,} prompts"))
+    return prompts
+
+
+def _prompts(config: RunConfig, found: Inputs, adapter: ModelAdapter) -> list[Prompt]:
+    read = found.attempt("data.train", lambda: read_prompts(config, adapter))
+    if read is None:
+        return []
+    prompts, skipped = read
+    note = f", {skipped:,} skipped as too long" if skipped else ""
+    is_many = skipped > len(prompts)
+    found.rows.append(
+        CheckRow(
+            name="data.train",
+            value=f"{len(prompts):,} prompts{note}",
+            status="warning" if is_many else "ok",
+            cure="most rows are skipped; raise data.max_prompt_tokens or lower model.max_pixels"
+            if is_many
+            else "",
+        )
+    )
+    found.rows += list(_token_rows(config, found, adapter, prompts[:SAMPLE]))
+    return prompts
+
+
+def _token_rows(
+    config: RunConfig, found: Inputs, adapter: ModelAdapter, sample: list[Prompt]
+) -> Iterator[CheckRow]:
+    rendered = [adapter.render(prompt) for prompt in sample]
+    lengths = [len(one.prompt_ids) for one in rendered]
+    pictures = [len(one.prompt_ids) - len(one.engine_ids) for one in rendered]
+    found.prompt_tokens = fmean(lengths)
+    yield CheckRow(
+        name=f"prompt tokens, {len(sample)} prompts",
+        value=f"{min(lengths)} to {max(lengths)}, mean {fmean(lengths):.0f}",
+        limit=f"{config.data.max_prompt_tokens:,}",
+    )
+    with_images = [
+        extra + len(prompt.images)
+        for extra, prompt in zip(pictures, sample, strict=True)
+        if prompt.images
+    ]
+    if with_images:
+        yield CheckRow(
+            name="image tokens a prompt",
+            value=f"{min(with_images)} to {max(with_images)}, mean {fmean(with_images):.0f}",
+            limit=f"{config.data.max_prompt_tokens:,}",
+        )
+
+
+def _demonstrations(config: RunConfig, found: Inputs, adapter: ModelAdapter) -> None:
+    read = found.attempt("data.demonstrations", lambda: read_demonstrations(config, adapter))
+    if read is None:
+        return
+    kept, dropped = read
+    sample = kept[:SAMPLE]
+    lengths = [
+        len(adapter.render(one.prompt).prompt_ids) + len(adapter.encode_response(one.response))
+        for one in sample
+    ]
+    found.num_demonstrations, found.prompt_tokens = len(kept), fmean(lengths)
+    note = f", {dropped:,} dropped as too long" if dropped else ""
+    found.rows.append(CheckRow(name="data.demonstrations", value=f"{len(kept):,}{note}"))
+    found.rows.append(
+        CheckRow(
+            name=f"tokens, {len(sample)} demonstrations",
+            value=f"{min(lengths)} to {max(lengths)}, mean {fmean(lengths):.0f}",
+            limit=f"{min(config.data.cutoff_len, config.model.max_model_len):,}",
+        )
+    )
+
+
+def is_here(path: str) -> bool:
+    """Whether a model or data path is a local file or folder."""
+    return bool(path) and Path(path).exists()
