@@ -11,6 +11,7 @@ from typing import Any, Literal
 from omegaconf import MISSING
 
 from vr1_ray.config.bridge import BridgeConfig
+from vr1_ray.config.rollout import RolloutConfig
 
 
 @dataclass
@@ -79,29 +80,6 @@ class TrainerConfig:
     max_restarts: int = 3  # times that a run does so
     collective_timeout_seconds: float = 1800.0  # so long a rank waits for another: it hangs
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-
-
-@dataclass
-class RolloutConfig:
-    """The rollout engines: how many, how large, how they sample."""
-
-    engine: str = "vllm"  # a row of vr1_ray/rollout, or package.module:Name
-    num_engines: int = 1
-    num_cpus_per_engine: float = 1.0
-    num_gpus_per_engine: float = 0.0
-    num_threads: int = 1  # CPU threads of one engine
-    tensor_parallel_size: int = 1
-    max_concurrent_responses: int = (
-        512  # in flight on one engine; more than it decodes at once, to keep it busy
-    )
-    max_num_seqs: int = 256  # sequences an engine decodes at once
-    kv_cache_gib: float = 1.0  # CPU engines; on GPU gpu_memory_utilization rules
-    gpu_memory_utilization: float = 0.85
-    temperature: float = 1.0
-    top_p: float = 1.0  # must stay 1 in training: engine and trainer would disagree on the support
-    save: Literal["none", "sampled", "all"] = "sampled"  # saved rollouts, to browse and to replay
-    save_groups_per_step: int = 2  # with save=sampled
-    options: dict[str, Any] = field(default_factory=dict)  # passed to the engine as they are
 
 
 @dataclass
@@ -177,6 +155,7 @@ class StageConfig:
     group_size: int = MISSING
     steps: int = MISSING
     enabled: bool = True
+    num_engines: int = 0  # rollout engines from this stage on; 0: as many as there are
 
 
 @dataclass
