@@ -1,4 +1,4 @@
-"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status RUN`, `vr1 replay RUN --step K`.
+"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
@@ -26,6 +26,8 @@ COMMANDS = {
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
+SCALE = "give a live run another number of rollout engines or reward actors; it goes on meanwhile"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the `vr1` command; returns the exit code."""
@@ -36,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _status(parsed.run, parsed.runs_folder)
         if parsed.command == "replay":
             return _replay(parsed)
+        if parsed.command == "scale":
+            return _scale(parsed)
         return _run(parsed.command, parsed.config, parsed.overrides)
     except ValueError as error:
         if parsed.debug:
@@ -83,17 +87,22 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--debug", action="store_true", help="show tracebacks")
     status = commands.add_parser("status", help=STATUS, description=STATUS)
-    status.add_argument("run", help="a run folder, or the name of a run in the runs folder")
-    status.add_argument("--runs_folder", default="runs", help="default: runs")
-    status.add_argument("--debug", action="store_true", help="show tracebacks")
     again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
-    again.add_argument("run", help="a run folder, or the name of a run in the runs folder")
+    scale = commands.add_parser("scale", help=SCALE, description=SCALE)
+    for command in (status, again, scale):
+        command.add_argument("run", help="a run folder, or the name of a run in the runs folder")
+        command.add_argument("--runs_folder", default="runs", help="default: runs")
+        command.add_argument("--debug", action="store_true", help="show tracebacks")
     again.add_argument("--step", type=int, required=True, help="the step whose update is redone")
-    again.add_argument("--runs_folder", default="runs", help="default: runs")
     again.add_argument(
         "overrides", nargs="*", metavar="key=value", help="such as cluster.address=local"
     )
-    again.add_argument("--debug", action="store_true", help="show tracebacks")
+    scale.add_argument("--engines", type=int, metavar="N", help="rollout engines to have")
+    scale.add_argument("--rewards", type=int, metavar="N", help="actors of a reward pool to have")
+    scale.add_argument("--pool", default="default", help="which reward pool; default: default")
+    scale.add_argument(
+        "--wait", type=float, default=600.0, metavar="SECONDS", help="for the answer; 0: none"
+    )
     return parser
 
 
@@ -139,6 +148,21 @@ def _replay(parsed: argparse.Namespace) -> int:
     )
     print(verdict.text())
     return 0 if verdict.is_identical else 1
+
+
+def _scale(parsed: argparse.Namespace) -> int:
+    from vr1_ray.loops.scale import scale
+
+    answer = scale(
+        parsed.run,
+        engines=parsed.engines,
+        rewards=parsed.rewards,
+        pool=parsed.pool,
+        runs_folder=parsed.runs_folder,
+        wait_seconds=parsed.wait,
+    )
+    print(answer)
+    return 0
 
 
 def _check(config: Any) -> int:

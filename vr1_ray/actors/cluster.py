@@ -66,8 +66,10 @@ def demand(config: RunConfig) -> dict[str, float]:
         counts["CPU"] += config.trainer.num_workers * config.trainer.num_cpus_per_worker
         counts["GPU"] += config.trainer.num_workers * config.trainer.num_gpus_per_worker
     if config.kind in ("rl", "eval"):
-        counts["CPU"] += config.rollout.num_engines * config.rollout.num_cpus_per_engine
-        counts["GPU"] += config.rollout.num_engines * config.rollout.num_gpus_per_engine
+        # With autoscaling the others may wait for room.
+        engines = config.rollout.min_engines or config.rollout.num_engines
+        counts["CPU"] += engines * config.rollout.num_cpus_per_engine
+        counts["GPU"] += engines * config.rollout.num_gpus_per_engine
     if config.kind == "rl":
         for name in {spec.pool for spec in config.rewards}:
             pool = config.reward_pools[name]
