@@ -1,4 +1,4 @@
-"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status|replay RUN`, `vr1 generate POLICY`.
+"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`, `vr1 generate POLICY`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
@@ -28,19 +28,16 @@ GENERATE = "answer questions about images with a policy: one, a folder, or a JSO
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
+SCALE = "give a live run another number of rollout engines or reward actors; it goes on meanwhile"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the `vr1` command; returns the exit code."""
     parsed = _parser().parse_args(arguments)
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     try:
-        if parsed.command == "status":
-            return _status(parsed.run, parsed.runs_folder)
-        if parsed.command == "generate":
-            return _generate(parsed)
-        if parsed.command == "replay":
-            return _replay(parsed)
-        return _run(parsed.command, parsed.config, parsed.overrides)
+        act = {"status": _status, "generate": _generate, "replay": _replay, "scale": _scale}
+        return act.get(parsed.command, _run)(parsed)
     except ValueError as error:
         if parsed.debug:
             traceback.print_exc()
@@ -88,17 +85,22 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--debug", action="store_true", help="show tracebacks")
     _add_generate(commands)
     status = commands.add_parser("status", help=STATUS, description=STATUS)
-    status.add_argument("run", help="a run folder, or the name of a run in the runs folder")
-    status.add_argument("--runs_folder", default="runs", help="default: runs")
-    status.add_argument("--debug", action="store_true", help="show tracebacks")
     again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
-    again.add_argument("run", help="a run folder, or the name of a run in the runs folder")
+    scale = commands.add_parser("scale", help=SCALE, description=SCALE)
+    for command in (status, again, scale):
+        command.add_argument("run", help="a run folder, or the name of a run in the runs folder")
+        command.add_argument("--runs_folder", default="runs", help="default: runs")
+        command.add_argument("--debug", action="store_true", help="show tracebacks")
     again.add_argument("--step", type=int, required=True, help="the step whose update is redone")
-    again.add_argument("--runs_folder", default="runs", help="default: runs")
     again.add_argument(
         "overrides", nargs="*", metavar="key=value", help="such as cluster.address=local"
     )
-    again.add_argument("--debug", action="store_true", help="show tracebacks")
+    scale.add_argument("--engines", type=int, metavar="N", help="rollout engines to have")
+    scale.add_argument("--rewards", type=int, metavar="N", help="actors of a reward pool to have")
+    scale.add_argument("--pool", default="default", help="which reward pool; default: default")
+    scale.add_argument(
+        "--wait", type=float, default=600.0, metavar="SECONDS", help="for the answer; 0: none"
+    )
     return parser
 
 
@@ -151,10 +153,11 @@ def _generate(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _run(command: str, path: str, overrides: list[str]) -> int:
+def _run(parsed: argparse.Namespace) -> int:
     from vr1_ray.config import ConfigError, load_config
 
-    config = load_config(path, overrides)
+    command, path = parsed.command, parsed.config
+    config = load_config(path, parsed.overrides)
     if command == "check":
         return _check(config)
     if command != "run" and config.kind != command:
@@ -174,10 +177,10 @@ def _run(command: str, path: str, overrides: list[str]) -> int:
     return 0
 
 
-def _status(run: str, runs_folder: str) -> int:
+def _status(parsed: argparse.Namespace) -> int:
     from vr1_ray.loops.status import status_text
 
-    print(status_text(run, runs_folder=runs_folder))
+    print(status_text(parsed.run, runs_folder=parsed.runs_folder))
     return 0
 
 
@@ -193,6 +196,21 @@ def _replay(parsed: argparse.Namespace) -> int:
     )
     print(verdict.text())
     return 0 if verdict.is_identical else 1
+
+
+def _scale(parsed: argparse.Namespace) -> int:
+    from vr1_ray.loops.scale import scale
+
+    answer = scale(
+        parsed.run,
+        engines=parsed.engines,
+        rewards=parsed.rewards,
+        pool=parsed.pool,
+        runs_folder=parsed.runs_folder,
+        wait_seconds=parsed.wait,
+    )
+    print(answer)
+    return 0
 
 
 def _check(config: Any) -> int:

@@ -11,9 +11,10 @@ import pytest
 import ray
 
 from tests.builders import TINY_MODEL, prompt
+from vr1_ray.actors.engine_place import launcher
+from vr1_ray.actors.engine_set import EngineSet
 from vr1_ray.actors.reward_actor import InvalidReward, RewardActor
 from vr1_ray.actors.reward_pool import RewardPool, placement_options
-from vr1_ray.actors.rollout_actor import RolloutActor
 from vr1_ray.actors.rollout_pool import InvalidRolloutsError, RolloutPool
 from vr1_ray.config import (
     InvalidRolloutsConfig,
@@ -188,12 +189,19 @@ def test_an_actor_that_cannot_start_ends_in_an_error_that_says_why(tmp_path):
 
 def run_step(config, invalid=None):
     """One step of three prompts through a real rollout actor; its groups and metrics."""
-    engine = ray.remote(RolloutActor).options(num_cpus=1).remote(config, 0)
+    engines = EngineSet(
+        launcher(config, None),
+        limits=config.rollout.health,
+        number=1,
+        start_seconds=120,
+        call_seconds=120,
+        note=print,
+    )
     pools = [make_pool(config, name) for name in config.reward_pools]
     try:
-        ray.get(engine.start.remote(), timeout=120)
+        engines.wait_until_started()
         pool = RolloutPool(
-            [engine],
+            engines,
             pools,
             max_concurrent_responses=64,
             timeout_seconds=120,
@@ -203,7 +211,7 @@ def run_step(config, invalid=None):
         pool.submit([prompt(0), prompt(1), prompt(2)], spec, STAGE, 1)
         return pool.collect(1), pool.last_metrics
     finally:
-        ray.kill(engine)
+        engines.close(seconds=0)
         for one in pools:
             stop(one)
 

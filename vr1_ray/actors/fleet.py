@@ -10,15 +10,18 @@ from typing import Any
 import ray
 
 from vr1_ray.actors.cluster import with_absolute_paths
+from vr1_ray.actors.control import Control
 from vr1_ray.actors.curriculum_actor import CurriculumHandle
+from vr1_ray.actors.engine_place import launcher
+from vr1_ray.actors.engine_set import EngineSet
 from vr1_ray.actors.evaluating import EVALUATION_STEP, evaluate_each
+from vr1_ray.actors.fleet_size import FleetSize
 from vr1_ray.actors.reference_actor import ReferenceGroup
 from vr1_ray.actors.reward_actor import RewardActor
 from vr1_ray.actors.reward_pool import RewardPool, placement_options
-from vr1_ray.actors.rollout_actor import RolloutActor
 from vr1_ray.actors.rollout_pool import RolloutPool
 from vr1_ray.actors.trainer_group import TrainerGroup
-from vr1_ray.actors.waiting import ActorError, wait_for
+from vr1_ray.actors.waiting import wait_for
 from vr1_ray.actors.weight_sync import ObjectStoreTransport
 from vr1_ray.config import RunConfig
 from vr1_ray.training.rows import Unit, unit_of_group
@@ -42,10 +45,11 @@ class Fleet:
         self.start_timeout = config.cluster.start_timeout_seconds
         self.trainers: TrainerGroup | None = None
         self.transport: ObjectStoreTransport | None = None
-        self.engines: list[Any] = []
+        self.engines: EngineSet | None = None
         self.reward_pools: list[RewardPool] = []
         self.references: ReferenceGroup | None = None
         self.curriculum: CurriculumHandle | None = None
+        self.size: FleetSize | None = None
 
     def start(self, *, total_updates: int = 0, model_path: str | None = None) -> None:
         """Start the actors this kind of run needs, side by side. Raises ActorError with the cause first."""
@@ -59,40 +63,37 @@ class Fleet:
                 is_hashed=self.config.rollout.save == "all",  # what `vr1 replay` compares with
             )
         if self.config.kind in ("rl", "eval"):
-            starting |= self._start_rollouts(model_path)
+            self._start_engines(model_path)
         if self.config.kind == "rl":
+            starting |= self._start_reward_pools()
             self.curriculum = CurriculumHandle(self.config, note=self._tell)
+            self._start_control()
             if self.config.algorithm.kl_coef > 0:
                 self.references = ReferenceGroup(self.config, note=self._tell)
                 starting |= self.references.starting()
         wait_for(starting, phase="starting the run's actors", timeout_seconds=self.start_timeout)
+        if self.engines is not None:
+            self.engines.wait_until_started()
 
-    def _start_rollouts(self, model_path: str | None) -> dict[str, Any]:
+    def _start_engines(self, model_path: str | None) -> None:
         rollout = self.config.rollout
-        remote = ray.remote(RolloutActor).options(
-            num_cpus=rollout.num_cpus_per_engine,
-            num_gpus=rollout.num_gpus_per_engine,
-            # Requests wait inside the engine, which batches them; weight loads must not queue behind them.
-            max_concurrency=rollout.max_concurrent_responses + 8,
+        self.engines = EngineSet(
+            launcher(self.config, model_path),
+            limits=rollout.health,
+            number=rollout.num_engines,
+            start_seconds=self.start_timeout,
+            call_seconds=self.timeout,
+            note=self._tell,
         )
-        self.engines = [remote.remote(self.config, index) for index in range(rollout.num_engines)]
-        starting = {
-            f"engine {i}": engine.start.remote(model_path) for i, engine in enumerate(self.engines)
-        }
-        if self.config.kind == "rl":  # an evaluation is judged on the driver
-            self._start_reward_pools()
-        for pool in self.reward_pools:
-            starting |= pool.starting()
         self.pool = RolloutPool(
             self.engines,
-            self.reward_pools,
+            self.reward_pools,  # an evaluation has none: it is judged on the driver
             max_concurrent_responses=rollout.max_concurrent_responses,
             timeout_seconds=self.timeout,
             invalid=self.config.invalid_rollouts,
         )
-        return starting
 
-    def _start_reward_pools(self) -> None:
+    def _start_reward_pools(self) -> dict[str, Any]:
         for name in dict.fromkeys(spec.pool for spec in self.config.rewards):
             pool = self.config.reward_pools[name]
             remote = ray.remote(RewardActor).options(**placement_options(pool))
@@ -105,6 +106,18 @@ class Fleet:
                     note=self._tell,
                 )
             )
+        calls = [pool.starting() for pool in self.reward_pools]
+        return {name: call for one in calls for name, call in one.items()}
+
+    def _start_control(self) -> None:
+        assert self.engines is not None
+        self.size = FleetSize(
+            self.config,
+            self.engines,
+            self.reward_pools,
+            Control(self.config),
+            note=self._tell,
+        )
 
     def _tell(self, text: str) -> None:
         self.note(text)  # as it is now: the run puts its own in place after the fleet is made
@@ -126,8 +139,12 @@ class Fleet:
         return self.pool.collect(step)
 
     def rollout_metrics(self) -> dict[str, float]:
-        """Of the step collected last: exposed reward time, invalid and dropped rollouts."""
-        return self.pool.last_metrics
+        """Of the step collected last: exposed reward time, invalid and dropped rollouts, lost engines."""
+        assert self.engines is not None
+        return self.pool.last_metrics | {
+            "engines/healthy": float(len(self.engines.serving)),
+            "engines/restarts": float(self.engines.num_restarts),
+        }
 
     def evaluate(self, prompts: list[Prompt], spec: SamplingSpec) -> list[RolloutGroup]:
         """Responses through the same engines, in prompt order, outside any stage and not scored."""
@@ -162,16 +179,11 @@ class Fleet:
         return self.trainers.train_step(units, prompts, step=step)
 
     def sync_weights(self, policy_version: int) -> None:
-        """Bring every engine to the trainer's weights, as version `policy_version`."""
+        """Bring every engine that lives to the trainer's weights, as version `policy_version`."""
         assert self.transport is not None
+        assert self.engines is not None
         self.transport.publish(policy_version)
-        try:
-            self.transport.load(
-                {f"engine {index}": engine for index, engine in enumerate(self.engines)}
-            )
-        except ActorError:
-            self.transport.check()
-            raise
+        self.engines.sync(self.transport)
 
     def policy_hash(self) -> dict[str, str]:
         """`policy_hash` of the version that was synced last, where all rollouts are saved."""
@@ -194,17 +206,15 @@ class Fleet:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         """Give every actor's place back, so that a recipe's next step has room; engines first, in order."""
         try:
-            if error is None:
-                pending = {
-                    f"engine {index}": engine.close.remote()
-                    for index, engine in enumerate(self.engines)
-                }
-                wait_for(pending, phase="closing the engines", timeout_seconds=CLOSE_SECONDS)
+            if self.engines is not None:
+                self.engines.close(seconds=0.0 if error else CLOSE_SECONDS)
         finally:
             rewards = [actor for pool in self.reward_pools for actor in pool.actors]
             references = self.references.actors if self.references else []
-            for actor in [*self.engines, *rewards, *references]:
+            for actor in [*rewards, *references]:
                 ray.kill(actor)
+            if self.size is not None:
+                self.size.control.close()
             if self.trainers is not None:
                 self.trainers.release()
             if self.curriculum is not None:

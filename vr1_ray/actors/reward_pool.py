@@ -164,6 +164,12 @@ class RewardPool:
                 ray.kill(slot.actor)
                 self.slots.remove(slot)
 
+    def scale(self, number: int) -> None:
+        """Have `number` actors from now on; with autoscaling only for now."""
+        if not self.config.max_actors:
+            self.scaler.least = self.scaler.most = number
+        self.resize(number)
+
     def _start(self, index: int) -> _Slot:
         actor = self.launch(index)
         deadline = self.clock() + self.start_timeout_seconds

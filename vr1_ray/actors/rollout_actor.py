@@ -4,10 +4,14 @@ Thin on purpose: rendering is the model adapter's, sampling the engine's, schedu
 The class is plain; `ray.remote` is applied where it is launched (`fleet.py`).
 """
 
+import asyncio
 import time
+import zlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+
+import ray
 
 from vr1_ray.actors.cluster import write_output_to
 from vr1_ray.config import RunConfig
@@ -22,11 +26,15 @@ class RolloutActor:
         self.config = config
         self.index = index
 
-    async def start(self, model_path: str | None = None) -> None:
-        """Load processor and engine; `model_path` overrides the policy to start from."""
+    async def start(self, model_path: str | None = None) -> str:
+        """Load processor and engine; `model_path` overrides the policy to start from. Returns the node's id."""
         write_output_to(str(self.config.folder / "logs"), f"rollout_{self.index}")
         from vr1_ray.models import load_adapter
         from vr1_ray.rollout import rollout_engine_class
+        from vr1_ray.rollout.orphans import watch_over_children
+
+        self.watcher = watch_over_children()
+        self.loading = asyncio.Lock()  # a sync may come while an engine that joined still loads
 
         model = self.config.model
         if model_path is not None:
@@ -35,6 +43,11 @@ class RolloutActor:
         engine_class = rollout_engine_class(self.config.rollout.engine)
         self.engine = engine_class(model=model, rollout=self.config.rollout, adapter=self.adapter)
         await self.engine.start()
+        return ray.get_runtime_context().get_node_id()
+
+    async def probe(self) -> None:
+        """Answer, if the engine can serve. Raises EngineDiedError if it can't."""
+        await self.engine.check_health()
 
     async def generate_group(
         self,
@@ -92,19 +105,27 @@ class RolloutActor:
             generate_seconds=time.monotonic() - began,
         )
 
-    async def load_weights(self, version: int, bucket_refs: list[Any]) -> int:
-        """Take the weights of policy version `version` and return the version the engine now reports.
+    async def load_weights(self, version: int, bucket_refs: list[Any]) -> tuple[int, str]:
+        """Take the weights of policy version `version`; the version the engine now reports, and a checksum.
 
         `bucket_refs` are object refs of packed buckets, fetched one at a time: from shared memory when
-        trainer and engine share a node.
+        trainer and engine share a node. The checksum, of what came and of what the engine now holds, is empty
+        without `rollout.verify_weights`.
         """
+        is_verified, received = self.config.rollout.verify_weights, 0
 
         async def buckets() -> AsyncIterator[PackedBucket]:
+            nonlocal received
             for ref in bucket_refs:
-                yield await ref
+                bucket: PackedBucket = await ref
+                if is_verified:
+                    received = zlib.crc32(bucket.data.data, received)
+                yield bucket
 
-        await self.engine.load_weights(version, buckets())
-        return self._version()
+        async with self.loading:
+            await self.engine.load_weights(version, buckets())
+            checksum = await self.engine.weight_checksum() if is_verified else ""
+            return self._version(), checksum and f"{received:08x}-{checksum}"
 
     def _version(self) -> int:
         version = self.engine.policy_version

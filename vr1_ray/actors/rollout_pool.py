@@ -5,69 +5,39 @@ until a group is scored; an image crosses to a node once per prompt, as the byte
 
 A rollout that no reward could be found for is drawn again with another seed (its next attempt); when the
 attempts are used up its group is dropped and counted. A reward is never made up.
+
+When an engine is lost, its requests go to the front of the queue as they were: the same attempt, so the
+same seeds, on another engine. What the lost one may still answer is not looked at, so no group comes twice.
 """
 
 import time
-from collections import Counter, deque
-from dataclasses import dataclass, field, replace
+from collections import deque
+from dataclasses import replace
 from typing import Any
 
 import ray
 
-from vr1_ray.actors.reward_actor import InvalidReward, Outcome
+from vr1_ray.actors.engine import is_loss
+from vr1_ray.actors.engine_set import EngineSet
+from vr1_ray.actors.reward_actor import InvalidReward
 from vr1_ray.actors.reward_pool import RewardPool, ScoredGroup
+from vr1_ray.actors.sample_request import (
+    SampleRequest,
+    Sampling,
+    ScoringGroup,
+    StepBooks,
+    with_reward,
+)
 from vr1_ray.actors.waiting import ActorError, ActorTimeoutError, take
 from vr1_ray.config import InvalidRolloutsConfig
-from vr1_ray.types import Prompt, Rollout, RolloutGroup, SamplingSpec, Stage
+from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
+
+MAX_LOSSES = 5  # engines that may be lost with one request; it may be what kills them
+IDLE_SECONDS = 0.2  # a wait when nothing at all is under way
 
 
 class InvalidRolloutsError(ActorError):
     """Too many rollouts of a step have no reward. The message names reward, prompt and cause."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampleRequest:
-    """Responses of one group to sample: what an engine is asked for."""
-
-    order: int  # place in the step, so that groups come back in prompt order
-    prompt: Prompt
-    prompt_ref: Any
-    spec: SamplingSpec
-    stage: Stage
-    step: int
-    attempt: int = 0
-    indices: tuple[int, ...]  # which samples of the group; all at the first attempt
-    is_scored: bool = True
-
-    @property
-    def load(self) -> int:
-        """Upper bound of the tokens this request makes an engine decode."""
-        return len(self.indices) * self.spec.max_response_tokens
-
-    @property
-    def where(self) -> str:
-        return f"sampling and scoring prompt {self.prompt.prompt_id} in step {self.step}"
-
-
-@dataclass(kw_only=True)
-class _Scoring:
-    """A sampled group of which the pools' outcomes are still coming in."""
-
-    request: SampleRequest
-    outcomes: list[dict[int, Outcome]] = field(default_factory=list)
-    seconds: float = 0.0
-
-
-@dataclass(kw_only=True)
-class _Step:
-    """What is known of one step's groups."""
-
-    num_groups: int = 0
-    num_samples: int = 0
-    groups: dict[int, RolloutGroup | None] = field(default_factory=dict)  # by order; None: dropped
-    valid: dict[int, dict[int, Rollout]] = field(default_factory=dict)  # by order and index
-    counts: Counter[str] = field(default_factory=Counter)
-    exposed_seconds: float = 0.0  # waited for rewards while nothing was left to sample
 
 
 class RolloutPool:
@@ -81,7 +51,7 @@ class RolloutPool:
 
     def __init__(
         self,
-        engines: list[Any],
+        engines: EngineSet,
         reward_pools: list[RewardPool],
         *,
         max_concurrent_responses: int,
@@ -94,10 +64,11 @@ class RolloutPool:
         self.timeout_seconds = timeout_seconds
         self.invalid = invalid
         self.waiting: deque[SampleRequest] = deque()
-        self.generating: dict[Any, tuple[SampleRequest, int]] = {}  # ref -> request, engine
-        self.scoring: dict[Any, _Scoring] = {}  # by the group's ref
-        self.steps: dict[int, _Step] = {}
+        self.sampling: dict[Any, Sampling] = {}  # by the ref of the group to come
+        self.scoring: dict[Any, ScoringGroup] = {}  # by the same
+        self.steps: dict[int, StepBooks] = {}
         self.last_metrics: dict[str, float] = {}
+        engines.is_busy = lambda engine: any(one.engine is engine for one in self.sampling.values())
 
     def submit(
         self,
@@ -109,7 +80,7 @@ class RolloutPool:
         is_scored: bool = True,
     ) -> None:
         """Queue one group per prompt; those that engines have room for start at once."""
-        state = self.steps.setdefault(step, _Step())
+        state = self.steps.setdefault(step, StepBooks())
         for prompt in prompts:
             self.waiting.append(
                 SampleRequest(
@@ -138,29 +109,13 @@ class RolloutPool:
         while len(state.groups) < state.num_groups:
             self._advance(step, deadline)
         del self.steps[step]
-        self.last_metrics = {
-            "time/reward_exposed": state.exposed_seconds,
-            "invalid/rollouts": float(state.counts["invalid"]),
-            "invalid/resampled": float(state.counts["resampled"]),
-            "invalid/groups_dropped": float(state.counts["dropped"]),
-        }
+        self.last_metrics = state.metrics()
         found = [state.groups[order] for order in range(state.num_groups)]
         return [group for group in found if group is not None]
 
     def _advance(self, step: int, deadline: float) -> None:
         """Wait for one event and react to it."""
-        refs = [ref for pool in self.reward_pools for ref in pool.pending]
-        limit = min([deadline, *(pool.next_deadline for pool in self.reward_pools)])
-        is_exposed = not self._is_sampling(step)
-        began = time.monotonic()
-        ready, _ = ray.wait(
-            [*refs, *self.generating],
-            num_returns=1,
-            timeout=max(0.0, limit - began),
-            fetch_local=False,
-        )
-        if is_exposed:
-            self.steps[step].exposed_seconds += time.monotonic() - began
+        ready = self._wait(step, deadline)
         if not ready and time.monotonic() >= deadline:
             raise self._timeout(step)
         for pool in self.reward_pools:
@@ -169,19 +124,55 @@ class RolloutPool:
             for group in [*scored, *pool.expire()]:
                 self._scored(group)
         for ref in ready:
-            if ref in self.generating:
+            if ref in self.sampling:
                 self._sampled(ref)
+        self.engines.tick()
+        self._hand_back()
         self._dispatch()
 
+    def _wait(self, step: int, deadline: float) -> list[Any]:
+        """Refs that are ready, after waiting for the first; none if something is due by the clock."""
+        refs = [ref for pool in self.reward_pools for ref in pool.pending]
+        refs += [*self.sampling, *self.engines.pending]
+        limits = [deadline, self.engines.next_deadline]
+        limits += [pool.next_deadline for pool in self.reward_pools]
+        books, is_exposed = self.steps[step], not self._is_sampling(step)
+        busy = {one.engine.index for one in self.sampling.values()}
+        share = min(1.0, len(busy) / max(1, len(self.engines.serving)))
+        began = time.monotonic()
+        limit = max(0.0, min(limits) - began)
+        ready: list[Any] = []
+        if refs:
+            ready, _ = ray.wait(refs, num_returns=1, timeout=limit, fetch_local=False)
+        else:
+            time.sleep(min(limit, IDLE_SECONDS))
+        seconds = time.monotonic() - began
+        books.exposed_seconds += seconds * is_exposed
+        books.busy_seconds += seconds * share
+        return ready
+
+    def _hand_back(self) -> None:
+        """Requests of engines that are gone wait again, in order and before all others."""
+        lost = [ref for ref, one in self.sampling.items() if one.engine.actor is not one.actor]
+        requests = [self.sampling.pop(ref).request for ref in lost]
+        for request in sorted(requests, key=lambda one: (one.step, one.order), reverse=True):
+            if request.num_losses + 1 >= MAX_LOSSES:
+                raise ActorError(
+                    f"{request.where}: {MAX_LOSSES} engines were lost with it, one after the other; it may be what "
+                    "kills them (logs/rollout_*.log): take the prompt out of data.train, or lower model.max_pixels"
+                )
+            self.steps[request.step].counts["regenerated"] += 1
+            self.waiting.appendleft(replace(request, num_losses=request.num_losses + 1))
+
     def _is_sampling(self, step: int) -> bool:
-        under_way = (request for request, _ in self.generating.values())
+        under_way = (one.request for one in self.sampling.values())
         return any(request.step == step for request in [*under_way, *self.waiting])
 
     def _timeout(self, step: int) -> ActorTimeoutError:
         missing = [
             request.prompt.prompt_id
             for request in [
-                *(request for request, _ in self.generating.values()),
+                *(one.request for one in self.sampling.values()),
                 *(scoring.request for scoring in self.scoring.values()),
                 *self.waiting,
             ]
@@ -194,24 +185,26 @@ class RolloutPool:
 
     def _dispatch(self) -> None:
         """Give waiting requests to the engine with the fewest tokens ahead of it."""
-        loads = [0] * len(self.engines)
-        responses = [0] * len(self.engines)
-        for request, engine in self.generating.values():
-            loads[engine] += request.load
-            responses[engine] += len(request.indices)
+        serving = self.engines.serving
+        loads = {engine.index: 0 for engine in self.engines.engines}
+        responses = dict(loads)
+        for one in self.sampling.values():
+            loads[one.engine.index] += one.request.load
+            responses[one.engine.index] += len(one.request.indices)
         while self.waiting:
             size = len(self.waiting[0].indices)
             # An idle engine takes any group, also one larger than its limit.
             free = [
-                index
-                for index, count in enumerate(responses)
-                if count == 0 or count + size <= self.max_concurrent_responses
+                engine
+                for engine in serving
+                if responses[engine.index] == 0
+                or responses[engine.index] + size <= self.max_concurrent_responses
             ]
             if not free:
                 return
-            chosen = min(free, key=lambda index: (loads[index], index))
+            chosen = min(free, key=lambda engine: (loads[engine.index], engine.index))
             request = self.waiting.popleft()
-            ref = self.engines[chosen].generate_group.remote(
+            ref = chosen.actor.generate_group.remote(
                 request.prompt_ref,
                 request.spec,
                 request.stage,
@@ -219,21 +212,38 @@ class RolloutPool:
                 request.attempt,
                 request.indices,
             )
-            self.generating[ref] = (request, chosen)
-            loads[chosen] += request.load
-            responses[chosen] += size
+            self.sampling[ref] = Sampling(
+                request=request, engine=chosen, actor=chosen.actor, version=self.engines.version
+            )
+            loads[chosen.index] += request.load
+            responses[chosen.index] += size
 
     def _sampled(self, ref: Any) -> None:
-        """A group is sampled: its ref goes to every reward pool."""
-        request, engine = self.generating.pop(ref)
+        """A group is sampled, or lost with its engine: it goes to every reward pool, or is handed back."""
+        one = self.sampling[ref]
+        request = one.request
+        try:
+            group: RolloutGroup = take(ref, actor=one.engine.name, phase=request.where)
+        except ActorError as error:
+            if not is_loss(error):
+                raise
+            if one.engine.actor is one.actor:
+                self.engines.lost(one.engine, str(error))
+            return
+        del self.sampling[ref]
+        if group.policy_version < one.version:
+            raise ActorError(
+                f"{one.engine.name} used policy version {group.policy_version} for {request.where}, "
+                f"not {one.version}"
+            )
         if not request.is_scored:
-            group = take(ref, actor=f"engine {engine}", phase=request.where)
             self.steps[request.step].groups[request.order] = replace(group, prompt=request.prompt)
             return
-        self.scoring[ref] = _Scoring(request=request)
+        self.scoring[ref] = ScoringGroup(request=request, group=group)
+        group_ref = ray.put(group)  # the engine's copy may go with its node
         places = tuple(range(len(request.indices)))
         for pool in self.reward_pools:
-            pool.score(ref, ref, request.prompt_ref, places=places, where=request.where)
+            pool.score(ref, group_ref, request.prompt_ref, places=places, where=request.where)
 
     def _scored(self, scored: ScoredGroup) -> None:
         """One pool's outcomes are there; with the last pool's the group is put together."""
@@ -243,9 +253,8 @@ class RolloutPool:
         if len(scoring.outcomes) < len(self.reward_pools):
             return
         del self.scoring[scored.key]
-        request = scoring.request
+        request, group = scoring.request, scoring.group
         state = self.steps[request.step]
-        group: RolloutGroup = take(scored.key, actor="an engine", phase=request.where)
         valid = state.valid.setdefault(request.order, {})
         invalid = []
         for place, rollout in enumerate(group.rollouts):
@@ -255,7 +264,7 @@ class RolloutPool:
                 invalid.append(rollout.index)
                 self._count_invalid(request, reasons[0])
             else:
-                valid[rollout.index] = _with_reward(rollout, outcomes)
+                valid[rollout.index] = with_reward(rollout, outcomes)
         seconds = group.reward_seconds + scoring.seconds
         self._settle(request, replace(group, reward_seconds=seconds), tuple(invalid))
 
@@ -285,14 +294,3 @@ class RolloutPool:
                 f"reward, more than invalid_rollouts.max_rate {self.invalid.max_rate:g}; the first cause is above, "
                 f"for prompt {request.prompt.prompt_id})"
             )
-
-
-def _with_reward(rollout: Rollout, outcomes: list[Outcome]) -> Rollout:
-    """The rollout with the sum of all pools' rewards and all their parts."""
-    value = 0.0
-    parts: dict[str, float] = {}
-    for outcome in outcomes:
-        assert not isinstance(outcome, InvalidReward)
-        value += outcome.value
-        parts |= {name: amount for name, amount in outcome.parts.items() if name not in parts}
-    return replace(rollout, reward=value, reward_parts=parts)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayTaskError
 
 
 class ActorError(RuntimeError):
@@ -58,7 +58,7 @@ def take(ref: Any, *, actor: str, phase: str, timeout_seconds: float = 60.0) -> 
         raise ActorError(
             f"{cause}\n(raised in {actor}, while {phase}: {type(cause).__name__})"
         ) from error
-    except RayActorError as error:
+    except (RayActorError, ObjectLostError) as error:  # the latter: its node is gone
         raise ActorLostError(f"{actor} died, while {phase}: {error}") from error
     except GetTimeoutError as error:
         raise ActorTimeoutError(

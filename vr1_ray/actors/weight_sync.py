@@ -1,4 +1,4 @@
-"""Weight transport, trainer -> rollout engines: `publish(version)` and `load(engine, version)`.
+"""Weight transport, trainer -> rollout engines: `publish(version)` and `load(engine)`.
 
 This backend moves packed buckets through Ray's object store: it works for any set of engines, on any
 machine, and an engine that joins later loads the same published buckets. The engines then feed
@@ -11,7 +11,6 @@ Not here: NCCL and CUDA IPC. They will stand behind the same two verbs.
 from typing import Any
 
 from vr1_ray.actors.trainer_group import TrainerGroup
-from vr1_ray.actors.waiting import ActorError, wait_for
 
 BUCKET_BYTES = 512 << 20  # few calls, and bounded memory under ZeRO-3
 
@@ -43,17 +42,6 @@ class ObjectStoreTransport:
         """
         self.trainers.check(f"handing over version {self.version}")
 
-    def load(self, engines: dict[str, Any]) -> None:
-        """Bring engines (name -> actor) to the published version, all at once.
-
-        Raises ActorError if an engine then reports another version: it must not serve.
-        """
-        pending = {
-            name: engine.load_weights.remote(self.version, self.buckets)
-            for name, engine in engines.items()
-        }
-        phase = f"loading version {self.version}"
-        versions = wait_for(pending, phase=phase, timeout_seconds=self.timeout_seconds)
-        for name, version in zip(engines, versions, strict=True):
-            if version != self.version:
-                raise ActorError(f"{name} reports policy version {version} after {phase}")
+    def load(self, engine: Any) -> Any:
+        """Begin to bring one engine to the published version; a ref of the version it reports, and its checksum."""
+        return engine.load_weights.remote(self.version, self.buckets)

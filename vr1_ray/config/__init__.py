@@ -9,6 +9,7 @@ from vr1_ray.config.bridge import (
 from vr1_ray.config.checks import check_config
 from vr1_ray.config.evaluation import EvalConfig, JudgeConfig
 from vr1_ray.config.loading import ConfigError, config_text, load_config, recipe_runs, save_config
+from vr1_ray.config.rollout import EngineHealthConfig, RolloutConfig
 from vr1_ray.config.schema import (
     AlgorithmConfig,
     CheckpointConfig,
@@ -22,7 +23,6 @@ from vr1_ray.config.schema import (
     ReferenceConfig,
     RewardPoolConfig,
     RewardSpec,
-    RolloutConfig,
     RunConfig,
     StageConfig,
     TrackingConfig,
@@ -39,6 +39,7 @@ __all__ = [
     "CurriculumConfig",
     "DataConfig",
     "EndpointConfig",
+    "EngineHealthConfig",
     "EvalConfig",
     "FigureMathConfig",
     "InvalidRolloutsConfig",

@@ -172,6 +172,34 @@ def _bridge(config: RunConfig) -> Iterator[str]:
             yield f"bridge.{key}: {getattr(bridge, key)} must be at least 1"
 
 
+def _engines(config: RunConfig) -> Iterator[str]:
+    rollout, health = config.rollout, config.rollout.health
+    if rollout.min_engines and not rollout.max_engines:
+        yield f"rollout.min_engines: {rollout.min_engines} means nothing without max_engines; set both"
+    wanted = {"rollout.num_engines": rollout.num_engines}
+    for number, stage in enumerate(config.curriculum.stages, start=1):
+        if stage.enabled and stage.num_engines:
+            wanted[f"curriculum.stages[{number}].num_engines"] = stage.num_engines
+    least = max(rollout.min_engines, health.min_healthy)
+    for key, value in wanted.items():
+        if value < least or (rollout.max_engines and value > rollout.max_engines):
+            yield (
+                f"{key}: {value} is not between {least} (rollout.min_engines, rollout.health.min_healthy) and "
+                f"rollout.max_engines {rollout.max_engines or 'without limit'}"
+            )
+    if not (rollout.num_cpus_per_engine or rollout.num_gpus_per_engine or rollout.resources):
+        yield "rollout.num_cpus_per_engine: 0, and nothing else is reserved for an engine; use 0.1"
+    limits = {
+        "probe_seconds": health.probe_seconds,
+        "probe_timeout_seconds": health.probe_timeout_seconds,
+        "probes_until_dead": health.probes_until_dead,
+        "min_healthy": health.min_healthy,
+    }
+    for name, limit in limits.items():
+        if limit <= 0:
+            yield f"rollout.health.{name}: {limit} must be above 0"
+
+
 RULES = (
     _names,
     _positive,
@@ -181,6 +209,7 @@ RULES = (
     _batches,
     _sampling,
     _reward_pools,
+    _engines,
     _bridge,
     secrets_in,
 )

@@ -14,6 +14,7 @@ from vr1_ray.config.bridge import BridgeConfig
 from vr1_ray.config.evaluation import EvalConfig
 from vr1_ray.config.machines import MachinesConfig
 from vr1_ray.config.reference import ReferenceConfig
+from vr1_ray.config.rollout import RolloutConfig
 
 
 @dataclass
@@ -89,29 +90,6 @@ class TrainerConfig:
 
 
 @dataclass
-class RolloutConfig:
-    """The rollout engines: how many, how large, how they sample."""
-
-    engine: str = "vllm"  # a row of vr1_ray/rollout, or package.module:Name
-    num_engines: int = 1
-    num_cpus_per_engine: float = 1.0
-    num_gpus_per_engine: float = 0.0
-    num_threads: int = 1  # CPU threads of one engine
-    tensor_parallel_size: int = 1
-    max_concurrent_responses: int = (
-        512  # in flight on one engine; more than it decodes at once, to keep it busy
-    )
-    max_num_seqs: int = 256  # sequences an engine decodes at once
-    kv_cache_gib: float = 1.0  # CPU engines; on GPU gpu_memory_utilization rules
-    gpu_memory_utilization: float = 0.85
-    temperature: float = 1.0
-    top_p: float = 1.0  # must stay 1 in training: engine and trainer would disagree on the support
-    save: Literal["none", "sampled", "all"] = "sampled"  # saved rollouts, to browse and to replay
-    save_groups_per_step: int = 2  # with save=sampled
-    options: dict[str, Any] = field(default_factory=dict)  # passed to the engine as they are
-
-
-@dataclass
 class RewardSpec:
     """One reward by name (a row of vr1_ray/rewards, or package.module:Name) and its weight in the sum."""
 
@@ -171,6 +149,7 @@ class StageConfig:
     group_size: int = MISSING
     steps: int = MISSING
     enabled: bool = True
+    num_engines: int = 0  # rollout engines from this stage on; 0: as many as there are
 
 
 @dataclass

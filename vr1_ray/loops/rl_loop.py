@@ -172,6 +172,8 @@ class RlRun:
 
     def enter(self, stage: Stage) -> None:
         """A stage change rebuilds nothing; at most the reference is reset, if the config says so."""
+        assert self.fleet.size is not None
+        self.fleet.size.begin_step(stage)
         if stage.number == self.stage_number:
             return
         if self.stage_number:
@@ -198,6 +200,8 @@ class RlRun:
         alarms = [*alarms, *logprob_alarms(metrics, self.config.model.dtype)]
         self.tracker.log(step, metrics | self.saver.metrics() | self.fleet.policy_hash())
         self.step = step
+        assert self.fleet.size is not None
+        self.fleet.size.observe(metrics)
         for alarm in alarms:
             self.tracker.note(f"ALARM step {step}: {alarm}")
 

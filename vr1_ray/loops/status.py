@@ -23,6 +23,7 @@ FIGURES = (
     ("response_tokens/mean", "length", "{:.1f} tokens"),
     ("truncation_rate", "cut", "{:.1%}"),
     ("time/step", "step time", "{:.1f} s"),
+    ("engines/healthy", "engines", "{:.0f} serve"),
 )
 
 

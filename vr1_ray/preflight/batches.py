@@ -35,7 +35,9 @@ def demand(config: RunConfig) -> dict[str, float]:
     if config.kind in ("sft", "rl"):
         add(trainer.num_workers, trainer.num_cpus_per_worker, trainer.num_gpus_per_worker)
     if config.kind in ("rl", "eval"):
-        add(rollout.num_engines, rollout.num_cpus_per_engine, rollout.num_gpus_per_engine)
+        # With autoscaling the others may wait for room.
+        engines = rollout.min_engines or rollout.num_engines
+        add(engines, rollout.num_cpus_per_engine, rollout.num_gpus_per_engine)
     if config.kind == "rl":
         for name in {spec.pool for spec in config.rewards} & set(config.reward_pools):
             pool = config.reward_pools[name]

@@ -10,6 +10,7 @@ To add one, write one file and a row in `vr1_ray/rollout/__init__.py`:
         async def start(self): ...                      # load; after it `policy_version` is set
         async def generate(self, prompt_id, rendered, images, spec, seeds): ...   # one Sample per seed
         async def load_weights(self, version, buckets, in_flight="wait"): ...
+        async def weight_checksum(self): ...
         async def check_health(self): ...
         async def close(self): ...
 """
@@ -110,6 +111,10 @@ class RolloutEngine(ABC):
         Responses in flight are finished first, or aborted; new ones wait. Nothing computed with the old
         weights is used after it. If it raises, `policy_version` is None and the engine must be restarted.
         """
+
+    @abstractmethod
+    async def weight_checksum(self) -> str:
+        """A hash of the weights as the engine holds them: equal for engines of equal build and weights."""
 
     @abstractmethod
     async def check_health(self) -> None:

@@ -5,6 +5,7 @@ definition of a sample's log-probability, in a few lines of `_next_token`.
 """
 
 import asyncio
+import hashlib
 from typing import Any, Literal
 
 import torch
@@ -135,6 +136,13 @@ class HFEngine(RolloutEngine):
                     f"policy version {version}: {len(missing)} parameters left out: {sorted(missing)[:5]}"
                 )
             self._policy_version = version
+
+    async def weight_checksum(self) -> str:
+        whole = hashlib.sha256()
+        for name, tensor in sorted(self._model.state_dict().items()):
+            whole.update(name.encode())
+            whole.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        return whole.hexdigest()
 
     async def check_health(self) -> None:
         if self._model is None:

@@ -19,6 +19,7 @@ On a machine with many more busy processes than cores it suffers most: each toke
 """
 
 import asyncio
+import hashlib
 import itertools
 import json
 import os
@@ -122,7 +123,14 @@ class VLLMEngine(RolloutEngine):
                     for seed in seeds
                 ]
         except* Exception as errors:
-            raise _as_ours(errors.exceptions[0], f"prompt {prompt_id}: generating") from errors
+            from vllm.v1.engine.exceptions import EngineDeadError
+
+            error = errors.exceptions[0]
+            if isinstance(error, EngineDeadError) or self._engine.errored:
+                raise EngineDiedError(
+                    f"prompt {prompt_id}: generating: the vLLM engine died"
+                ) from errors
+            raise error from errors
         return [task.result() for task in tasks]
 
     async def _sample(
@@ -193,11 +201,17 @@ class VLLMEngine(RolloutEngine):
         finally:
             os.unlink(path)  # the workers' maps of it live on as long as they need them
 
+    async def weight_checksum(self) -> str:
+        # On CPU without the matrices, of which vLLM keeps a packed copy that no name leads to.
+        found = await self._engine.compute_weight_checksums()
+        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
     async def check_health(self) -> None:
         if self._engine is None:
             raise EngineDiedError("the engine is not started")
         try:
             await self._engine.check_health()
+            await self._engine.is_paused()  # there and back: one that hangs does not answer
         except Exception as error:
             raise EngineDiedError(f"the vLLM engine is dead: {error}") from error
 
@@ -224,15 +238,6 @@ def _to_sample(output: Any) -> Sample:
         finish_reason=FINISH_REASONS[output.finish_reason],
         version_spans=spans,
     )
-
-
-def _as_ours(error: BaseException, doing: str) -> BaseException:
-    """vLLM's own death as `EngineDiedError`; everything else as it is."""
-    from vllm.v1.engine.exceptions import EngineDeadError
-
-    if isinstance(error, EngineDeadError):
-        return EngineDiedError(f"{doing}: the vLLM engine died")
-    return error
 
 
 def _set_environment(num_threads: int, log_file: str | None) -> None:

@@ -1,0 +1,80 @@
+"""Commands for a live run from another process, through the run's control actor on a real Ray."""
+
+import os
+import signal
+import time
+
+import pytest
+import ray
+
+from vr1_ray.actors.control import REFUSED, Control, ScaleCommand, send
+from vr1_ray.actors.waiting import ActorError
+from vr1_ray.config import ConfigError, RunConfig
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+def control(local_ray, tmp_path):
+    control = Control(RunConfig(kind="rl", name="controlled", runs_folder=str(tmp_path)))
+    yield control
+    control.close()
+
+
+def send_elsewhere(control, command, wait_seconds=120.0):
+    """In another process, as `vr1 scale` is."""
+    task = ray.remote(num_cpus=0)(send)
+    return task.remote(control.config.folder, command, wait_seconds=wait_seconds)
+
+
+def take(control):
+    """The next command, when it comes."""
+    deadline = time.monotonic() + 120
+    while not (commands := control.take()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return commands
+
+
+def test_a_command_waits_for_the_run_and_its_sender_for_the_answer(control):
+    command = ScaleCommand(engines=3)
+    answer = send_elsewhere(control, command)
+    [(number, found)] = take(control)
+    assert found == command
+    assert control.take() == []
+    control.answer(number, "engines: 1 -> 3")
+    assert ray.get(answer, timeout=120) == "engines: 1 -> 3"
+
+
+def test_a_refusal_is_an_error_for_the_sender(control):
+    answer = send_elsewhere(control, ScaleCommand(engines=99))
+    [(number, _)] = take(control)
+    control.answer(number, f"{REFUSED}--engines 99: too many")
+    with pytest.raises(ConfigError, match="--engines 99: too many"):
+        ray.get(answer, timeout=120)
+
+
+def test_a_run_that_does_not_answer_is_said_not_waited_for_for_ever(control):
+    with pytest.raises(ActorError, match="has not answered within 1 s"):
+        send(control.config.folder, ScaleCommand(engines=2), wait_seconds=1.0)
+    text = send(control.config.folder, ScaleCommand(engines=2), wait_seconds=0)
+    assert text == "sent; the run acts on it at its next step"
+
+
+def test_a_control_actor_that_dies_is_replaced_and_the_run_hears_the_next_command(control):
+    process = ray.get(control.actor.__ray_call__.remote(lambda actor: os.getpid()), timeout=120)
+    os.kill(process, signal.SIGKILL)
+    assert control.take() == []
+    send(control.config.folder, ScaleCommand(rewards=2), wait_seconds=0)
+    [(_, found)] = take(control)
+    assert found == ScaleCommand(rewards=2)
+
+
+def test_a_run_that_has_ended_takes_no_commands(local_ray, tmp_path):
+    control = Control(RunConfig(kind="rl", name="ended", runs_folder=str(tmp_path)))
+    control.close()
+    with pytest.raises(ConfigError, match=r"there is no control\.json; it has ended"):
+        send(control.config.folder, ScaleCommand(engines=2), wait_seconds=0)
+    control.file.write_text('{"address": "127.0.0.1:1", "namespace": "vr1-ended"}')
+    with pytest.raises(ConfigError, match=r"cluster at 127\.0\.0\.1:1 does not answer"):
+        send(control.config.folder, ScaleCommand(engines=2), wait_seconds=0)

@@ -1,0 +1,190 @@
+"""Telling a live run something from another process: one named actor a run, where commands queue.
+
+`runs/NAME/control.json` says where it is, while the run lives. The driver takes the commands between two
+steps and answers each; it alone acts. The actor belongs to the driver, so none outlives the run.
+"""
+
+import json
+import logging
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from vr1_ray.actors.cluster import namespace
+from vr1_ray.actors.waiting import ActorError, wait_for
+from vr1_ray.config import ConfigError, RunConfig
+
+CONTROL_ACTOR_NAME = "control"
+CONTROL_FILE = "control.json"
+REFUSED = "refused: "  # how an answer begins that says no
+CALL_SECONDS = 30.0
+POLL_SECONDS = 0.5  # between two looks for an answer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScaleCommand:
+    """How many engines, or how many actors of a reward pool, a run is to have. None leaves them.
+
+    Example:
+        ScaleCommand(engines=3)
+        ScaleCommand(rewards=4, pool="judge")
+    """
+
+    engines: int | None = None
+    rewards: int | None = None
+    pool: str = "default"
+
+
+def check_command(command: ScaleCommand, config: RunConfig) -> None:
+    """Raise ConfigError, naming the value and the cure, for what a run can't have."""
+    if command.engines is None and command.rewards is None:
+        raise ConfigError("nothing to scale: give --engines N, --rewards N, or both")
+    rollout = config.rollout
+    if command.engines is not None:
+        least = max(rollout.min_engines, rollout.health.min_healthy)
+        if command.engines < least:
+            raise ConfigError(
+                f"--engines {command.engines}: the run needs {least} at least "
+                "(rollout.min_engines, rollout.health.min_healthy)"
+            )
+        if rollout.max_engines and command.engines > rollout.max_engines:
+            raise ConfigError(
+                f"--engines {command.engines}: more than rollout.max_engines {rollout.max_engines}"
+            )
+    if command.rewards is not None:
+        used = sorted({spec.pool for spec in config.rewards})
+        if command.pool not in used:
+            raise ConfigError(
+                f"--pool {command.pool}: the run's reward pools are {', '.join(used)}"
+            )
+        pool = config.reward_pools[command.pool]
+        least, most = pool.min_actors or 1, pool.max_actors or command.rewards
+        if not least <= command.rewards <= most:
+            raise ConfigError(
+                f"--rewards {command.rewards}: pool {command.pool} has {least} actors at least"
+                + (f" and {most} at most" if pool.max_actors else "")
+            )
+
+
+class ControlActor:
+    """Commands on their way to the driver, and its answers on their way back."""
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[int, ScaleCommand]] = []
+        self.answers: dict[int, str] = {}
+        self.num_sent = 0
+
+    def send(self, command: ScaleCommand) -> int:
+        """Queue a command; returns its number, to ask for the answer."""
+        self.num_sent += 1
+        self.commands.append((self.num_sent, command))
+        return self.num_sent
+
+    def take(self) -> list[tuple[int, ScaleCommand]]:
+        """All that waits, for the driver."""
+        taken, self.commands = self.commands, []
+        return taken
+
+    def answer(self, number: int, text: str) -> None:
+        self.answers[number] = text
+
+    def answer_of(self, number: int) -> str | None:
+        """What the driver said to a command; None while it waits for the next step."""
+        return self.answers.get(number)
+
+
+class Control:
+    """The driver's end. A lost actor is replaced: the run goes on, only unanswered commands are lost."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.file = config.folder / CONTROL_FILE
+        self._launch()
+        address = ray.get_runtime_context().gcs_address
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        content = {"address": address, "namespace": namespace(config)}
+        self.file.write_text(json.dumps(content), encoding="utf-8")
+
+    def _launch(self) -> None:
+        remote = ray.remote(ControlActor).options(
+            name=CONTROL_ACTOR_NAME, namespace=namespace(self.config), num_cpus=0
+        )
+        self.actor: Any = remote.remote()
+
+    def take(self) -> list[tuple[int, ScaleCommand]]:
+        """Commands that came since the last call, with their numbers."""
+        try:
+            return _call(self.actor.take.remote(), "taking commands")
+        except ActorError:  # it may have been on a node that is gone
+            ray.kill(self.actor)
+            self._launch()
+            return []
+
+    def answer(self, number: int, text: str) -> None:
+        """Tell the sender what became of a command. Not waited for: the run does not depend on it."""
+        self.actor.answer.remote(number, text)
+
+    def close(self) -> None:
+        self.file.unlink(missing_ok=True)
+        ray.kill(self.actor)
+
+
+def send(folder: Path, command: ScaleCommand, *, wait_seconds: float) -> str:
+    """Send a command to the run in `folder`, from any process, and return what the run answers at its next step.
+
+    Raises ConfigError if the run is not alive or refuses, ActorError if it does not answer within `wait_seconds`.
+    """
+    actor = _find(folder)
+    number = _call(actor.send.remote(command), "sending the command")
+    if not wait_seconds:
+        return "sent; the run acts on it at its next step"
+    deadline = time.monotonic() + wait_seconds
+    while time.monotonic() < deadline:
+        text = _call(actor.answer_of.remote(number), "asking for the answer")
+        if text is not None:
+            if text.startswith(REFUSED):
+                raise ConfigError(text)
+            return text
+        time.sleep(POLL_SECONDS)
+    raise ActorError(
+        f"{folder}: sent, but the run has not answered within {wait_seconds:.0f} s; it acts between two "
+        "steps, so it will if it lives (`vr1 status`); wait longer with --wait SECONDS"
+    )
+
+
+def _find(folder: Path) -> Any:
+    """The control actor of a run, after joining its cluster."""
+    path = folder / CONTROL_FILE
+    problem = f"{folder} has no live run: "
+    if not path.is_file():
+        raise ConfigError(
+            problem + f"there is no {CONTROL_FILE}; it has ended, or is still starting"
+        )
+    where = json.loads(path.read_text(encoding="utf-8"))
+    host, _, port = where["address"].rpartition(":")
+    try:
+        # Ray itself would try to reach a cluster that is gone for most of a minute.
+        socket.create_connection((host, int(port)), timeout=CALL_SECONDS).close()
+    except OSError as error:
+        raise ConfigError(
+            problem + f"its cluster at {where['address']} does not answer ({error})"
+        ) from error
+    if not ray.is_initialized():
+        ray.init(
+            address=where["address"],
+            namespace=where["namespace"],
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    try:
+        return ray.get_actor(CONTROL_ACTOR_NAME, namespace=where["namespace"])
+    except ValueError as error:
+        raise ConfigError(problem + "its cluster is there, but not its control actor") from error
+
+
+def _call(ref: Any, phase: str) -> Any:
+    return wait_for({"the control actor": ref}, phase=phase, timeout_seconds=CALL_SECONDS)[0]

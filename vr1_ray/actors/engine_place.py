@@ -1,0 +1,105 @@
+"""Where one engine runs: a placement group of its own, and its actor in it.
+
+One group an engine is what lets engines come and go: each waits for room alone (Ray's autoscaler sees it),
+and the loss of one gives back its place and no other. A group has one bundle, so all GPUs of an engine
+with tensor parallelism are on one node.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.util.placement_group import (
+    PlacementGroup,
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from vr1_ray.actors.rollout_actor import RolloutActor
+from vr1_ray.config import RolloutConfig, RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnginePlace:
+    """An engine's actor, in a placement group that may still wait for room."""
+
+    group: PlacementGroup
+    actor: Any
+    starting: Any  # ref of the node id, there when the engine can take calls
+    likely_node: str  # id of the node it was meant for
+
+    def has_room(self) -> bool:
+        """Whether the group was placed: only then the engine's start can have begun."""
+        return placement_group_table(self.group).get("state") == "CREATED"
+
+    def give_back(self) -> None:
+        """End the actor, with all below it, and free its place."""
+        ray.kill(self.actor)
+        remove_placement_group(self.group)
+
+
+Launch = Callable[[int, Iterable[str]], EnginePlace]  # index, nodes of the other engines
+
+
+def launcher(config: RunConfig, model_path: str | None) -> Launch:
+    """What starts an engine of this run; `model_path` overrides the policy it starts with."""
+    rollout = config.rollout
+
+    def launch(index: int, occupied: Iterable[str]) -> EnginePlace:
+        node = emptiest_node(rollout, occupied)
+        group = placement_group(
+            [bundle(rollout)],
+            strategy="STRICT_PACK",
+            bundle_label_selector=[rollout.label_selector] if rollout.label_selector else None,
+            _soft_target_node_id=node,
+        )
+        remote = ray.remote(RolloutActor).options(
+            num_cpus=rollout.num_cpus_per_engine,
+            num_gpus=rollout.num_gpus_per_engine,
+            resources=dict(rollout.resources),
+            # Requests wait inside the engine, which batches them; weight loads must not queue behind them.
+            max_concurrency=rollout.max_concurrent_responses + 8,
+            scheduling_strategy=PlacementGroupSchedulingStrategy(
+                placement_group=group, placement_group_bundle_index=0
+            ),
+        )
+        actor: Any = remote.remote(config, index)
+        return EnginePlace(
+            group=group,
+            actor=actor,
+            starting=actor.start.remote(model_path),
+            likely_node=node or "",
+        )
+
+    return launch
+
+
+def bundle(rollout: RolloutConfig) -> dict[str, float]:
+    """What one engine reserves."""
+    wanted = {
+        "CPU": rollout.num_cpus_per_engine,
+        "GPU": rollout.num_gpus_per_engine,
+        **rollout.resources,
+    }
+    return {name: amount for name, amount in wanted.items() if amount}
+
+
+def emptiest_node(rollout: RolloutConfig, occupied: Iterable[str]) -> str | None:
+    """Of the nodes that are large enough and have the labels, the one with the fewest engines.
+
+    A hint: if it has no room left now, Ray places the engine elsewhere.
+    """
+    engines = Counter(occupied)
+    wanted, labels = bundle(rollout), rollout.label_selector
+    fitting = [
+        node["NodeID"]
+        for node in ray.nodes()
+        if node["Alive"]
+        and all(node["Resources"].get(name, 0.0) >= amount for name, amount in wanted.items())
+        and all(node.get("Labels", {}).get(key) == value for key, value in labels.items())
+    ]
+    return min(fitting, key=lambda node: (engines[node], node), default=None)
