@@ -23,7 +23,8 @@ quickstart: setup  ## cold start, RL under PTST and evaluation of a tiny model, 
 	$(BIN)/vr1 run configs/quickstart.yaml
 
 test: setup  ## every test that needs no GPU, with real Ray, vLLM and DeepSpeed
-	$(BIN)/pytest -m "not gpu" --ignore tests/faults
+	$(BIN)/pytest tests/unit -m "not gpu" -n 2 --dist loadfile
+	$(BIN)/pytest tests/integration -m "not gpu"
 
 test-faults: setup  ## kill -9 of every part of real runs, on a local cluster of several nodes
 	$(BIN)/pytest tests/faults -m "not gpu"
@@ -41,7 +42,7 @@ floors: setup  ## import-linter: who may import whom
 	$(BIN)/lint-imports
 
 unit: setup  ## the quick unit tests
-	$(BIN)/pytest tests/unit -m "not slow and not gpu"
+	$(BIN)/pytest tests/unit -m "not slow and not gpu" -n 2 --dist loadfile
 
 format: setup  ## rewrite the files as ruff wants them
 	$(BIN)/ruff check --fix .

@@ -64,6 +64,8 @@ EXTRAS = {
         "import-linter==2.16",
         "pytest>=9,<10",
         "pytest-timeout>=2.4,<3",
+        # Unit tests on both cores of a laptop.
+        "pytest-xdist>=3.8,<4",
         "hypothesis>=6,<7",
         "build>=1.3,<2",
         # Reads ignore patterns in the tests of packages and images.

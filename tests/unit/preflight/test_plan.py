@@ -228,5 +228,5 @@ def test_a_recipes_later_steps_are_sized_as_the_step_before():
     from vr1_ray.config import load_config
 
     rows = plan_rows(load_config("configs/quickstart.yaml"))
-    assert row(rows, "rl: model: size").value == "1.91 M parameters"
+    assert row(rows, "rl: model: size").value == "1.92 M parameters"
     assert is_sound(rows)
