@@ -48,7 +48,7 @@ _KIND_WEIGHTS = {
     "count": 4, "sum": 6, "difference": 6, "more": 4, "equal": 3, "bar_higher": 2, "bar_value": 1, "bar_sum": 4,
     "bar_difference": 3, "bar_highest": 2, "side": 1, "perimeter": 3, "area": 2,
 }  # fmt: skip
-# Of the questions that are not yes or no. Low, since vr1-tiny hardly finds letters (its README).
+# Of the questions that are not yes or no. Low, since letters are what vr1-tiny finds worst.
 CHOICE_SHARE = 0.12
 
 
