@@ -26,6 +26,9 @@ test: setup  ## every test that needs no GPU, with real Ray, vLLM and DeepSpeed
 	$(BIN)/pytest tests/unit -m "not gpu" -n 2 --dist loadfile
 	$(BIN)/pytest tests/integration -m "not gpu"
 
+test-long: setup  ## slower paths: engines that join and leave, SIGTERM, bridging, a served policy
+	$(BIN)/pytest tests/long -m "not gpu"
+
 test-faults: setup  ## kill -9 of every part of real runs, on a local cluster of several nodes
 	$(BIN)/pytest tests/faults -m "not gpu"
 
@@ -52,4 +55,4 @@ clean:  ## remove build outputs and caches; keeps .venv and runs/
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup quickstart test test-faults check lint types floors unit format clean
+.PHONY: help setup quickstart test test-long test-faults check lint types floors unit format clean

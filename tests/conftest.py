@@ -3,7 +3,7 @@
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_ray():
     """A Ray cluster of this machine, of a fixed size, so that tests mean the same everywhere."""
     import ray

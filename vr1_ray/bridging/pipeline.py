@@ -11,6 +11,7 @@ Ray Data holds back whoever is too fast, so memory stays flat whatever the numbe
 import asyncio
 import logging
 import queue
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,9 @@ from vr1_ray.config import BridgeConfig
 
 _COLUMN = "row"
 _CALL_SECONDS = 120.0  # of one call of the store
+_ERROR_LINE = re.compile(
+    r"^(?:\w+\.)*(?P<kind>\w*(?:Error|Exception)): (?P<what>.+)$", re.MULTILINE
+)
 
 
 class PipelineError(RuntimeError):
@@ -173,12 +177,20 @@ class _Blocks(threading.Thread):
 def _cause_first(error: BaseException) -> str:
     """What the user reads of a failed block: the error itself, not Ray's wrapping of it."""
     cause = error
-    while isinstance(cause, RayError) or type(cause).__name__ == "UserCodeException":
+    while _is_wrapping(cause):
         inner = getattr(cause, "cause", None) or cause.__cause__
-        if not isinstance(inner, BaseException):
+        if not isinstance(inner, BaseException) or inner is cause:
             break
         cause = inner
-    return f"{cause} ({type(cause).__name__})"
+    if not _is_wrapping(cause):
+        return f"{cause} ({type(cause).__name__})"
+    # What crossed processes has lost its cause; its traceback still shows it, before all that wraps it.
+    shown = _ERROR_LINE.search(str(error))
+    return f"{shown['what']} ({shown['kind']})" if shown else f"{cause} ({type(cause).__name__})"
+
+
+def _is_wrapping(error: BaseException) -> bool:
+    return isinstance(error, RayError) or type(error).__name__ == "UserCodeException"
 
 
 def _table(texts: list[str]) -> pyarrow.Table:
