@@ -22,7 +22,7 @@ $(STAMP): setup.py docker/setup_env.sh docker/torchvision_hook.py
 quickstart: setup  ## cold start, RL under PTST and evaluation of a tiny model, without a GPU
 	$(BIN)/vr1 run configs/quickstart.yaml
 
-test: setup  ## every test that needs no GPU, with real Ray, vLLM and DeepSpeed
+test: setup  ## unit tests, and the main paths with real Ray, vLLM and DeepSpeed; no GPU
 	$(BIN)/pytest tests/unit -m "not gpu" -n 2 --dist loadfile
 	$(BIN)/pytest tests/integration -m "not gpu"
 

@@ -122,29 +122,33 @@ def card_tables(
                 for first, last, n in counts["thought_words"]
             ],
         ),
-        Table(
-            title="Requests, tokens, cost",
-            head=(
-                "stage",
-                "replies",
-                "new in this run",
-                "prompt tokens",
-                "completion tokens",
-                "cost",
-            ),
-            rows=[
-                (
-                    stage,
-                    str(used["replies"]),
-                    str(used["new_replies"]),
-                    str(used["prompt_tokens"]),
-                    str(used["completion_tokens"]),
-                    f"{used['cost']:.4f}",
-                )
-                for stage, used in counts["usage"].items()
-            ],
-        ),
+        _usage(counts["usage"]),
     ]
+
+
+def _usage(usage: dict[str, dict[str, Any]]) -> Table:
+    return Table(
+        title="Requests, tokens, cost",
+        head=(
+            "stage",
+            "replies",
+            "new in this run",
+            "prompt tokens",
+            "completion tokens",
+            "cost",
+        ),
+        rows=[
+            (
+                stage,
+                str(used["replies"]),
+                str(used["new_replies"]),
+                str(used["prompt_tokens"]),
+                str(used["completion_tokens"]),
+                f"{used['cost']:.4f}",
+            )
+            for stage, used in usage.items()
+        ],
+    )
 
 
 def _as_markdown(table: Table) -> str:
