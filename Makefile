@@ -26,7 +26,7 @@ test: setup  ## unit tests, and the main paths with real Ray, vLLM and DeepSpeed
 	$(BIN)/pytest tests/unit -m "not gpu" -n 2 --dist loadfile
 	$(BIN)/pytest tests/integration -m "not gpu"
 
-test-long: setup  ## slower paths: engines that join and leave, SIGTERM, bridging, a served policy
+test-long: setup  ## slower paths: engines that join and leave, commands, SIGTERM, bridging, benchmarks, serving
 	$(BIN)/pytest tests/long -m "not gpu"
 
 test-faults: setup  ## kill -9 of every part of real runs, on a local cluster of several nodes
