@@ -203,7 +203,7 @@ class TrainerGroup:
             except ActorLostError:
                 return name, "died"
             except ActorError:
-                continue
+                continue  # it raised, so it is there; `error` already holds the first such cause
         if silent and (is_told or isinstance(error, ActorTimeoutError)):
             return ", ".join(silent), "did not answer in time"
         return ("a trainer rank", "lost its connection to the others") if is_told else None

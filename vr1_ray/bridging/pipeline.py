@@ -152,7 +152,7 @@ class _Blocks(threading.Thread):
                 self._results.put(item, timeout=0.5)
                 return
             except queue.Full:
-                continue
+                continue  # the reader is slower: look whether it has stopped, and offer it again
 
     def __iter__(self) -> Iterator[pyarrow.Table]:
         self.start()

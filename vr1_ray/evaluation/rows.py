@@ -97,7 +97,7 @@ def literal(text: str, name: str) -> Any:
         try:
             return parse(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
+            continue  # written the other way; neither is the error below
     raise DataError(f"{name}: {text!r:.80} starts like a list but is none; mend the cell")
 
 

@@ -63,7 +63,7 @@ def _packages() -> tuple[dict[str, str], list[str]]:
         try:
             installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            continue
+            continue  # only shown here; a required one that is missing is told below
     wrong = []
     try:
         declared = importlib.metadata.requires("vr1_ray") or []

@@ -50,7 +50,7 @@ def kill_marked(mark: str) -> None:
             try:
                 os.kill(process, signal.SIGKILL)
             except ProcessLookupError:
-                continue
+                continue  # it has ended by itself, which is what is wanted
             quiet_since = time.monotonic()
         time.sleep(0.1)
 

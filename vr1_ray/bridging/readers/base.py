@@ -120,3 +120,17 @@ def image_paths(value: Any) -> tuple[str, ...]:
     if not all(isinstance(item, str) and item for item in values) or not values:
         raise DataError(f"image: {value!r:.60} is no path")
     return tuple(values)
+
+
+def converted(
+    path: Path, convert: Callable[[int, dict[str, Any]], SourceRow]
+) -> Iterator[SourceRow | BadRow]:
+    """The rows of a JSON file as `convert` makes them; one it raises DataError for is a BadRow with the reason."""
+    for number, fields in json_rows(path):
+        if isinstance(fields, BadRow):
+            yield fields
+            continue
+        try:
+            yield convert(number, fields)
+        except DataError as error:
+            yield BadRow(number=number, reason=str(error))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.bridging.readers.base import BadRow, SourceRow, image_paths, json_rows
+from vr1_ray.bridging.readers.base import BadRow, SourceRow, converted, image_paths
 from vr1_ray.data.images import DataError
 
 _COLUMNS = ("id", "question", "answer", "image", "images", "pseudo_cot")
@@ -15,14 +15,7 @@ _COLUMNS = ("id", "question", "answer", "image", "images", "pseudo_cot")
 
 def read_jsonl(path: Path) -> Iterator[SourceRow | BadRow]:
     """The rows of a .jsonl file or of a .json array."""
-    for number, fields in json_rows(path):
-        if isinstance(fields, BadRow):
-            yield fields
-            continue
-        try:
-            yield _row(number, fields)
-        except DataError as error:
-            yield BadRow(number=number, reason=str(error))
+    return converted(path, _row)
 
 
 def _row(number: int, fields: dict[str, Any]) -> SourceRow:

@@ -18,20 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.bridging.readers.base import BadRow, SourceRow, first_pair, image_paths, json_rows
+from vr1_ray.bridging.readers.base import BadRow, SourceRow, converted, first_pair, image_paths
 from vr1_ray.data.images import DataError
 
 
 def read_llava_cot(path: Path) -> Iterator[SourceRow | BadRow]:
     """The rows of train.jsonl; CAPTION and REASONING become the pseudo-CoT, CONCLUSION the answer."""
-    for number, fields in json_rows(path):
-        if isinstance(fields, BadRow):
-            yield fields
-            continue
-        try:
-            yield _row(number, fields)
-        except DataError as error:
-            yield BadRow(number=number, reason=str(error))
+    return converted(path, _row)
 
 
 def _row(number: int, fields: dict[str, Any]) -> SourceRow:

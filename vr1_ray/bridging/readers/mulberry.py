@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.bridging.readers.base import BadRow, SourceRow, first_pair, image_paths, json_rows
+from vr1_ray.bridging.readers.base import BadRow, SourceRow, converted, first_pair, image_paths
 from vr1_ray.data.images import DataError
 
 _FINAL = "The final answer is:"
@@ -27,14 +27,7 @@ _DESCRIPTION = "### Image Description:"
 
 def read_mulberry(path: Path) -> Iterator[SourceRow | BadRow]:
     """The rows of mulberry_sft.json; description, rationales and steps become the pseudo-CoT."""
-    for number, fields in json_rows(path):
-        if isinstance(fields, BadRow):
-            yield fields
-            continue
-        try:
-            yield _row(number, fields)
-        except DataError as error:
-            yield BadRow(number=number, reason=str(error))
+    return converted(path, _row)
 
 
 def _row(number: int, fields: dict[str, Any]) -> SourceRow:
