@@ -45,6 +45,11 @@ def check_command(command: ScaleCommand, config: RunConfig) -> None:
         raise ConfigError("nothing to scale: give --engines N, --rewards N, or both")
     rollout = config.rollout
     if command.engines is not None:
+        if config.is_colocated:
+            raise ConfigError(
+                f"--engines {command.engines}: with cluster.placement=colocated there are as many engines as the "
+                "trainer has GPUs for; engines that come and go need cluster.placement=apart"
+            )
         least = max(rollout.min_engines, rollout.health.min_healthy)
         if command.engines < least:
             raise ConfigError(

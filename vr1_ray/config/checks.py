@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from vr1_ray.config.loading import ConfigError
+from vr1_ray.config.placement import placement_problems
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.config.secrets import secrets_in
 
@@ -210,6 +211,7 @@ RULES = (
     _sampling,
     _reward_pools,
     _engines,
+    placement_problems,
     _bridge,
     secrets_in,
 )

@@ -196,6 +196,9 @@ class ClusterConfig:
         None  # None: RAY_ADDRESS if set, else a local cluster; "local": always local
     )
     num_cpus: int = 0  # of a local cluster; 0: what the machine has
+    # RL: trainer, reference and engines on GPUs of their own, or taking turns on the trainer's: engines sleep while
+    # the others work. See config/placement.py for what colocated asks of the other settings.
+    placement: Literal["apart", "colocated"] = "apart"
     start_timeout_seconds: float = 600.0
     step_timeout_seconds: float = 3600.0  # every wait of the loop has this limit
     assume: MachinesConfig | None = None  # the run's machines, for `vr1 check` elsewhere
@@ -254,3 +257,8 @@ class RunConfig:
     def folder(self) -> Path:
         """The run folder: config.yaml, metrics.jsonl, checkpoints/, rollouts/, logs/."""
         return Path(self.runs_folder) / self.name
+
+    @property
+    def is_colocated(self) -> bool:
+        """Whether engines and reference run on the trainer's GPUs. Other kinds than RL have no turns to take."""
+        return self.kind == "rl" and self.cluster.placement == "colocated"
