@@ -9,7 +9,8 @@ To add one, write one file and a row in `vr1_ray/rollout/__init__.py`:
     class MyEngine(RolloutEngine):
         async def start(self): ...                      # load; after it `policy_version` is set
         async def generate(self, prompt_id, rendered, images, spec, seeds): ...   # one Sample per seed
-        async def load_weights(self, version, buckets, in_flight="wait"): ...
+        async def load_weights(self, version, buckets, in_flight="wait"): ...   # wakes it if it sleeps
+        async def sleep(self): ...                      # give the memory of weights and cache back
         async def weight_checksum(self): ...
         async def check_health(self): ...
         async def close(self): ...
@@ -22,10 +23,12 @@ from typing import Any, Literal
 
 from vr1_ray.config import ModelConfig, RolloutConfig
 from vr1_ray.models import ModelAdapter, RenderedPrompt
+from vr1_ray.rollout.cuda_ipc import SharedBucket
 from vr1_ray.rollout.packing import PackedBucket
 from vr1_ray.types import SamplingSpec, TokenSpan
 
-Buckets = Iterable[PackedBucket] | AsyncIterable[PackedBucket]
+Bucket = PackedBucket | SharedBucket
+Buckets = Iterable[Bucket] | AsyncIterable[Bucket]
 
 
 class EngineDiedError(RuntimeError):
@@ -56,6 +59,9 @@ class RolloutEngine(ABC):
     `initial_version` is the policy version those weights are. An engine that is started again in the
     middle of a run has old weights: it must get `load_weights` before it may serve.
 
+    One that shares its device with the trainer (`can_sleep`) gives its memory back between `sleep` and the next
+    `load_weights`.
+
     Example:
         engine = ROLLOUT_ENGINES["hf"](model=config.model, rollout=config.rollout, adapter=adapter)
         await engine.start()
@@ -69,18 +75,20 @@ class RolloutEngine(ABC):
         rollout: RolloutConfig,
         adapter: ModelAdapter,
         initial_version: int = 0,
+        can_sleep: bool = False,
         log_file: str | None = None,
     ) -> None:
         self.model = model
         self.rollout = rollout
         self.adapter = adapter
         self.initial_version = initial_version
+        self.can_sleep = can_sleep
         self.log_file = log_file  # where the engine's own talk goes; None: warnings to stderr
         self._policy_version: int | None = None
 
     @property
     def policy_version(self) -> int | None:
-        """The version of the weights; None before `start` and after a `load_weights` that failed."""
+        """The version of the weights; None before `start`, after `sleep`, and after a `load_weights` that failed."""
         return self._policy_version
 
     @abstractmethod
@@ -109,7 +117,17 @@ class RolloutEngine(ABC):
         """Take over a full set of weights, named as in the Hugging Face checkpoint, as version `version`.
 
         Responses in flight are finished first, or aborted; new ones wait. Nothing computed with the old
-        weights is used after it. If it raises, `policy_version` is None and the engine must be restarted.
+        weights is used after it. An engine that sleeps wakes in the order its memory is needed: room for the
+        weights, the weights, then the key-value cache.
+
+        If it raises, `policy_version` is None and the engine must be restarted.
+        """
+
+    @abstractmethod
+    async def sleep(self) -> None:
+        """Give the memory of weights and key-value cache back. Both are lost: only `load_weights` wakes it.
+
+        There must be no response in flight. Raises EngineDiedError if the engine can't; it must be restarted then.
         """
 
     @abstractmethod
@@ -139,7 +157,7 @@ class RolloutEngine(ABC):
             )
 
 
-async def iterate_buckets(buckets: Buckets) -> AsyncIterator[PackedBucket]:
+async def iterate_buckets(buckets: Buckets) -> AsyncIterator[Bucket]:
     """Buckets one at a time, whether they come from a list or as they arrive."""
     if isinstance(buckets, AsyncIterable):
         async for bucket in buckets:

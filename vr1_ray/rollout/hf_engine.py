@@ -12,7 +12,7 @@ import torch
 
 from vr1_ray.models import RenderedPrompt
 from vr1_ray.rollout.base import Buckets, EngineDiedError, RolloutEngine, Sample, iterate_buckets
-from vr1_ray.rollout.packing import unpack_bucket
+from vr1_ray.rollout.packing import PackedBucket, unpack_bucket
 from vr1_ray.types import SamplingSpec, TokenSpan
 
 
@@ -118,16 +118,25 @@ class HFEngine(RolloutEngine):
             )
         return token, float(logprobs_V[token])
 
+    async def sleep(self) -> None:
+        async with self._lock:
+            self._policy_version = None
+            for weight in self._model.parameters():
+                # One element seen everywhere: no memory, but shape, type and device stay. Writing to it raises.
+                weight.data = weight.data.new_empty(()).expand(weight.shape)
+
     async def load_weights(
         self, version: int, buckets: Buckets, in_flight: Literal["wait", "abort"] = "wait"
     ) -> None:
         async with self._lock:
             self._policy_version = None
+            self._wake()
             wanted = self._model.state_dict()
             missing = set(wanted)
             if self._model.config.text_config.tie_word_embeddings:
                 missing.discard("lm_head.weight")
             async for bucket in iterate_buckets(buckets):
+                assert isinstance(bucket, PackedBucket)  # config/placement.py refuses the others
                 for name, tensor in unpack_bucket(bucket):
                     wanted[name].copy_(tensor)
                     missing.discard(name)
@@ -136,6 +145,12 @@ class HFEngine(RolloutEngine):
                     f"policy version {version}: {len(missing)} parameters left out: {sorted(missing)[:5]}"
                 )
             self._policy_version = version
+
+    def _wake(self) -> None:
+        """Room for the weights again, if it sleeps. The key-value cache is made anew for each response."""
+        for weight in self._model.parameters():
+            if not weight.data.is_contiguous():
+                weight.data = torch.empty_like(weight, memory_format=torch.contiguous_format)
 
     async def weight_checksum(self) -> str:
         whole = hashlib.sha256()

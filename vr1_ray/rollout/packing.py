@@ -1,11 +1,12 @@
 """Weights on their way from trainer to engine: many tensors in one block of bytes.
 
 Names are those of the Hugging Face checkpoint (`model.state_dict()`). A block is a uint8 array beside a
-small table, so any transport can carry it (object store, shared memory, a file) and bfloat16, which
+small table, so any transport can carry it (object store, shared memory, a file, `cuda_ipc.py`) and bfloat16, which
 numpy doesn't know, travels like everything else. Knows neither vLLM nor Ray.
 """
 
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,10 @@ class PackedBucket:
             "shapes": self.shapes,
             "offsets": self.offsets,
         }
+
+    def crc32(self, start: int) -> int:
+        """The checksum of the bytes, going on from that of the buckets before."""
+        return zlib.crc32(self.data.data, start)
 
 
 def pack_bucket(named_tensors: Iterable[tuple[str, torch.Tensor | np.ndarray]]) -> PackedBucket:
@@ -86,17 +91,17 @@ def unpack_bucket(bucket: PackedBucket) -> list[tuple[str, torch.Tensor]]:
 
 
 def unpack_block(
-    data: np.ndarray,
+    data: np.ndarray | torch.Tensor,
     *,
     names: list[str],
     dtypes: list[str],
     shapes: list[list[int]],
     offsets: list[int],
 ) -> list[tuple[str, torch.Tensor]]:
-    """The same from a block and its table."""
+    """The same from a block, in host memory or on a device, and its table."""
     with warnings.catch_warnings():  # Ray's arrays are read-only, which torch can't express
         warnings.filterwarnings("ignore", message=".*not writable.*")
-        block = torch.from_numpy(data)
+        block = _as_tensor(data)
     found = []
     for name, dtype_name, shape, offset in zip(names, dtypes, shapes, offsets, strict=True):
         dtype = getattr(torch, dtype_name)

@@ -2,7 +2,8 @@
 
 Each sample is a request of its own with its own seed, so calls with different response budgets and group
 sizes overlap, and one sample can be drawn again alone. Weights come through vLLM's weight-transfer
-interface (`vllm_worker.py`). vllm is imported in `start` only, after its environment is set.
+interface (`vllm_worker.py`). vllm is imported in `start` only, after its environment is set. Asleep (vLLM's sleep
+mode, level 2) it holds neither weights nor cache; on CPU vLLM goes through the same calls and frees nothing.
 
 Why AsyncLLM and not the in-process `LLM`: calls overlap on one event loop, and a pause clears all of
 vLLM's caches. Measured on two CPU cores that a training run shared (vLLM 0.32, fp32, 1.5M parameters,
@@ -30,8 +31,15 @@ from typing import Any, Literal
 import torch
 
 from vr1_ray.models import RenderedPrompt
-from vr1_ray.rollout.base import Buckets, EngineDiedError, RolloutEngine, Sample, iterate_buckets
-from vr1_ray.rollout.packing import PackedBucket
+from vr1_ray.rollout.base import (
+    Bucket,
+    Buckets,
+    EngineDiedError,
+    RolloutEngine,
+    Sample,
+    iterate_buckets,
+)
+from vr1_ray.rollout.cuda_ipc import SharedBucket
 from vr1_ray.types import SamplingSpec, TokenSpan
 
 MAX_IMAGES_PER_PROMPT = 4  # `rollout.options.limit_mm_per_prompt` changes it
@@ -50,6 +58,7 @@ class VLLMEngine(RolloutEngine):
     """
 
     _engine: Any = None
+    _is_asleep = False
     _request_numbers = itertools.count()
 
     async def start(self) -> None:
@@ -59,6 +68,7 @@ class VLLMEngine(RolloutEngine):
 
         # Blocks this event loop until the engine serves: there is nothing else for it to do.
         self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._engine_args()))
+        self._is_asleep = False
         await self._engine.update_weight_version(str(self.initial_version))
         self._policy_version = self.initial_version
 
@@ -82,6 +92,7 @@ class VLLMEngine(RolloutEngine):
             "worker_extension_cls": "vr1_ray.rollout.vllm_worker.WorkerExtension",
             "weight_transfer_config": {"backend": BACKEND},
             "disable_log_stats": True,
+            "enable_sleep_mode": self.can_sleep and not current_platform.is_cpu(),
             **self.adapter.engine_options(),
         }
         if current_platform.is_cpu():
@@ -165,6 +176,15 @@ class VLLMEngine(RolloutEngine):
             )
         return _to_sample(output.outputs[0])
 
+    async def sleep(self) -> None:
+        self._policy_version = None
+        try:
+            # Level 2 drops the weights; level 1 would keep them in host memory, only to be overwritten.
+            await self._engine.sleep(level=2)
+        except Exception as error:
+            raise EngineDiedError(f"the vLLM engine could not be put to sleep: {error}") from error
+        self._is_asleep = True
+
     async def load_weights(
         self, version: int, buckets: Buckets, in_flight: Literal["wait", "abort"] = "wait"
     ) -> None:
@@ -172,6 +192,8 @@ class VLLMEngine(RolloutEngine):
         try:
             # Clears prefix, image-processor AND encoder caches: stale image features would go unnoticed.
             await self._engine.pause_generation(mode=in_flight, clear_cache=True)
+            if self._is_asleep:
+                await self._engine.wake_up(tags=["weights"])
             await self._engine.start_weight_update()
             async for bucket in iterate_buckets(buckets):
                 await self._load_bucket(bucket)
@@ -179,6 +201,9 @@ class VLLMEngine(RolloutEngine):
             found = await self._engine.get_weight_version()
             if found != str(version):
                 raise EngineDiedError(f"the engine reports weights {found!r}")
+            if self._is_asleep:
+                await self._engine.wake_up(tags=["kv_cache"])
+                self._is_asleep = False
         except Exception as error:
             # Stays paused: weights that are half new must not serve.
             raise EngineDiedError(
@@ -187,17 +212,20 @@ class VLLMEngine(RolloutEngine):
         self._policy_version = version
         await self._engine.resume_generation()
 
-    async def _load_bucket(self, bucket: PackedBucket) -> None:
-        """Hand one bucket to the workers through a file in shared memory."""
-        from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest
+    async def _load_bucket(self, bucket: Bucket) -> None:
+        """Hand one bucket to the workers: handles as they are, bytes through a file in shared memory."""
+        from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest as Update
 
+        if isinstance(bucket, SharedBucket):
+            info = {"handles": bucket.handles, **bucket.table}
+            await self._engine.update_weights(Update(update_info=info))
+            return
         shared = "/dev/shm" if Path("/dev/shm").is_dir() else None
         descriptor, path = tempfile.mkstemp(prefix="vr1-weights-", dir=shared)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(bucket.data.data)
-            update = WeightTransferUpdateRequest(update_info={"path": path, **bucket.table})
-            await self._engine.update_weights(update)
+            await self._engine.update_weights(Update(update_info={"path": path, **bucket.table}))
         finally:
             os.unlink(path)  # the workers' maps of it live on as long as they need them
 

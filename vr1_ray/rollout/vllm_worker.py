@@ -3,12 +3,12 @@
 vLLM imports this module in each of its workers (`worker_extension_cls`, `logits_processors`); nothing of
 the package but `vllm_engine.py`, by name, refers to it. It may therefore import vllm at its top.
 
-Weights arrive as packed buckets in a file of shared memory, which every worker of the node maps: tensor
-parallel workers read the same pages and each takes its shard.
+Weights arrive as packed buckets in a file of shared memory, which every worker of the node maps, or as handles
+of the trainer's own GPU memory (`cuda_ipc.py`): tensor parallel workers read the same bytes and each takes its shard.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +29,7 @@ from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 
 from vr1_ray.config import ModelConfig
 from vr1_ray.models import load_adapter
+from vr1_ray.rollout.cuda_ipc import Handle, open_block
 from vr1_ray.rollout.packing import unpack_block
 
 BACKEND = "vr1_packed"
@@ -69,13 +70,14 @@ class PackedInit(WeightTransferInitInfo):
 
 @dataclass
 class PackedUpdate(WeightTransferUpdateInfo):
-    """One bucket: where its bytes lie, and its table."""
+    """One bucket: its table, and where its bytes lie: in a file, or in GPU memory that handles open."""
 
-    path: str
     names: list[str]
     dtypes: list[str]
     shapes: list[list[int]]
     offsets: list[int]
+    path: str = ""
+    handles: dict[str, Handle] = field(default_factory=dict)
 
 
 class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
@@ -94,9 +96,8 @@ class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
         initialize_layerwise_reload(self.model)
 
     def receive_weights(self, update_info: PackedUpdate) -> None:
-        data = np.memmap(update_info.path, dtype=np.uint8, mode="c")
         tensors = unpack_block(
-            data,
+            self._block(update_info),
             names=update_info.names,
             dtypes=update_info.dtypes,
             shapes=update_info.shapes,
@@ -105,6 +106,11 @@ class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
         if self._is_tied:
             tensors = [pair for pair in tensors if not pair[0].startswith("lm_head.")]
         self.missing -= set(self.model.load_weights(tensors) or ())
+
+    def _block(self, update_info: PackedUpdate) -> np.ndarray | torch.Tensor:
+        if update_info.handles:
+            return open_block(update_info.handles, self.device)
+        return np.memmap(update_info.path, dtype=np.uint8, mode="c")
 
     def update_weights(self, update_info: dict[str, Any]) -> None:
         self.receive_weights(self.parse_update_info(update_info))

@@ -109,6 +109,12 @@ def training_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def give_cached_memory_back() -> None:
+    """Free the GPU memory that torch keeps for this process's next tensors: others share the GPU."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def fix_arithmetic(*, num_threads: int, deterministic: bool) -> None:
     """Set the threads of this process; with `deterministic`, ask torch for repeatable kernels.
 

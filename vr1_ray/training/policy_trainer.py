@@ -28,7 +28,7 @@ from vr1_ray.training.mini_batch import (
 from vr1_ray.training.policy_model import PolicyModel, partitioned_loading
 from vr1_ray.training.schedule import learning_rate
 from vr1_ray.training.scoring import MicroBatches, score
-from vr1_ray.training.weights import named_weights
+from vr1_ray.training.weights import device_weights, named_weights
 from vr1_ray.types import EncodedImage, TrainRow
 
 
@@ -121,6 +121,10 @@ class PolicyTrainer:
     def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
         """(Hugging Face name, CPU tensor) of all weights on rank 0, nothing elsewhere; see `weights.py`."""
         return named_weights(self.engine)
+
+    def device_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """(Hugging Face name, tensor where it lies) of all weights on every rank, below ZeRO-3; see `weights.py`."""
+        return device_weights(self.engine)
 
     def save_policy(self, folder: Path) -> None:
         """Write the policy in Hugging Face format, with its processor."""

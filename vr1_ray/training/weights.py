@@ -29,6 +29,16 @@ def named_weights(engine: Any) -> Iterator[tuple[str, torch.Tensor]]:
             yield from ((name, parameter.detach().cpu()) for name, parameter in members)
 
 
+def device_weights(engine: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """(name, tensor) of every weight on every rank, where it lies: the policy's own memory, never to be written to.
+
+    Only below ZeRO-3: there each rank has them whole.
+    """
+    assert engine.zero_optimization_stage() < 3, "under ZeRO-3 a rank holds a part of each weight"
+    for name, parameter in engine.module.model.named_parameters():
+        yield name, parameter.detach()
+
+
 def layer_of(name: str) -> str:
     """The group a weight is gathered in: its numbered layer, else the module's first two names.
 

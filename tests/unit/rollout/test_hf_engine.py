@@ -107,3 +107,26 @@ def test_new_weights_are_used_and_missing_ones_are_an_error(tmp_path, tied):
     assert engine.policy_version is None
     with pytest.raises(EngineDiedError, match="no complete weights"):
         generate(engine, prompt(1), [1])
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_asleep_it_holds_no_weights_and_loading_wakes_it(tmp_path, tied):
+    folder = save_random_tiny_model(tmp_path, tied=tied)
+    model = ModelConfig(path=str(folder), min_pixels=784, max_pixels=50176)
+    engine = HFEngine(model=model, rollout=RolloutConfig(), adapter=load_adapter(model))
+    asyncio.run(engine.start())
+    before = generate(engine, prompt(1), [1, 2])
+    own = [(name, weight.clone()) for name, weight in engine._model.named_parameters()]
+
+    asyncio.run(engine.sleep())
+    asyncio.run(engine.check_health())
+    held = sum(weight.untyped_storage().nbytes() for weight in engine._model.parameters())
+    assert held <= 4 * len(own)  # one float of each
+    assert engine.policy_version is None
+    with pytest.raises(EngineDiedError, match="no complete weights"):
+        generate(engine, prompt(1), [1])
+
+    asyncio.run(engine.load_weights(1, pack_buckets(own, max_bytes=1 << 18)))
+    assert [s.response_ids for s in generate(engine, prompt(1), [1, 2])] == [
+        s.response_ids for s in before
+    ]
