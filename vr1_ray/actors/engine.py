@@ -13,6 +13,7 @@ from vr1_ray.rollout import EngineDiedError
 NEVER = float("inf")
 STARTING = "starting"
 LOADING = "loading weights"
+FALLING_ASLEEP = "falling asleep"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -26,8 +27,8 @@ class Engine:
     health: EngineHealth
     place: EnginePlace | None = None
     node: str = ""  # id; known when it has started
-    call: Any = None  # ref of its start or of a weight load
-    phase: str = ""  # which of them
+    call: Any = None  # ref of its start, of a weight load, or of falling asleep
+    phase: str = ""  # which of the three
     deadline: float = NEVER  # of `call`
     arrival: str = ""  # what the user is told when it serves
     has_room: bool = False  # it does not wait for a place

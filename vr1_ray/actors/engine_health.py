@@ -3,12 +3,14 @@
     RESTARTING --started--> STALE --loaded--> HEALTHY <--answered / failed--> SUSPECT
         ^                     ^                  |                               |
         |                     +----outdated------+-------------------------------+
+        |                     +--outdated-- ASLEEP <--fell_asleep-- any that has weights
         +--restart-- DEAD <--died, or too many failed probes-- any of these
                                                 RETIRED: wanted no longer, or given up
 
 Only a HEALTHY engine gets requests: it answers, and it has the weights of the present policy version. A
 SUSPECT one keeps those it has until it answers or is dead. An engine that starts, for the first time too,
-is RESTARTING; one with other weights than the present ones is STALE.
+is RESTARTING; one with other weights than the present ones is STALE. One that gave its memory to the trainer is
+ASLEEP until the next weights come: it answers probes, and counts as one that serves.
 """
 
 import time
@@ -27,10 +29,11 @@ class EngineState(StrEnum):
     RESTARTING = "restarting"
     STALE = "stale"
     RETIRED = "retired"
+    ASLEEP = "asleep"
 
 
-HEALTHY, SUSPECT, DEAD, RESTARTING, STALE, RETIRED = EngineState
-LOADED = (HEALTHY, SUSPECT, STALE)  # has weights and takes calls
+HEALTHY, SUSPECT, DEAD, RESTARTING, STALE, RETIRED, ASLEEP = EngineState
+LOADED = (HEALTHY, SUSPECT, STALE, ASLEEP)  # has started and takes calls
 
 
 class EngineHealth:
@@ -66,9 +69,14 @@ class EngineHealth:
         self.state, self.reason, self._failed_probes = HEALTHY, "", 0
 
     def outdated(self) -> None:
-        """There is a newer policy version than the one it has."""
+        """There is a newer policy version than the one it has, or it sleeps and has none."""
         self._expect(*LOADED)
         self.state = STALE
+
+    def fell_asleep(self) -> None:
+        """It was asked to give the memory of its weights back."""
+        self._expect(HEALTHY, SUSPECT, STALE)
+        self.state, self.reason = ASLEEP, ""
 
     def probe_answered(self) -> None:
         """A probe was answered in time."""
@@ -138,7 +146,7 @@ class HealthyMinimum:
         """What ends the run: the first line names the engine's own cause. None while all is well."""
         engines = list(engines)
         least, now = self.limits.min_healthy, self.clock()
-        if sum(engine.state in (HEALTHY, SUSPECT) for engine in engines) >= least:
+        if sum(engine.state in (HEALTHY, SUSPECT, ASLEEP) for engine in engines) >= least:
             self._short_since = None
             return None
         if self._short_since is None:

@@ -27,19 +27,22 @@ from vr1_ray.config import RolloutConfig, RunConfig
 class EnginePlace:
     """An engine's actor, in a placement group that may still wait for room."""
 
-    group: PlacementGroup
+    group: PlacementGroup | None  # None: it is a guest of the trainer, whose place is there already
     actor: Any
     starting: Any  # ref of the node id, there when the engine can take calls
     likely_node: str  # id of the node it was meant for
 
     def has_room(self) -> bool:
         """Whether the group was placed: only then the engine's start can have begun."""
+        if self.group is None:
+            return True
         return placement_group_table(self.group).get("state") == "CREATED"
 
     def give_back(self) -> None:
         """End the actor, with all below it, and free its place."""
         ray.kill(self.actor)
-        remove_placement_group(self.group)
+        if self.group is not None:
+            remove_placement_group(self.group)
 
 
 Launch = Callable[[int, Iterable[str]], EnginePlace]  # index, nodes of the other engines
@@ -58,11 +61,7 @@ def launcher(config: RunConfig, model_path: str | None) -> Launch:
             _soft_target_node_id=node,
         )
         remote = ray.remote(RolloutActor).options(
-            num_cpus=rollout.num_cpus_per_engine,
-            num_gpus=rollout.num_gpus_per_engine,
-            resources=dict(rollout.resources),
-            # Requests wait inside the engine, which batches them; weight loads must not queue behind them.
-            max_concurrency=rollout.max_concurrent_responses + 8,
+            **engine_options(rollout),
             scheduling_strategy=PlacementGroupSchedulingStrategy(
                 placement_group=group, placement_group_bundle_index=0
             ),
@@ -76,6 +75,17 @@ def launcher(config: RunConfig, model_path: str | None) -> Launch:
         )
 
     return launch
+
+
+def engine_options(rollout: RolloutConfig) -> dict[str, Any]:
+    """What an engine's actor reserves and how many calls it takes, as options of a Ray actor."""
+    return {
+        "num_cpus": rollout.num_cpus_per_engine,
+        "num_gpus": rollout.num_gpus_per_engine,
+        "resources": dict(rollout.resources),
+        # Requests wait inside the engine, which batches them; weight loads must not queue behind them.
+        "max_concurrency": rollout.max_concurrent_responses + 8,
+    }
 
 
 def bundle(rollout: RolloutConfig) -> dict[str, float]:

@@ -26,7 +26,7 @@ from vr1_ray.actors.engine_health import (
 )
 from vr1_ray.actors.engine_place import Launch
 from vr1_ray.actors.waiting import ActorError, ActorTimeoutError, take
-from vr1_ray.actors.weight_sync import ObjectStoreTransport
+from vr1_ray.actors.weight_sync import WeightTransport
 from vr1_ray.config import EngineHealthConfig
 
 LOOK_SECONDS = 1.0  # between two looks at an engine that waits for room
@@ -58,7 +58,7 @@ class EngineSet:
         self.launch, self.limits, self.note, self.clock = launch, limits, note, clock
         self.start_seconds, self.call_seconds = start_seconds, call_seconds
         self.minimum = HealthyMinimum(limits, clock=clock)
-        self.transport: ObjectStoreTransport | None = None
+        self.transport: WeightTransport | None = None
         self.checksum: str | None = None  # of the published version, as its first engine told
         self.is_busy: Callable[[Engine], bool] = lambda engine: False  # whether it has requests
         self.is_starting = True  # the run's first engines have not all started
@@ -108,7 +108,7 @@ class EngineSet:
         for engine in by_use[number:]:
             engine.health.retire()
 
-    def sync(self, transport: ObjectStoreTransport) -> None:
+    def sync(self, transport: WeightTransport) -> None:
         """Bring every engine that has weights to the published version, all at once.
 
         One that is lost meanwhile is replaced; one that is just starting loads them when it has started.
@@ -200,7 +200,7 @@ class EngineSet:
         if self.transport is None:
             self._serve(engine)
             return
-        engine.call, engine.phase = self.transport.load(engine.actor), LOADING
+        engine.call, engine.phase = self.transport.load(engine), LOADING
         engine.deadline = self.clock() + self.call_seconds
 
     def _serve(self, engine: Engine) -> None:
@@ -224,7 +224,7 @@ class EngineSet:
             engine.node = answer
             engine.health.started()
             self._load(engine)
-        else:
+        elif phase == LOADING:
             self._check_loaded(engine, *answer)
             self._serve(engine)
 

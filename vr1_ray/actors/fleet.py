@@ -10,19 +10,22 @@ from typing import Any
 import ray
 
 from vr1_ray.actors.cluster import with_absolute_paths
+from vr1_ray.actors.colocation import guest_launcher, put_to_sleep
 from vr1_ray.actors.control import Control
 from vr1_ray.actors.curriculum_actor import CurriculumHandle
 from vr1_ray.actors.engine_place import launcher
 from vr1_ray.actors.engine_set import EngineSet
 from vr1_ray.actors.evaluating import EVALUATION_STEP, evaluate_each
 from vr1_ray.actors.fleet_size import FleetSize
+from vr1_ray.actors.ipc_transport import IpcTransport
 from vr1_ray.actors.reference_actor import ReferenceGroup
 from vr1_ray.actors.reward_actor import RewardActor
 from vr1_ray.actors.reward_pool import RewardPool, placement_options
 from vr1_ray.actors.rollout_pool import RolloutPool
+from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.trainer_group import TrainerGroup
 from vr1_ray.actors.waiting import wait_for
-from vr1_ray.actors.weight_sync import ObjectStoreTransport
+from vr1_ray.actors.weight_sync import ObjectStoreTransport, WeightTransport
 from vr1_ray.config import RunConfig
 from vr1_ray.training.rows import Unit, unit_of_group
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
@@ -44,7 +47,8 @@ class Fleet:
         self.timeout = config.cluster.step_timeout_seconds
         self.start_timeout = config.cluster.start_timeout_seconds
         self.trainers: TrainerGroup | None = None
-        self.transport: ObjectStoreTransport | None = None
+        self.transport: WeightTransport | None = None
+        self.seats: Seats | None = None  # of a colocated run
         self.engines: EngineSet | None = None
         self.reward_pools: list[RewardPool] = []
         self.references: ReferenceGroup | None = None
@@ -54,31 +58,53 @@ class Fleet:
     def start(self, *, total_updates: int = 0, model_path: str | None = None) -> None:
         """Start the actors this kind of run needs, side by side. Raises ActorError with the cause first."""
         starting: dict[str, Any] = {}
+        if self.config.is_colocated:
+            self.seats = Seats(self.config)
         if self.config.kind in ("sft", "rl"):
-            self.trainers = TrainerGroup(self.config)
-            starting |= self.trainers.starting(total_updates, model_path)
-            self.transport = ObjectStoreTransport(
-                self.trainers,
-                timeout_seconds=self.timeout,
-                is_hashed=self.config.rollout.save == "all",  # what `vr1 replay` compares with
-            )
-        if self.config.kind in ("rl", "eval"):
+            starting |= self._start_trainers(total_updates, model_path)
+        if self.config.kind in ("rl", "eval") and not self.seats:
             self._start_engines(model_path)
         if self.config.kind == "rl":
             starting |= self._start_reward_pools()
             self.curriculum = CurriculumHandle(self.config, note=self._tell)
-            self._start_control()
             if self.config.algorithm.kl_coef > 0:
-                self.references = ReferenceGroup(self.config, note=self._tell)
+                self.references = ReferenceGroup(self.config, note=self._tell, seats=self.seats)
                 starting |= self.references.starting()
-        wait_for(starting, phase="starting the run's actors", timeout_seconds=self.start_timeout)
+        if (
+            self.seats
+        ):  # an engine measures, when it starts, how much of its GPU the others left free
+            self._wait_for(starting)
+            self._start_engines(model_path)
+        if self.config.kind == "rl":
+            self._start_control()
+        self._wait_for(starting)
         if self.engines is not None:
             self.engines.wait_until_started()
 
+    def _wait_for(self, starting: dict[str, Any]) -> None:
+        wait_for(starting, phase="starting the run's actors", timeout_seconds=self.start_timeout)
+
+    def _start_trainers(self, total_updates: int, model_path: str | None) -> dict[str, Any]:
+        self.trainers = TrainerGroup(self.config, self.seats)
+        rollout = self.config.rollout
+        is_hashed = rollout.save == "all"  # what `vr1 replay` compares with
+        if rollout.weight_transport == "ipc" and self.seats:
+            self.transport = IpcTransport(
+                self.trainers, ranks_per_engine=self.seats.ranks, is_hashed=is_hashed
+            )
+        else:
+            self.transport = ObjectStoreTransport(self.trainers, is_hashed=is_hashed)
+        return self.trainers.starting(total_updates, model_path)
+
     def _start_engines(self, model_path: str | None) -> None:
         rollout = self.config.rollout
+        launch = (
+            guest_launcher(self.config, model_path, self.seats)
+            if self.seats
+            else launcher(self.config, model_path)
+        )
         self.engines = EngineSet(
-            launcher(self.config, model_path),
+            launch,
             limits=rollout.health,
             number=rollout.num_engines,
             start_seconds=self.start_timeout,
@@ -162,6 +188,7 @@ class Fleet:
     def add_reference_logprobs(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
         """Fill `ref_logprobs` of every rollout."""
         assert self.references is not None
+        self._make_room()
         return self.references.add_logprobs(groups)
 
     def train_step(self, groups: list[RolloutGroup]) -> dict[str, float]:
@@ -176,10 +203,16 @@ class Fleet:
     ) -> dict[str, float]:
         """Update the policy on training rows; `prompts` bring the images."""
         assert self.trainers is not None
+        self._make_room()
         return self.trainers.train_step(units, prompts, step=step)
 
+    def _make_room(self) -> None:
+        """Colocated engines sleep from here to the next sync."""
+        if self.seats and self.engines is not None:
+            put_to_sleep(self.engines)
+
     def sync_weights(self, policy_version: int) -> None:
-        """Bring every engine that lives to the trainer's weights, as version `policy_version`."""
+        """Bring every engine that lives to the trainer's weights, as version `policy_version`; it wakes them."""
         assert self.transport is not None
         assert self.engines is not None
         self.transport.publish(policy_version)
@@ -217,6 +250,8 @@ class Fleet:
                 self.size.control.close()
             if self.trainers is not None:
                 self.trainers.release()
+            if self.seats:
+                self.seats.give_back()
             if self.curriculum is not None:
                 ray.kill(self.curriculum.actor)
 

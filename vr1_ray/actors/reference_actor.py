@@ -1,5 +1,6 @@
 """The reference actors: the frozen policy that the KL term keeps the trained one near."""
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ import ray
 from vr1_ray.actors.cluster import write_output_to
 from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
 from vr1_ray.actors.reward_pool import placement_options
+from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.waiting import wait_for
 from vr1_ray.config import RunConfig
 from vr1_ray.training.rows import Unit, balance, images_of, row_to_score
@@ -23,8 +25,11 @@ class ReferenceActor:
     and every other call goes to all of them at once.
     """
 
-    def __init__(self, config: RunConfig, index: int) -> None:
+    def __init__(self, config: RunConfig, index: int, gpus: str = "") -> None:
+        """`gpus`: what a guest of the trainer sees, for Ray reserved it none (`seats.py`)."""
         write_output_to(str(config.folder / "logs"), f"reference_{index}")
+        if gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpus
         self.config = config
         self.index = index
         self.listener: socket.socket | None = None
@@ -64,6 +69,7 @@ class ReferenceActor:
                 is_sharded=self.config.reference.sharded,
             )
             self.model_path = model_path
+            self._make_room()
         return this_process(), None
 
     def compute_logprobs(
@@ -71,29 +77,49 @@ class ReferenceActor:
     ) -> tuple[str, list[tuple[float, ...]]]:
         """This process, and one tuple of log-probabilities per row, one per response token."""
         self.load(model_path)
-        return this_process(), self.policy.compute_logprobs(rows, images)
+        logprobs = self.policy.compute_logprobs(rows, images)
+        self._make_room()
+        return this_process(), logprobs
+
+    def _make_room(self) -> None:
+        """The trainer rank on this GPU, or an engine, comes next."""
+        if self.config.is_colocated:
+            from vr1_ray.training.distributed import give_cached_memory_back
+
+            give_cached_memory_back()
 
 
 class ReferenceGroup:
     """N reference actors. One that dies is started again by Ray and does its part of the step once more.
 
-    Of a sharded reference none can be started alone: losing one ends the run, which resumes from its checkpoint.
+    Of a sharded reference none can be started alone, and of a colocated one Ray knows no GPU: losing one ends the
+    run, which resumes from its checkpoint.
     """
 
-    def __init__(self, config: RunConfig, note: Callable[[str], None]) -> None:
+    def __init__(
+        self, config: RunConfig, note: Callable[[str], None], seats: Seats | None = None
+    ) -> None:
         self.config = config
         self.timeout = config.cluster.step_timeout_seconds
         self.start_timeout = config.cluster.start_timeout_seconds
         self.model_path = config.model.path
         self.watch = RestartWatch(note)
-        reference = config.reference
-        remote = ray.remote(ReferenceActor).options(
-            **placement_options(reference),
-            **restarts(0 if reference.sharded else reference.max_restarts),
-        )
         self.actors: list[Any] = [
-            remote.remote(config, index) for index in range(reference.num_actors)
+            self._launch(index, seats) for index in range(config.reference.num_actors)
         ]
+
+    def _launch(self, index: int, seats: Seats | None) -> Any:
+        reference = self.config.reference
+        options = placement_options(reference)
+        if seats:
+            options = {
+                "num_cpus": reference.num_cpus_per_actor,
+                "num_gpus": 0,
+                **seats.of_rank(index),
+            }
+        num_restarts = 0 if reference.sharded or seats else reference.max_restarts
+        remote = ray.remote(ReferenceActor).options(**options, **restarts(num_restarts))
+        return remote.remote(self.config, index, seats.gpus_of_rank(index) if seats else "")
 
     def starting(self) -> dict[str, Any]:
         """Begin loading on every actor; returns the refs to wait for."""

@@ -5,8 +5,8 @@ The class is plain; `ray.remote` is applied where it is launched (`fleet.py`).
 """
 
 import asyncio
+import os
 import time
-import zlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -15,16 +15,19 @@ import ray
 
 from vr1_ray.actors.cluster import write_output_to
 from vr1_ray.config import RunConfig
-from vr1_ray.rollout.packing import PackedBucket
+from vr1_ray.rollout.base import Bucket
 from vr1_ray.types import Prompt, Rollout, RolloutGroup, SamplingSpec, Stage, sample_seed
 
 
 class RolloutActor:
     """Samples groups of responses. All methods are coroutines: requests of different stages overlap."""
 
-    def __init__(self, config: RunConfig, index: int) -> None:
+    def __init__(self, config: RunConfig, index: int, gpus: str = "") -> None:
+        """`gpus`: what a guest of the trainer sees, for Ray reserved it none (`seats.py`)."""
         self.config = config
         self.index = index
+        if gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpus
 
     async def start(self, model_path: str | None = None) -> str:
         """Load processor and engine; `model_path` overrides the policy to start from. Returns the node's id."""
@@ -41,7 +44,12 @@ class RolloutActor:
             model = replace(model, path=model_path)
         self.adapter = load_adapter(model)
         engine_class = rollout_engine_class(self.config.rollout.engine)
-        self.engine = engine_class(model=model, rollout=self.config.rollout, adapter=self.adapter)
+        self.engine = engine_class(
+            model=model,
+            rollout=self.config.rollout,
+            adapter=self.adapter,
+            can_sleep=self.config.is_colocated,
+        )
         await self.engine.start()
         return ray.get_runtime_context().get_node_id()
 
@@ -105,21 +113,26 @@ class RolloutActor:
             generate_seconds=time.monotonic() - began,
         )
 
+    async def sleep(self) -> None:
+        """Give the memory of weights and cache back, until the next `load_weights`. Raises EngineDiedError."""
+        async with self.loading:
+            await self.engine.sleep()
+
     async def load_weights(self, version: int, bucket_refs: list[Any]) -> tuple[int, str]:
         """Take the weights of policy version `version`; the version the engine now reports, and a checksum.
 
-        `bucket_refs` are object refs of packed buckets, fetched one at a time: from shared memory when
-        trainer and engine share a node. The checksum, of what came and of what the engine now holds, is empty
+        `bucket_refs` are object refs of packed buckets, fetched one at a time (from shared memory when trainer and
+        engine share a node), or buckets of handles as they are. The checksum, of what came and of what the engine now holds, is empty
         without `rollout.verify_weights`.
         """
         is_verified, received = self.config.rollout.verify_weights, 0
 
-        async def buckets() -> AsyncIterator[PackedBucket]:
+        async def buckets() -> AsyncIterator[Bucket]:
             nonlocal received
             for ref in bucket_refs:
-                bucket: PackedBucket = await ref
+                bucket: Bucket = await ref if isinstance(ref, ray.ObjectRef) else ref
                 if is_verified:
-                    received = zlib.crc32(bucket.data.data, received)
+                    received = bucket.crc32(received)
                 yield bucket
 
         async with self.loading:

@@ -1,5 +1,6 @@
 """The trainer actor: one rank of the DeepSpeed trainer behind Ray. Rank 0 hosts the rendezvous."""
 
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,13 @@ import ray
 
 from vr1_ray.actors.cluster import write_output_to
 from vr1_ray.config import RunConfig
-from vr1_ray.training.distributed import init_distributed, listen, telling_lost_peers
+from vr1_ray.rollout.cuda_ipc import SharedBucket, WeightExporter
+from vr1_ray.training.distributed import (
+    give_cached_memory_back,
+    init_distributed,
+    listen,
+    telling_lost_peers,
+)
 from vr1_ray.types import EncodedImage, TrainRow
 
 
@@ -23,6 +30,7 @@ class TrainerActor:
         self.config = config
         self.rank = rank
         self.listener: socket.socket | None = None
+        self.exporter = WeightExporter()
 
     def ping(self) -> None:
         """Answer, if only the process is there."""
@@ -31,6 +39,10 @@ class TrainerActor:
         """The address of this actor's node, and what it finds in a file; None if it does not see the file."""
         file = Path(path)
         return ray.util.get_node_ip_address(), file.read_text() if file.is_file() else None
+
+    def visible_gpus(self) -> str:
+        """The GPUs that Ray reserved for this rank, as CUDA_VISIBLE_DEVICES names them."""
+        return os.environ.get("CUDA_VISIBLE_DEVICES", "")
 
     def listen(self, address: str) -> int:
         """Open the ranks' rendezvous on `address` alone; returns its port."""
@@ -69,6 +81,7 @@ class TrainerActor:
             world_size=config.trainer.num_workers,
             deterministic=config.deterministic,
         )
+        self._make_room()
 
     @telling_lost_peers()
     def train_step(
@@ -92,7 +105,21 @@ class TrainerActor:
             policy_hash.of(weights) if is_hashed else weights, max_bytes=bucket_bytes
         )
         refs = [ray.put(bucket) for bucket in buckets]
+        self._make_room()
         return refs, policy_hash.hexdigest() if is_hashed else ""
+
+    @telling_lost_peers()
+    def share(self, is_hashed: bool) -> tuple[list[SharedBucket], str]:
+        """The policy's weights as handles of this rank's GPU memory; on rank 0 its hash too, if asked for."""
+        from vr1_ray.training.weights import PolicyHash
+
+        policy_hash = PolicyHash()
+        if is_hashed:
+            for _ in policy_hash.of(self.trainer.named_weights()):
+                pass  # taken into the hash
+        buckets = self.exporter.export(self.trainer.device_weights())
+        self._make_room()
+        return buckets, policy_hash.hexdigest() if is_hashed else ""
 
     @telling_lost_peers()
     def save_checkpoint(self, folder: str) -> None:
@@ -108,3 +135,8 @@ class TrainerActor:
     def save_policy(self, folder: str) -> None:
         """Write the policy as a Hugging Face model folder with its processor (collective)."""
         self.trainer.save_policy(Path(folder))
+
+    def _make_room(self) -> None:
+        """An engine on this GPU is about to wake or to start."""
+        if self.config.is_colocated:
+            give_cached_memory_back()

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.trainer_actor import TrainerActor
 from vr1_ray.actors.waiting import ActorError, ActorLostError, ActorTimeoutError, take, wait_for
 from vr1_ray.config import ConfigError, RunConfig
+from vr1_ray.rollout.cuda_ipc import SharedBucket
 from vr1_ray.training.distributed import LOOPBACK, PeerLostError
 from vr1_ray.training.rows import Unit, deal, images_of
 from vr1_ray.types import Prompt
@@ -33,10 +35,14 @@ class TrainerLostError(ActorError):
 
 
 class TrainerGroup:
-    """N trainer actors, one a rank, in one placement group (packed: ranks talk a lot)."""
+    """N trainer actors, one a rank, in one placement group (packed: ranks talk a lot).
 
-    def __init__(self, config: RunConfig) -> None:
+    In a colocated run that group is the seats', which hold engines and references too.
+    """
+
+    def __init__(self, config: RunConfig, seats: Seats | None = None) -> None:
         self.config = config
+        self.seats = seats
         self.timeout = config.cluster.step_timeout_seconds
         self.start_timeout = config.cluster.start_timeout_seconds
         self.step = 0  # the step it works at, for messages
@@ -44,14 +50,7 @@ class TrainerGroup:
 
     def _launch(self) -> None:
         trainer = self.config.trainer
-        bundle = {"CPU": trainer.num_cpus_per_worker}
-        if trainer.num_gpus_per_worker:
-            bundle["GPU"] = trainer.num_gpus_per_worker
-        self.placement = placement_group(
-            [bundle | trainer.resources] * trainer.num_workers,
-            strategy="PACK",
-            bundle_label_selector=[dict(trainer.label_selector)] * trainer.num_workers,
-        )
+        self.placement = self.seats.group if self.seats else self._own_placement()
         wait_for(
             {"trainer placement": self.placement.ready()},
             phase="reserving the trainer's CPUs and GPUs",
@@ -63,13 +62,30 @@ class TrainerGroup:
                 num_cpus=trainer.num_cpus_per_worker,
                 num_gpus=trainer.num_gpus_per_worker,
                 resources=dict(trainer.resources),
-                scheduling_strategy=PlacementGroupSchedulingStrategy(
-                    placement_group=self.placement, placement_group_bundle_index=rank
-                ),
+                **self._place(rank),
             )
             .remote(self.config, rank)
             for rank in range(trainer.num_workers)
         ]
+
+    def _own_placement(self) -> PlacementGroup:
+        trainer = self.config.trainer
+        bundle = {"CPU": trainer.num_cpus_per_worker}
+        if trainer.num_gpus_per_worker:
+            bundle["GPU"] = trainer.num_gpus_per_worker
+        return placement_group(
+            [bundle | trainer.resources] * trainer.num_workers,
+            strategy="PACK",
+            bundle_label_selector=[dict(trainer.label_selector)] * trainer.num_workers,
+        )
+
+    def _place(self, rank: int) -> dict[str, Any]:
+        if self.seats:
+            return self.seats.of_rank(rank)
+        strategy = PlacementGroupSchedulingStrategy(
+            placement_group=self.placement, placement_group_bundle_index=rank
+        )
+        return {"scheduling_strategy": strategy}
 
     def starting(self, total_updates: int, model_path: str | None) -> dict[str, Any]:
         """Begin loading on every rank; returns the refs to wait for.
@@ -78,6 +94,9 @@ class TrainerGroup:
         """
         self._start_arguments = (total_updates, model_path)
         addresses = self._check_run_folder()
+        if self.seats:
+            phase = "looking for the trainer's GPUs"
+            self.seats.gpus = self._all("visible_gpus", phase=phase, timeout=self.start_timeout)
         address = LOOPBACK if len(set(addresses)) == 1 else addresses[0]
         port = self._wait(
             {"trainer 0": self.actors[0].listen.remote(address)},
@@ -144,6 +163,13 @@ class TrainerGroup:
         phase = f"publishing version {version}"
         return self._all("publish", bucket_bytes, is_hashed, phase=phase)[0]
 
+    def share(
+        self, version: int, *, is_hashed: bool = False
+    ) -> tuple[list[list[SharedBucket]], str]:
+        """The weights as handles of each rank's GPU memory, by rank, and their hash if asked for."""
+        answers = self._all("share", is_hashed, phase=f"publishing version {version}")
+        return [buckets for buckets, _ in answers], answers[0][1]
+
     def save_checkpoint(self, folder: Path) -> None:
         """Write every rank's state. Raises ActorError if one can't; all of them are sound then."""
         self._all("save_checkpoint", str(folder.absolute()), phase="saving the trainer's state")
@@ -161,10 +187,11 @@ class TrainerGroup:
         self._all("ping", phase=phase)
 
     def release(self) -> None:
-        """End the ranks and give their place back."""
+        """End the ranks and give their place back; seats stay, for they have guests."""
         for actor in self.actors:
             ray.kill(actor)
-        remove_placement_group(self.placement)
+        if self.seats is None:
+            remove_placement_group(self.placement)
 
     def _all(
         self, method: str, *arguments: Any, phase: str, timeout: float | None = None

@@ -3,6 +3,7 @@
 import pytest
 
 from vr1_ray.actors.engine_health import (
+    ASLEEP,
     DEAD,
     HEALTHY,
     RESTARTING,
@@ -39,6 +40,9 @@ def engine(clock, state=HEALTHY, **limits):
         health.loaded()
     if state == SUSPECT:
         health.probe_failed("no answer within 30 s")
+    if state == ASLEEP:
+        health.started()
+        health.fell_asleep()
     if state == DEAD:
         health.died("gone")
     if state == RETIRED:
@@ -157,3 +161,28 @@ def test_engines_that_were_given_up_leave_no_hope_and_end_the_run_at_once(clock)
     health.died("CUDA out of memory")
     health.restart()
     assert minimum.problem([health]).startswith("given up after 0 restarts")
+
+
+def test_an_engine_asleep_answers_probes_and_serves_again_only_with_new_weights(clock):
+    health = engine(clock)
+    health.fell_asleep()
+    health.probe_failed("no answer")
+    assert health.state == ASLEEP
+    health.probe_answered()
+    assert health.state == ASLEEP
+    health.outdated()
+    assert health.state == STALE
+    health.loaded()
+    assert health.state == HEALTHY
+
+
+def test_a_fleet_asleep_for_as_long_as_training_takes_is_not_a_fleet_that_is_lost(clock):
+    minimum = HealthyMinimum(EngineHealthConfig(min_healthy=2, recovery_seconds=10), clock=clock)
+    engines = [engine(clock, ASLEEP), engine(clock, ASLEEP)]
+    assert minimum.problem(engines) is None
+    clock.now += 3600
+    assert minimum.problem(engines) is None
+    engines[0].died("its process is gone")
+    assert minimum.problem(engines) is None
+    clock.now += 11
+    assert minimum.problem(engines).startswith("its process is gone")
