@@ -32,18 +32,22 @@ def demand(config: RunConfig) -> dict[str, float]:
         counts["GPU"] += actors * gpus
 
     trainer, rollout, reference = config.trainer, config.rollout, config.reference
+    own = (
+        0 if config.is_colocated else 1
+    )  # whether engines and reference have GPUs that no trainer rank has
     if config.kind in ("sft", "rl"):
         add(trainer.num_workers, trainer.num_cpus_per_worker, trainer.num_gpus_per_worker)
     if config.kind in ("rl", "eval"):
         # With autoscaling the others may wait for room.
         engines = rollout.min_engines or rollout.num_engines
-        add(engines, rollout.num_cpus_per_engine, rollout.num_gpus_per_engine)
+        add(engines, rollout.num_cpus_per_engine, own * rollout.num_gpus_per_engine)
     if config.kind == "rl":
         for name in {spec.pool for spec in config.rewards} & set(config.reward_pools):
             pool = config.reward_pools[name]
             add(pool.num_actors, pool.num_cpus_per_actor, pool.num_gpus_per_actor)
         if config.algorithm.kl_coef > 0:
-            add(reference.num_actors, reference.num_cpus_per_actor, reference.num_gpus_per_actor)
+            gpus = own * reference.num_gpus_per_actor
+            add(reference.num_actors, reference.num_cpus_per_actor, gpus)
     if (
         config.kind == "bridge"
     ):  # both stages of the MLLM, the reasoner, the store, a task that reads

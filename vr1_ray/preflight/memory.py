@@ -26,6 +26,9 @@ REDUCE_BUCKET = 500_000_000  # DeepSpeed's reduce_bucket_size, in elements
 LIVE_PARAMETERS = 1_000_000_000  # DeepSpeed's stage3_max_live_parameters
 LOGIT_BYTES = 24  # six float32 copies of one logit
 ENGINE_RESERVE = 4 * GIB  # a choice: vLLM's activations and CUDA graphs
+ENGINE_ASLEEP = (
+    3 * GIB
+)  # a choice: what an engine keeps without weights and cache, its graphs and CUDA's own
 PIXEL_BYTES = (
     24  # float32, three channels, each frame twice (temporal patch): the processor's output
 )
@@ -45,8 +48,12 @@ class TrainerMemory:
 
     @property
     def device(self) -> float:
-        states = self.weights + self.gradients + self.optimizer
-        return states + self.buffers + self.activations + self.logits
+        return self.at_rest + self.activations + self.logits
+
+    @property
+    def at_rest(self) -> float:
+        """Between two steps, when what torch cached was given back."""
+        return self.weights + self.gradients + self.optimizer + self.buffers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,12 +144,18 @@ def logit_bytes(text: TextShape, chunk_tokens: int) -> float:
 
 
 def reference_bytes(size: ModelSize, shape: TrainerShape, *, num_shards: int = 1) -> float:
-    """One reference actor: the whole model, or its part and what it gathers; one layer at a time, no gradient."""
+    """One reference actor at work: one layer at a time, no gradient."""
     layer = shape.micro_batch_tokens * (_text_elements(size.text) + size.text.hidden)
+    weights = reference_weight_bytes(size, shape, num_shards=num_shards)
+    return weights + layer * shape.dtype_bytes + logit_bytes(size.text, shape.chunk_tokens)
+
+
+def reference_weight_bytes(size: ModelSize, shape: TrainerShape, *, num_shards: int = 1) -> float:
+    """One reference actor at rest: the whole model, or its part and what it gathers."""
     weights = size.num_parameters * shape.dtype_bytes / num_shards
     if num_shards > 1:
         weights += min(LIVE_PARAMETERS, size.num_parameters) * shape.dtype_bytes
-    return weights + layer * shape.dtype_bytes + logit_bytes(size.text, shape.chunk_tokens)
+    return weights
 
 
 def engine_weight_bytes(size: ModelSize, *, dtype_bytes: int, tensor_parallel: int) -> float:

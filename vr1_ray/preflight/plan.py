@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from vr1_ray.config import RunConfig, recipe_runs
 from vr1_ray.preflight.batches import batch_rows, demand
+from vr1_ray.preflight.colocated_plan import colocated_rows
 from vr1_ray.preflight.engine_plan import engine_rows
 from vr1_ray.preflight.limits import Machine
 from vr1_ray.preflight.model_size import ModelSize, UnknownModelError, read_model_size
@@ -52,6 +53,8 @@ def _rows(config: RunConfig, machine: Machine, size: ModelSize | None) -> Iterat
         yield reference_row(config, machine, size)
     if config.kind in ("rl", "eval"):
         yield from engine_rows(config, machine, size)
+    if config.is_colocated:
+        yield from colocated_rows(config, machine, size)
     if config.kind in ("sft", "rl"):
         yield from host_rows(config, machine, size)
         yield disk_row(config, machine, size)

@@ -9,7 +9,7 @@ through, r the tokens of a response (RESPONSE_SHARE of its cap), p those of a pr
     reference  2 P n (p + r) / (F x use) / actors
     train      6 P n (p + r) / (F x use) / ranks, 8 with gradient checkpointing, 2 more if pi_old needs its
                own forward pass; P is the language model, image tokens are prompt tokens
-    sync       weights / TRANSPORT, twice (published, loaded)
+    sync       weights / TRANSPORT, twice (published, loaded); with weight_transport ipc, weights / B
 
 Engines, ranks and reference take turns, so that on CPU each has the cores to itself, but no more than there are.
 Measured against the quickstart (two cores, 16 x 16 responses of at most 96 tokens: generate 4.5, reference 1.5,
@@ -128,11 +128,14 @@ def step_seconds(
         devices = _devices(config.reference.num_gpus_per_actor, actors, threads, machine)
         reference = 2 * text * tokens / (speed.flops * use.train * devices)
     weights = size.num_parameters * DTYPE_BYTES[config.model.dtype]
+    sync = 2 * weights / TRANSPORT_BYTES_PER_SECOND
+    if config.rollout.weight_transport == "ipc":
+        sync = weights / (speed.bytes_per_second * use.bandwidth)
     return StepSeconds(
         generate=_generate(config, machine, size, speed, use, stage, prompt),
         reference=reference,
         train=_train(config, machine, size, speed, use, tokens),
-        sync=2 * weights / TRANSPORT_BYTES_PER_SECOND,
+        sync=sync,
     )
 
 

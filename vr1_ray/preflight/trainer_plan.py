@@ -119,9 +119,8 @@ def host_rows(config: RunConfig, machine: Machine, size: ModelSize) -> Iterator[
     prompt, _ = _longest(config)
     pixels = min(config.model.max_pixels, prompt * size.vision.pixels_per_token)
     images = math.ceil(config.prompts_per_step / shape.num_ranks) * pixels * PIXEL_BYTES
-    store = (
-        2 * policy if config.kind == "rl" else 0
-    )  # the version served and the one being published
+    is_stored = config.kind == "rl" and config.rollout.weight_transport == "object_store"
+    store = 2 * policy if is_stored else 0  # the version served and the one being published
     total = ranks * (images + trainer_memory(size, shape).host) + policy + store
     limit = None if machine.host_gib is None else machine.host_gib * GIB
     yield judged(

@@ -84,9 +84,18 @@ def test_the_cold_starts_differ_in_ranks_alone():
     assert few == many
 
 
+def test_the_colocated_recipe_differs_in_placement_alone():
+    apart, shared = recipe("rl_7b_8gpu"), recipe("rl_7b_8gpu_colocated")
+    assert shared.is_colocated
+    for name in ("name", "trainer", "rollout", "reference", "reward_pools", "cluster"):
+        setattr(shared, name, getattr(apart, name))
+    assert shared == apart
+
+
 def test_ptst_is_the_papers():
     assert stages(recipe("rl_7b")) == [(4096, 16, 100), (8192, 8, 100)]
     assert stages(recipe("rl_7b_8gpu")) == [(4096, 16, 100), (8192, 8, 100)]
+    assert stages(recipe("rl_7b_8gpu_colocated")) == stages(recipe("rl_7b_8gpu"))
     assert stages(recipe("rl_7b_stage_3")) == [(4096, 16, 100), (8192, 8, 100), (16384, 4, 100)]
     assert stages(recipe("long_7b")) == [(16384, 4, 300)]
     assert stages(recipe("zero_7b")) == [(4096, 16, 300)]
