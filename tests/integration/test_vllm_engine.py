@@ -141,6 +141,23 @@ def test_a_response_in_flight_is_finished_with_the_old_weights_before_a_sync(eng
     assert engines.vllm.policy_version == 12
 
 
+def test_asleep_it_refuses_and_loading_wakes_it_with_the_new_weights(engines):
+    """On CPU vLLM frees nothing, but goes through the same calls in the same order."""
+    engines.run(engines.generate(prompt(1), range(2)))  # fills the caches
+    engines.run(engines.vllm.sleep())
+    assert engines.vllm.policy_version is None
+    engines.run(engines.vllm.check_health())
+    with pytest.raises(EngineDiedError, match="no complete weights"):
+        engines.run(engines.generate(prompt(1), [1]))
+    engines.randomize(33)
+    engines.sync(13)
+    for row in (prompt(1), prompt(3, num_images=0)):
+        samples = engines.run(engines.generate(row, range(4)))
+        assert engines.largest_difference(row, samples) <= 1e-5
+    engines.randomize(34)
+    engines.sync(14)  # awake again, as any other sync
+
+
 @pytest.fixture(scope="module")
 def tied(tmp_path_factory, engine_loop):
     folder = save_random_tiny_model(tmp_path_factory.mktemp("tied"), tied=True)

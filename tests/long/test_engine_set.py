@@ -13,7 +13,8 @@ import ray
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from tests.builders import TINY_MODEL, prompt, random_weights
-from vr1_ray.actors.engine_health import HEALTHY, RESTARTING, RETIRED, STALE
+from vr1_ray.actors.colocation import put_to_sleep
+from vr1_ray.actors.engine_health import ASLEEP, DEAD, HEALTHY, RESTARTING, RETIRED, STALE
 from vr1_ray.actors.engine_place import launcher
 from vr1_ray.actors.engine_set import EngineSet
 from vr1_ray.actors.rollout_pool import RolloutPool
@@ -171,6 +172,34 @@ def test_engines_join_and_leave_and_one_without_room_waits_without_blocking(tmp_
     fleet.engines.resize(1)
     fleet.engines.tick()
     assert fleet.states() == [HEALTHY]
+    assert fleet.step(1) == changed
+    fleet.engines.close(seconds=0)
+
+
+def test_engines_asleep_serve_only_after_the_next_sync_also_one_that_was_lost_meanwhile(tmp_path):
+    fleet = Fleet(make_config(tmp_path), number=2)
+    fleet.engines.wait_until_started()
+    fleet.engines.sync(publish(seed=7, version=1))
+    awake = fleet.step(1)
+    put_to_sleep(fleet.engines)
+    assert fleet.states() == [ASLEEP, ASLEEP]
+    assert fleet.engines.serving == []
+    put_to_sleep(fleet.engines)  # once is enough
+    fleet.engines.sync(publish(seed=7, version=2))
+    assert fleet.states() == [HEALTHY, HEALTHY]
+    assert fleet.step(1) == awake
+
+    first, second = fleet.engines.engines
+    put_to_sleep(fleet.engines)
+    os.kill(process_of(first), signal.SIGKILL)
+    fleet.engines.sync(publish(seed=8, version=3))
+    assert second.health.state == HEALTHY
+    changed = fleet.step(1)
+    assert changed != awake
+    put_to_sleep(fleet.engines)  # waits for the one that is starting: it would take memory
+    assert set(fleet.states()) <= {ASLEEP, DEAD}
+    fleet.engines.sync(publish(seed=8, version=4))
+    fleet.until(lambda: len(fleet.engines.serving) == 2)
     assert fleet.step(1) == changed
     fleet.engines.close(seconds=0)
 

@@ -2,7 +2,7 @@
 
 Nothing is gathered and nothing copied in between, so each rank must hold the whole policy (ZeRO below 3). The
 weights are the trainer's own, which stand still until its next update; so an engine that was started again loads
-them as the others did. Handles are made and opened in `rollout/cuda_ipc.py`. Not run yet: it needs a GPU.
+them as the others did. Handles are made and opened in `rollout/cuda_ipc.py`, which was not run yet.
 """
 
 from typing import Any

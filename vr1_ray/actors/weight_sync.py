@@ -5,7 +5,8 @@ machine, and an engine that joins later loads the same published buckets. The en
 them to vLLM's own weight-transfer interface (`rollout/vllm_worker.py`), which also clears what was
 computed from the old weights.
 
-`ipc_transport.py` stands behind the same two verbs, for engines on the trainer's GPUs. Not here: NCCL.
+`ipc_transport.py` stands behind the same two verbs, for engines on the trainer's GPUs. Not here: NCCL. A broadcast
+needs all engines at one moment, and one that is lost in the middle of it takes trainer rank 0 with it.
 """
 
 from abc import ABC, abstractmethod

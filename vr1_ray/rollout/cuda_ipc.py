@@ -4,7 +4,7 @@ A trainer rank below ZeRO-3 holds the whole policy on its GPU. What is sent of i
 memory a handle that another process on the same GPU opens, and the table of the weights in it, as a packed
 bucket has. The weights stay the trainer's: an engine copies them before the trainer's next update.
 
-All that is CUDA's is in `WeightExporter` and `open_block`. Not run yet: this project was written without a GPU.
+All that is CUDA's is in `WeightExporter` and `open_block`, which were not run yet.
 """
 
 from collections.abc import Iterable, Sequence
