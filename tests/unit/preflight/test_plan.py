@@ -6,7 +6,6 @@ import pytest
 
 from tests.unit.preflight.shapes import published_size
 from vr1_ray.config import (
-    ClusterConfig,
     DataConfig,
     ModelConfig,
     ReferenceConfig,
@@ -58,29 +57,6 @@ def rl_7b(**changes) -> RunConfig:
 @pytest.fixture
 def seven_b(tmp_path):
     return published_size("7b", tmp_path)
-
-
-def colocated_7b(**changes) -> RunConfig:
-    """Eight GPUs that trainer, reference and engines share."""
-    config = rl_7b(
-        prompts_per_step=128,
-        trainer=replace(
-            rl_7b().trainer,
-            num_workers=8,
-            zero_stage=2,
-            offload_optimizer=True,
-            mini_batches_per_step=1,
-        ),
-        rollout=RolloutConfig(
-            num_engines=8,
-            num_gpus_per_engine=1,
-            gpu_memory_utilization=0.6,
-            weight_transport="ipc",
-        ),
-        reference=ReferenceConfig(num_actors=8, num_gpus_per_actor=1),
-        cluster=ClusterConfig(placement="colocated"),
-    )
-    return replace(config, **changes)
 
 
 def row(rows: list[CheckRow], name: str) -> CheckRow:
@@ -254,56 +230,3 @@ def test_a_recipes_later_steps_are_sized_as_the_step_before():
     rows = plan_rows(load_config("configs/quickstart.yaml"))
     assert row(rows, "rl: model: size").value == "1.92 M parameters"
     assert is_sound(rows)
-
-
-def test_a_shared_gpu_is_reserved_once(seven_b):
-    rows = plan_rows(colocated_7b(), H100S, size=seven_b)
-    assert row(rows, "GPUs reserved").value == "8"
-    # 8 ranks of 1 CPU, 8 engines of 1, 8 references of a half, a reward actor of a half.
-    assert row(rows, "CPUs reserved").value == "20.5"
-
-
-def test_a_shared_gpu_holds_trainer_and_reference_at_rest_beside_an_engine_awake(seven_b):
-    rows = plan_rows(colocated_7b(), H100S, size=seven_b)
-    # Weights 15.45 GiB and a bucket of 0.93 GiB; a whole reference 15.45 GiB; 0.6 of 80 GiB.
-    assert row(rows, "  trainer at rest").value == "16.4 GiB"
-    assert row(rows, "  reference at rest").value == "15.4 GiB"
-    assert row(rows, "  engine awake").value == "48.0 GiB"
-    found = row(rows, "shared GPU: engines sample")
-    assert (found.value, found.limit, found.status) == ("79.8 GiB", "80.0 GiB", "warning")
-    assert "gpu_memory_utilization" in found.cure
-    assert "reference.sharded=true" in found.cure
-    assert "offload_optimizer" not in found.cure
-    sharded = replace(colocated_7b().reference, sharded=True)
-    rows = plan_rows(colocated_7b(reference=sharded), H100S, size=seven_b)
-    # An eighth, 1.93 GiB, and a billion gathered parameters, 1.86 GiB.
-    assert row(rows, "  reference at rest").value == "3.8 GiB"
-    assert row(rows, "shared GPU: engines sample").status == "ok"
-
-
-def test_a_shared_gpu_holds_the_trainer_at_work_beside_an_engine_asleep(seven_b):
-    rows = plan_rows(colocated_7b(), H100S, size=seven_b)
-    rank = float(row(rows, "trainer: a rank").value.removesuffix(" GiB"))
-    shared = float(row(rows, "shared GPU: trainer, reference").value.removesuffix(" GiB"))
-    assert shared == pytest.approx(rank + 15.4 + 3.0, abs=0.15)
-    kept = replace(colocated_7b().trainer, offload_optimizer=False, zero_stage=1)
-    found = row(
-        plan_rows(colocated_7b(trainer=kept), H100S, size=seven_b), "shared GPU: trainer, reference"
-    )
-    assert found.status == "bad"
-    assert "trainer.offload_optimizer=true" in found.cure
-
-
-def test_handles_need_no_room_in_rays_object_store(seven_b):
-    names = [found.name for found in plan_rows(colocated_7b(), H100S, size=seven_b)]
-    assert "host memory: Ray's object store" not in names
-
-
-def test_a_colocated_run_without_gpus_or_reference_has_no_rows_for_them(seven_b):
-    without = replace(rl_7b().algorithm, kl_coef=0.0)
-    names = [row.name for row in plan_rows(colocated_7b(algorithm=without), H100S, size=seven_b)]
-    assert "  reference at rest" not in names
-    assert "shared GPU: engines sample" in names
-    trainer = replace(colocated_7b().trainer, num_gpus_per_worker=0)
-    rows = plan_rows(colocated_7b(trainer=trainer), H100S, size=seven_b)
-    assert not [row.name for row in rows if row.name.startswith("shared GPU")]
