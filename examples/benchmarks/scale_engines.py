@@ -49,6 +49,7 @@ def drive(run: subprocess.Popen) -> None:
 
 
 def main() -> None:
+    """Run, scale, print, write."""
     (RUN / "metrics.jsonl").unlink(missing_ok=True)
     run = subprocess.Popen([*VR1, "rl", "configs/quickstart_rl.yaml", *SETTINGS])
     try:
