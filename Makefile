@@ -8,6 +8,7 @@ KIND  := $(if $(filter 1,$(GPU)),gpu,cpu)
 ifneq ($(wildcard .venv/.installed-gpu),)
 KIND  := gpu
 endif
+MINUTES ?= 30
 STAMP := .venv/.installed-$(KIND)
 BIN   := .venv/bin
 
@@ -32,6 +33,9 @@ test-long: setup  ## slower paths: engines that join and leave, commands, SIGTER
 test-faults: setup  ## kill -9 of every part of real runs, on a local cluster of several nodes
 	$(BIN)/pytest tests/faults -m "not gpu"
 
+chaos: setup  ## random kills and scale commands for MINUTES (default 30), then the same run undisturbed, compared
+	$(BIN)/python -m tests.faults.chaos --minutes $(MINUTES)
+
 check: lint types floors unit  ## lint, types, import floors, unit tests: under two minutes
 
 lint: setup  ## ruff: rules and format
@@ -55,4 +59,4 @@ clean:  ## remove build outputs and caches; keeps .venv and runs/
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup quickstart test test-long test-faults check lint types floors unit format clean
+.PHONY: help setup quickstart test test-long test-faults chaos check lint types floors unit format clean

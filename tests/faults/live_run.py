@@ -1,6 +1,6 @@
 """A run in a process of its own on a Ray cluster of this machine, and ways to break parts of it.
 
-Processes are found below the raylets that the test itself started, so no other run is ever hit.
+Processes are found below the raylets or the driver that the test itself started, so no other run is ever hit.
 """
 
 import json
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -32,21 +33,26 @@ def raylet_of(node) -> int:
     return raylet.process.pid
 
 
-def below(raylet: int, title: str) -> list[psutil.Process]:
-    """Processes below a raylet whose title begins so, such as `ray::RolloutActor`, oldest first."""
+def below(root: int, title: str) -> list[psutil.Process]:
+    """Processes below a raylet or driver whose title begins so, such as `ray::RolloutActor`, oldest first."""
     found = []
-    for process in psutil.Process(raylet).children(recursive=True):
+    for process in psutil.Process(root).children(recursive=True):
         try:
-            if " ".join(process.cmdline()).startswith(title):
-                found.append(process)
+            if title_of(process).startswith(title):
+                found.append((process.create_time(), process))
         except psutil.Error:
             continue  # it has just ended
-    return sorted(found, key=lambda process: process.create_time())
+    return [process for _, process in sorted(found, key=lambda one: one[0])]
+
+
+def title_of(process: psutil.Process) -> str:
+    """`ray::CLASS` of an idle actor, `ray::CLASS.METHOD` of one at work."""
+    return " ".join(process.cmdline()).strip()
 
 
 def engine_core_of(actor: psutil.Process) -> psutil.Process:
     """The vLLM process below a rollout actor."""
-    [core] = [p for p in actor.children() if " ".join(p.cmdline()).startswith("VLLM::EngineCore")]
+    [core] = below(actor.pid, "VLLM::EngineCore")
     return core
 
 
@@ -54,26 +60,53 @@ def kill(process: psutil.Process) -> None:
     os.kill(process.pid, signal.SIGKILL)
 
 
+def vr1(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "vr1_ray.cli", *map(str, arguments)]
+
+
+def finish(command: list[str], *, code: int = 0) -> str:
+    """Run a command to its end; what it printed."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2 * LIMIT)
+    assert done.returncode == code, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
 class LiveRun:
     """`vr1 rl` as a user starts it, with its output in a file."""
 
-    def __init__(self, folder: Path, config: Path, *overrides: str) -> None:
-        self.folder, self.name = folder, "run"
-        self.output = folder / "output.txt"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "vr1_ray.cli", "rl", str(config), *overrides],
-            cwd=ROOT,
-            stdout=self.output.open("w"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    def __init__(
+        self,
+        folder: Path,
+        config: Path,
+        *overrides: str,
+        name: str = "run",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder, self.name = folder, name
+        self.output = folder / f"{name}.txt"
+        self.command = vr1("rl", config, *overrides, f"name={name}", f"runs_folder={folder}")
+        self.environment = os.environ | (environment or {})
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or again after its driver was killed."""
+        with self.output.open("a") as output:
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                env=self.environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
     def rows(self) -> list[dict]:
         """The rows of metrics.jsonl so far."""
         path = self.folder / self.name / "metrics.jsonl"
-        return (
-            [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
-        )
+        lines = path.read_text().splitlines() if path.is_file() else []
+        return [
+            json.loads(line) for line in lines if line.endswith("}")
+        ]  # the last may be half written
 
     def text(self) -> str:
         return self.output.read_text()
@@ -101,18 +134,14 @@ class LiveRun:
 
     def scale(self, *arguments: str) -> str:
         """`vr1 scale` on this run, from another process; its answer."""
-        command = [sys.executable, "-m", "vr1_ray.cli", "scale", "run", *arguments]
-        command += ["--runs_folder", str(self.folder)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.strip()
+        return finish(vr1("scale", self.name, *arguments, "--runs_folder", self.folder)).strip()
 
-    def end(self) -> None:
+    def end(self, *, limit: float = LIMIT) -> None:
         """Wait for it; it must have done all steps."""
-        assert self.process.wait(timeout=LIMIT) == 0, self.text()[-4000:]
+        assert self.process.wait(timeout=limit) == 0, self.text()[-4000:]
 
     def kill(self) -> None:
-        """If a test failed: nothing of it may stay."""
+        """SIGKILL for the driver and all of its process group; of a test that failed nothing may stay."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(timeout=60)

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.runs import LIMIT
+from tests.faults.live_run import LIMIT
 from vr1_ray.actors.trainer_group import TrainerGroup
 from vr1_ray.config import ClusterConfig, ConfigError, ModelConfig, RunConfig, TrainerConfig
 from vr1_ray.training.distributed import (

@@ -6,24 +6,18 @@ limit of the kernel on what a rank can write.
 """
 
 import json
+import os
 import re
 import resource
 import signal
 import time
+from pathlib import Path
 
+import psutil
 import pytest
+from safetensors.torch import load_file
 
-from tests.faults.runs import (
-    LIMIT,
-    SECRETS,
-    Run,
-    finish,
-    rows_of,
-    steps_of,
-    vr1,
-    weights_of,
-    write_config,
-)
+from tests.faults.live_run import LIMIT, ROOT, LiveRun, below, finish, kill, title_of, vr1
 from vr1_ray.data.figure_math import write_dataset
 
 pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(6 * LIMIT)]
@@ -34,6 +28,41 @@ NOT_EXACT = (
     # Log-probabilities of the engine depend in their last bits on which requests share a batch.
     "logprob_diff/",
 )
+
+
+SECRETS = {
+    "WANDB_API_KEY": "wandb-0123456789abcdef",
+    "OPENAI_API_KEY": "openai-0123456789abcdef",
+    "HF_TOKEN": "hf-0123456789abcdef",
+}
+
+
+def write_config(folder: Path, figures: Path) -> None:
+    """A run of two PTST stages, four steps each, with everything in it that can be lost."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.yaml").write_text(f"""
+kind: rl
+name: run
+runs_folder: {folder}
+prompts_per_step: 4
+allow_base_policy: true
+model: {{path: {ROOT}/examples/vr1_tiny/model, max_model_len: 160}}
+data: {{train: {figures}, max_prompt_tokens: 96}}
+trainer:
+  {{num_workers: 2, zero_stage: 2, num_cpus_per_worker: 0.2, num_threads: 1, max_tokens_per_micro_batch: 1024,
+    collective_timeout_seconds: {LIMIT / 5}, optimizer: {{lr: 1.0e-3}}}}
+rollout: {{num_cpus_per_engine: 0.2, num_threads: 1, kv_cache_gib: 0.1, save: all}}
+reward_pools: {{default: {{num_cpus_per_actor: 0.1}}}}
+reference: {{num_cpus_per_actor: 0.1}}
+rewards: [{{name: soft_format_result}}]
+curriculum:
+  stages:
+    - {{max_response_tokens: 24, group_size: 4, steps: 4}}
+    - {{max_response_tokens: 48, group_size: 2, steps: 4}}
+checkpoint: {{every_steps: 2, keep_last: 9}}
+cluster:
+  {{address: local, num_cpus: 2, start_timeout_seconds: {2 * LIMIT}, step_timeout_seconds: {LIMIT}}}
+""")
 
 
 @pytest.fixture(scope="module")
@@ -51,36 +80,52 @@ def undisturbed(tmp_path_factory, figures):
     return folder / "run"
 
 
-def disturb(run: Run) -> None:
+def disturb(live: LiveRun) -> None:
     """Every loss once. Checkpoints are of steps 2, 4, 6, 8; losses of the trainer go back to the last one."""
-    run.wait_for_step(1)
-    run.trainer(1).kill()  # no checkpoint yet: from the start
-    run.wait_for_text("after step 0")
+    live.until_step(1)
+    kill(trainer(live, 1))  # no checkpoint yet: from the start
+    live.until_said("after step 0")
 
-    run.wait_for_step(3)
-    rank = run.trainer(0)
-    run.wait_until_busy(rank, "train_step")
-    rank.kill()
-    run.wait_for_text("after step 2")
+    live.until_step(3)
+    rank = trainer(live, 0)
+    until_busy(live, rank, "train_step")
+    kill(rank)
+    live.until_said("after step 2")
 
-    run.wait_for_step(4)
-    reference = run.actor("ReferenceActor")
-    run.wait_until_busy(reference, "compute_logprobs")
-    reference.kill()
-    run.wait_for_text("reference 0 was lost and started again")
-    run.actor("CurriculumActor").kill()
-    run.wait_for_text("curriculum was lost and started again")
+    live.until_step(4)
+    [reference] = below(live.process.pid, "ray::ReferenceActor")
+    until_busy(live, reference, "compute_logprobs")
+    kill(reference)
+    live.until_said("reference 0 was lost and started again")
+    [curriculum] = below(live.process.pid, "ray::CurriculumActor")
+    kill(curriculum)
+    live.until_said("curriculum was lost and started again")
 
-    rank = run.trainer(1)
+    rank = trainer(live, 1)
     before = resource.prlimit(rank.pid, resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
-    run.wait_for_text("the checkpoint of step 6 could not be saved")
+    live.until_said("the checkpoint of step 6 could not be saved")
     resource.prlimit(rank.pid, resource.RLIMIT_FSIZE, before)
 
     rank.send_signal(signal.SIGSTOP)  # it hangs: the others wait for it
-    run.wait_for_text("after step 4")
+    live.until_said("after step 4")
 
-    run.wait_for_step(7)
-    run.kill()
+    live.until_step(7)
+    live.kill()
+
+
+def trainer(live: LiveRun, rank: int) -> psutil.Process:
+    """The process of a rank: it writes to logs/trainer_RANK.log."""
+    [found] = [
+        process
+        for process in below(live.process.pid, "ray::TrainerActor")
+        if os.readlink(f"/proc/{process.pid}/fd/1").endswith(f"trainer_{rank}.log")
+    ]
+    return found
+
+
+def until_busy(live: LiveRun, process: psutil.Process, method: str) -> None:
+    """Until an actor works at a method."""
+    live.until(method, lambda: title_of(process).endswith(f".{method}"), every=0.002)
 
 
 @pytest.fixture(scope="module")
@@ -88,20 +133,27 @@ def disturbed(tmp_path_factory, figures):
     """(run folder, what was printed until the driver was killed, what after that)."""
     folder = tmp_path_factory.mktemp("disturbed")
     write_config(folder, figures)
-    run = Run(folder)
+    live = LiveRun(folder, folder / "run.yaml", environment=SECRETS)
     try:
-        disturb(run)
+        disturb(live)
     finally:
-        if run.driver.poll() is None:
-            run.kill()
+        live.kill()
     assert not (folder / "run" / "result.json").exists()
     time.sleep(2)  # Ray's processes see that their driver is gone
-    return folder / "run", run.printed(), finish(vr1("rl", folder / "run.yaml"))
+    return folder / "run", live.text(), finish(vr1("rl", folder / "run.yaml"))
 
 
 def test_the_weights_are_bit_for_bit_those_of_an_undisturbed_run(undisturbed, disturbed):
     expected, found = weights_of(undisturbed), weights_of(disturbed[0])
     assert [name for name in expected if not expected[name].equal(found[name])] == []
+
+
+def rows_of(run_folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def weights_of(run_folder: Path) -> dict:
+    return load_file(run_folder / "policy" / "model.safetensors")
 
 
 def test_every_step_has_one_row_and_it_is_the_undisturbed_one(undisturbed, disturbed):
@@ -176,7 +228,7 @@ def test_the_run_goes_on_with_other_numbers_of_ranks_and_engines(disturbed):
     changes = [stages, "trainer.num_workers=1", "rollout.num_engines=2"]
     printed = finish(vr1("rl", folder.parent / "run.yaml", *changes))
     assert "going on from" in printed
-    assert steps_of(folder) == list(range(1, 11))
+    assert [row["step"] for row in rows_of(folder)] == list(range(1, 11))
     last = rows_of(folder)[-1]
     assert last["logprob_diff/max"] < 1e-3  # engines got the weights that the one rank has
     assert last["policy_version"] == 9

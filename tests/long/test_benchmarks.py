@@ -1,4 +1,4 @@
-"""`vr1 eval` on a benchmark through the real rollout actor, a real engine in it: asked, stopped, gone on with, judged."""
+"""`vr1 eval` through the real rollout actor, a real engine in it: asked, stopped, gone on with, asked again, judged."""
 
 import json
 from dataclasses import replace
@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.builders import save_random_tiny_model
+from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import load_config
+from vr1_ray.evaluation.table import PAPER_LABEL
+from vr1_ray.loops.benchmark_loop import ask, judge_and_write, read_benchmarks
 from vr1_ray.loops.eval_loop import run_eval
 from vr1_ray.loops.stopping import StopSignal
+from vr1_ray.models import load_adapter
+from vr1_ray.types import SamplingSpec
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -56,3 +61,50 @@ def test_a_benchmark_is_evaluated_per_question_and_a_stopped_run_goes_on(
     # All are there: judged again without an engine, which this one could not start.
     other = replace(config, rollout=replace(config.rollout, engine="none"))
     assert run_eval(other, StopSignal())["metrics"] == result["metrics"]
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(900)
+def test_under_protocol_paper_a_response_without_the_format_is_drawn_five_times_and_the_last_counts(
+    local_ray, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    model = save_random_tiny_model(tmp_path / "model")  # never writes </answer>
+    overrides = [
+        f"model.path={model}",
+        f"runs_folder={tmp_path}",
+        "benchmarks=[mm_math]",  # which the harness scores without a judge
+        "rollout.num_cpus_per_engine=0.2",
+        "eval.protocol=paper",
+        "eval.max_response_tokens=8",
+        "eval.temperature=1.0",
+        "eval.max_questions=3",
+    ]
+    config = load_config(ROOT / "configs" / "evaluate.yaml", overrides)
+    benchmarks = read_benchmarks(config, load_adapter(config.model), max_response_tokens=8)
+    prompts = [question.prompt for question in benchmarks.selections[0].questions]
+    spec = SamplingSpec(max_response_tokens=8, group_size=1, temperature=1.0)
+    with Fleet(config) as fleet:
+        fleet.start()
+        ask(fleet, config, benchmarks, "policy")
+        draws = [
+            {
+                group.prompt.prompt_id: group.rollouts[0].text
+                for group in fleet.evaluate_each(prompts, spec, attempt=attempt)
+            }
+            for attempt in range(5)
+        ]
+    judge_and_write(config, benchmarks, "policy", is_shown=False)
+
+    folder = config.folder / "benchmarks" / "policy"
+    rows = [json.loads(line) for line in (folder / "mm_math.jsonl").read_text().splitlines()]
+    assert [row["times_asked"] for row in rows] == [5, 5, 5]
+    for prompt, row in zip(prompts, rows, strict=True):
+        texts = [draw[prompt.prompt_id] for draw in draws]
+        assert len(set(texts)) == 5  # each draw has a seed of its own
+        assert row["response"] == texts[4]
+    [result] = json.loads((folder / "scores.json").read_text())["results"]
+    assert result["asked_again"] == 3
+    table = (folder / "table.txt").read_text()
+    assert table.startswith(PAPER_LABEL)
+    assert "3 questions were sampled more than once" in table

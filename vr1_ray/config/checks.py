@@ -28,7 +28,7 @@ def _names(config: RunConfig) -> Iterator[str]:
         yield "data.train: empty; give a parquet or JSONL file, a dataset folder or a hub name"
     if config.kind == "sft" and not config.data.demonstrations:
         yield "data.demonstrations: empty; list the sharegpt JSON files of the cold start"
-    wants_eval = config.eval.at_start or config.eval.at_end or config.eval.every_steps > 0
+    wants_eval = config.eval.is_during_training
     if (config.kind == "eval" or (config.kind == "rl" and wants_eval)) and not (
         config.eval.data or config.benchmarks
     ):
@@ -101,6 +101,17 @@ def _eval_fits(config: RunConfig) -> Iterator[str]:
         yield "eval.max_response_tokens: an evaluation on its own has no stage to take it from; set it"
 
 
+def _eval_counts(config: RunConfig) -> Iterator[str]:
+    found = config.eval
+    for key, value, none in (
+        ("every_steps", found.every_steps, "to evaluate at no step in between"),
+        ("max_prompts", found.max_prompts, "for all"),
+        ("max_questions", found.max_questions, "for all"),
+    ):
+        if value < 0:
+            yield f"eval.{key}: {value} is negative; use 0 {none}"
+
+
 def _eval_samples(config: RunConfig) -> Iterator[str]:
     found = config.eval
     if found.num_samples < 1:
@@ -112,6 +123,11 @@ def _eval_samples(config: RunConfig) -> Iterator[str]:
         )
     if not 0 < found.top_p <= 1:
         yield f"eval.top_p: {found.top_p} is not in (0, 1]; use 1.0"
+    if found.protocol == "paper" and found.temperature <= 0:
+        yield (
+            f"eval.temperature: {found.temperature:g} is greedy, so the paper's harness would draw the same response five "
+            "times; set it to 0.6, with eval.top_p=0.95"
+        )
     if found.protocol == "paper" and found.num_samples > 1:
         yield "eval.num_samples: the paper's harness keeps one sample a question; set it to 1"
     if not 0 <= found.judge.max_missing <= 1:
@@ -206,6 +222,7 @@ RULES = (
     _positive,
     _stages,
     _eval_fits,
+    _eval_counts,
     _eval_samples,
     _batches,
     _sampling,

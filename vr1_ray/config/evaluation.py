@@ -36,7 +36,7 @@ class EvalConfig:
     top_p: float = 1.0  # paper: 0.95
     at_start: bool = False
     at_end: bool = False
-    every_steps: int = 0  # 0: never in between
+    every_steps: int = 0  # 0: never; the last step is left to `at_end` if that is on
     start_label: str = "start"  # what the policy of `at_start` is called in the results
     label: str = "policy"  # what the evaluated policy is called in the results
     # Which figure tells the best checkpoint: "accuracy" (of eval.data; without it the mean over benchmarks) or
@@ -51,3 +51,8 @@ class EvalConfig:
     # "paper" repeats the harness that Vision-R1's figures were made with, flaws and all, and says so in the results.
     protocol: Literal["honest", "paper"] = "honest"
     judge: JudgeConfig = field(default_factory=JudgeConfig)
+
+    @property
+    def is_during_training(self) -> bool:
+        """Whether an RL run evaluates at all."""
+        return self.at_start or self.at_end or self.every_steps > 0

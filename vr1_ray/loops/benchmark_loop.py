@@ -10,23 +10,23 @@ import io
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
-from vr1_ray.evaluation import Question, Selection, load_selections, paper
+from vr1_ray.evaluation import Judged, Question, Selection, Verdict, load_selections, paper
 from vr1_ray.evaluation.judge import Judge
 from vr1_ray.evaluation.page import IMAGES, write_page
 from vr1_ray.evaluation.responses import Response, ResponseFile, check_settings
 from vr1_ray.evaluation.scoring import judge_responses, result_of, rows_of
+from vr1_ray.evaluation.statistics import pass_scores
 from vr1_ray.evaluation.table import result_text
 from vr1_ray.loops.run_folder import write_json
 from vr1_ray.models import ModelAdapter
-from vr1_ray.types import RolloutGroup, SamplingSpec
+from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec
 
 BENCHMARKS = "benchmarks"
 JUDGE_CACHE = "judge_cache.jsonl"
@@ -133,33 +133,52 @@ def ask(fleet: Fleet, config: RunConfig, benchmarks: BenchmarkSet, label: str) -
         temperature=config.eval.temperature,
         top_p=config.eval.top_p,
     )
-    most = paper.MAX_ASKED if config.eval.protocol == "paper" else 1
+    max_asked = paper.MAX_ASKED if config.eval.protocol == "paper" else 1
+
+    def sample(prompts: list[Prompt], attempt: int) -> Iterator[RolloutGroup]:
+        return fleet.evaluate_each(prompts, spec, attempt=attempt)
+
     missing = unanswered(config, benchmarks, label)
     for one, questions in zip(benchmarks.selections, missing, strict=True):
         file = _file(folder, one)
         progress = _Progress(one.name, total=len(one.questions), todo=len(questions))
-        for attempt in range(most):
-            by_id = {question.prompt.prompt_id: question for question in questions}
-            questions = []
-            prompts = [question.prompt for question in by_id.values()]
-            for group in fleet.evaluate_each(prompts, spec, attempt=attempt):
-                question = by_id[group.prompt.prompt_id]
-                if attempt + 1 < most and paper.wants_another(group.rollouts[0].text):
-                    questions.append(question)
-                    continue
-                file.append(_responses(question, group, attempt))
-                progress.one_more()
+        ids = {question.prompt.prompt_id: question.question_id for question in questions}
+        prompts = [question.prompt for question in questions]
+        for group, times_asked in answered(prompts, sample, max_asked=max_asked):
+            file.append(_responses(ids[group.prompt.prompt_id], group, times_asked))
+            progress.one_more()
 
 
-def _responses(question: Question, group: RolloutGroup, attempt: int) -> list[Response]:
+def answered(
+    prompts: list[Prompt],
+    sample: Callable[[list[Prompt], int], Iterable[RolloutGroup]],
+    *,
+    max_asked: int,
+) -> Iterator[tuple[RolloutGroup, int]]:
+    """Each prompt's group, as it is settled, and how many times it was asked.
+
+    `sample(prompts, attempt)` gives a group a prompt, with other seeds at each attempt. With `max_asked` above 1,
+    which is protocol "paper", those without the format are asked again; the last attempt counts whatever it is.
+    """
+    for attempt in range(max_asked):
+        again: list[Prompt] = []
+        for group in sample(prompts, attempt):
+            if attempt + 1 < max_asked and paper.wants_another(group.rollouts[0].text):
+                again.append(group.prompt)
+            else:
+                yield group, attempt + 1
+        prompts = again
+
+
+def _responses(question_id: str, group: RolloutGroup, times_asked: int) -> list[Response]:
     return [
         Response(
-            question_id=question.question_id,
+            question_id=question_id,
             sample=rollout.index,
             response=rollout.text,
             tokens=rollout.num_tokens,
             is_cut=not rollout.is_finished,
-            times_asked=attempt + 1,
+            times_asked=times_asked,
         )
         for rollout in group.rollouts
     ]
@@ -197,6 +216,8 @@ def judge_and_write(
     folder = label_folder(config, label)
     judge = make_judge(config)
     settings = sampling_settings(config, benchmarks) | {"judge": config.eval.judge.model}
+    if config.kind == "rl":  # not `model.path`, which the policy only began as
+        settings["model"] = f"{config.name}, {label}"
     results: list[dict[str, Any]] = []
     figures: dict[str, float] = {}
     for one in benchmarks.selections:
@@ -219,16 +240,29 @@ def judge_and_write(
 
 
 def figures_of(result: dict[str, Any]) -> dict[str, float]:
-    """The scores of a benchmark under names that `eval.best_by` can give."""
-    scores = {name: one["value"] for name, one in result["scores"].items()}
-    figures = {result["name"]: scores.pop(result["headline"])}
-    figures |= {f"{result['name']}/{name}": value for name, value in scores.items()}
-    return {name: value for name, value in figures.items() if value is not None}
+    """The scores of a benchmark under names that `eval.best_by` can give; one of nothing is left out."""
+    name, headline = result["name"], result["headline"]
+    return {
+        _figure(name, score, headline): found["value"]
+        for score, found in result["scores"].items()
+        if found["value"] is not None
+    }
 
 
-def mean_headline(figures: dict[str, float], benchmarks: BenchmarkSet) -> float:
-    """The mean over benchmarks of their headline scores."""
-    return fmean(figures[one.name] for one in benchmarks.selections)
+def figure_names(config: RunConfig, benchmarks: BenchmarkSet) -> list[str]:
+    """The names of all figures there will be, known before anything is asked: those of wrong answers throughout."""
+    wrong = (Verdict(is_correct=False, rule="not asked yet"),) * config.eval.num_samples
+    names = []
+    for one in benchmarks.selections:
+        judged = [Judged(question=question, verdicts=wrong) for question in one.questions]
+        scores = [*one.benchmark.scores(judged), *pass_scores(judged)]
+        headline = one.benchmark.headline
+        names += [_figure(one.name, s.name, headline) for s in scores if s.value is not None]
+    return list(dict.fromkeys(names))
+
+
+def _figure(name: str, score: str, headline: str) -> str:
+    return name if score == headline else f"{name}/{score}"
 
 
 def make_judge(config: RunConfig) -> Judge | None:

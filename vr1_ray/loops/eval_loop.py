@@ -7,6 +7,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from vr1_ray.actors.cluster import connect
@@ -16,14 +17,14 @@ from vr1_ray.curriculum import make_curriculum
 from vr1_ray.loops.benchmark_loop import (
     BenchmarkSet,
     ask,
+    figure_names,
     judge_and_write,
     make_judge,
-    mean_headline,
     read_benchmarks,
     start_over,
     unanswered,
 )
-from vr1_ray.loops.measures import evaluation_metrics, judged
+from vr1_ray.loops.measures import HELD_OUT_FIGURES, evaluation_metrics, judged
 from vr1_ray.loops.run_folder import open_run, write_json, write_result
 from vr1_ray.loops.stopping import StopSignal
 from vr1_ray.models import ModelAdapter, load_adapter
@@ -48,7 +49,10 @@ class HeldOut:
 
 
 def read_held_out(config: RunConfig, adapter: ModelAdapter) -> HeldOut:
-    """Read everything to evaluate on. Raises ConfigError or DataError before anything is started."""
+    """Read everything to evaluate on. Raises ConfigError or DataError before anything is started.
+
+    Of a training run it checks `eval.best_by` too: that would else show hours later, at the first evaluation.
+    """
     limit = config.eval.max_response_tokens
     if not limit and config.kind == "rl":
         limit = make_curriculum(config.curriculum).longest_stage.max_response_tokens
@@ -57,7 +61,22 @@ def read_held_out(config: RunConfig, adapter: ModelAdapter) -> HeldOut:
         make_judge(config)  # a wrong setting of it shows now
         benchmarks = read_benchmarks(config, adapter, max_response_tokens=limit)
     prompts = read_eval_prompts(config, adapter) if config.eval.data else []
-    return HeldOut(prompts=prompts, benchmarks=benchmarks, max_response_tokens=limit)
+    held_out = HeldOut(prompts=prompts, benchmarks=benchmarks, max_response_tokens=limit)
+    if config.kind == "rl" and config.eval.is_during_training:
+        _check_best_by(config, held_out)
+    return held_out
+
+
+def _check_best_by(config: RunConfig, held_out: HeldOut) -> None:
+    names = list(HELD_OUT_FIGURES) if held_out.prompts else []
+    if held_out.benchmarks is not None:
+        zeros = dict.fromkeys(figure_names(config, held_out.benchmarks), 0.0)
+        names += [name for name in with_mean(zeros, held_out) if name not in names]
+    if config.eval.best_by not in names:
+        raise ConfigError(
+            f"eval.best_by: {config.eval.best_by!r} is no figure of this run's evaluations; give one of "
+            f"{', '.join(names)}"
+        )
 
 
 def evaluate(
@@ -90,7 +109,9 @@ def evaluate(
     if held_out.benchmarks is not None:
         if fleet is not None:
             ask(fleet, config, held_out.benchmarks, label)
-        metrics |= benchmark_metrics(config, held_out, label)
+        is_shown = config.kind == "eval"
+        figures = judge_and_write(config, held_out.benchmarks, label, is_shown=is_shown)
+        metrics |= with_mean(figures, held_out)
     content = {"label": label, "metrics": metrics, "settings": settings, "rows": rows}
     write_json(evaluation_path(config.folder, label), content)
     return metrics
@@ -101,26 +122,25 @@ def step_label(step: int) -> str:
     return f"step_{step:06d}"
 
 
-def benchmark_metrics(config: RunConfig, held_out: HeldOut, label: str) -> dict[str, float]:
-    """The figures of the benchmarks, all of which are answered; their mean is the accuracy without eval.data."""
+def with_mean(figures: dict[str, float], held_out: HeldOut) -> dict[str, float]:
+    """The figures of the benchmarks; without eval.data the mean of their headlines is the accuracy.
+
+    Where one has no headline score there is no mean: We-Math, if no composite problem is whole.
+    """
     assert held_out.benchmarks is not None
-    is_shown = config.kind == "eval"
-    figures = judge_and_write(config, held_out.benchmarks, label, is_shown=is_shown)
-    mean = mean_headline(figures, held_out.benchmarks)
-    return figures if held_out.prompts else {"accuracy": mean, **figures}
+    names = [one.name for one in held_out.benchmarks.selections]
+    if held_out.prompts or not set(names) <= set(figures):
+        return figures
+    return {"accuracy": fmean(figures[name] for name in names), **figures}
 
 
 def evaluate_anew(
     fleet: Fleet, config: RunConfig, held_out: HeldOut, *, label: str
 ) -> dict[str, float]:
-    """Evaluate a policy in training: no response of an earlier one is taken over. Checks `eval.best_by`."""
+    """Evaluate a policy in training: no response of an earlier one is taken over."""
     start_over(config, label)
-    metrics = evaluate(fleet, config, held_out, label=label)
-    if config.eval.best_by not in metrics:
-        raise ConfigError(
-            f"eval.best_by: {config.eval.best_by!r} is no figure of this evaluation; it has {', '.join(metrics)}"
-        )
-    return metrics
+    evaluation_path(config.folder, label).unlink(missing_ok=True)
+    return evaluate(fleet, config, held_out, label=label)
 
 
 def evaluation_path(run_folder: Path, label: str) -> Path:

@@ -8,6 +8,14 @@ from vr1_ray.rewards import SHARED_PARTS, accuracy_of, hard_format_reward, parse
 from vr1_ray.types import Rollout, RolloutGroup, Stage
 
 LOGPROB_ALARM = {"float32": 1e-3, "bfloat16": 0.5}  # nats
+# Of an evaluation on held-out prompts; "accuracy" is the mean over benchmarks where there are only these.
+HELD_OUT_FIGURES = (
+    "accuracy",
+    "hard_reward",
+    "format_rate",
+    "mean_response_tokens",
+    "truncation_rate",
+)
 
 
 def group_metrics(groups: list[RolloutGroup]) -> dict[str, float]:
@@ -102,7 +110,7 @@ def judged(group: RolloutGroup) -> dict[str, Any]:
 
 
 def evaluation_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """The five figures of an evaluation, over the rows of `judged`."""
+    """HELD_OUT_FIGURES of an evaluation, over the rows of `judged`."""
     return {
         "accuracy": fmean(row["correct"] for row in rows),
         "hard_reward": fmean(row["hard_reward"] for row in rows),

@@ -13,10 +13,10 @@ import yaml
 from vr1_ray import __version__
 from vr1_ray.config import RunConfig
 from vr1_ray.loops.eval_loop import EVALUATIONS
+from vr1_ray.loops.measures import HELD_OUT_FIGURES
 from vr1_ray.loops.status import FIGURES, METRICS
 from vr1_ray.tracking.sinks import read_rows
 
-EVALUATED = ("accuracy", "hard_reward", "format_rate", "mean_response_tokens", "truncation_rate")
 WORDS = {"cold_start": "cold start on chains of thought", "rl": "GRPO under PTST"}
 
 
@@ -30,9 +30,9 @@ def model_card(config: RunConfig, *, history: list[str], base: str) -> str:
         "It thinks before it answers:\n\n    <think> ... </think><answer> Final Answer:... </answer>",
         "## Recipe of the last part\n\n" + _table(("setting", "value"), _recipe(config)),
     ]
-    evaluations = _evaluations(config.folder)
+    evaluations = _evaluations(config)
     if evaluations:
-        parts.append("## Evaluations\n\n" + _table(("policy", *EVALUATED), evaluations))
+        parts.append("## Evaluations\n\n" + evaluations)
     steps = read_rows(config.folder / METRICS)
     if steps:
         figures = [
@@ -97,13 +97,23 @@ def _frozen(config: RunConfig) -> str:
     return ", ".join(name for name, is_frozen in parts.items() if is_frozen) or "nothing"
 
 
-def _evaluations(run_folder: Path) -> list[tuple[str, ...]]:
-    paths = sorted((run_folder / EVALUATIONS).glob("*.json"), key=lambda path: path.stat().st_mtime)
-    rows = []
-    for path in paths:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        rows.append((found["label"], *(f"{found['metrics'][name]:.3f}" for name in EVALUATED)))
-    return rows
+def _evaluations(config: RunConfig) -> str:
+    """A row per evaluation: what it found on held-out prompts and the headlines of benchmarks; "" without any."""
+    paths = (config.folder / EVALUATIONS).glob("*.json")
+    made = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(paths, key=lambda path: path.stat().st_mtime)
+    ]
+    known = {name for found in made for name in found["metrics"]}
+    names = [name for name in (*HELD_OUT_FIGURES, *config.benchmarks) if name in known]
+    rows = [
+        (found["label"], *(_value(found["metrics"].get(name)) for name in names)) for found in made
+    ]
+    return _table(("policy", *names), rows) if made else ""
+
+
+def _value(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.3f}"
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

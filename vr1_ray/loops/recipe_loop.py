@@ -14,6 +14,7 @@ from vr1_ray.data.figure_diagnosis import error_counts
 from vr1_ray.loops.bridge_loop import run_bridge
 from vr1_ray.loops.eval_loop import EVALUATIONS, run_eval
 from vr1_ray.loops.figure_math_loop import run_figure_math
+from vr1_ray.loops.measures import HELD_OUT_FIGURES
 from vr1_ray.loops.rl_loop import run_rl
 from vr1_ray.loops.run_folder import finished_result, write_json
 from vr1_ray.loops.sft_loop import run_sft
@@ -27,7 +28,6 @@ RUNS = {
     "rl": run_rl,
     "eval": run_eval,
 }
-FIGURES = ("accuracy", "hard_reward", "format_rate", "mean_response_tokens", "truncation_rate")
 
 
 def run_one(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
@@ -67,14 +67,18 @@ def summarise(
     """The five figures by policy, the stages of the RL run, and the seconds of each step."""
     evaluations = [content for config in runs for content in evaluations_of(config.folder)]
     summary: dict[str, Any] = {"name": recipe.name, "seed": recipe.seed}
-    for figure in FIGURES:
+    for figure in HELD_OUT_FIGURES:
         summary[figure] = {
             content["label"]: content["metrics"][figure]
             for content in evaluations
             if figure in content["metrics"]
         }
     summary["benchmarks"] = {
-        content["label"]: {k: v for k, v in content["metrics"].items() if k not in FIGURES}
+        content["label"]: {
+            name: value
+            for name, value in content["metrics"].items()
+            if name not in HELD_OUT_FIGURES
+        }
         for content in evaluations
     }
     summary["num_prompts"] = {content["label"]: len(content["rows"]) for content in evaluations}

@@ -16,19 +16,14 @@ from vr1_ray.curriculum import make_curriculum
 from vr1_ray.data import PromptSampler
 from vr1_ray.loops.checkpoints import Checkpoint
 from vr1_ray.loops.clock import Clock
-from vr1_ray.loops.eval_loop import (
-    HeldOut,
-    evaluate_anew,
-    evaluation_metrics_of,
-    read_held_out,
-    step_label,
-)
+from vr1_ray.loops.eval_loop import HeldOut, evaluate_anew, read_held_out
 from vr1_ray.loops.measures import group_metrics, logprob_alarms, stage_metrics, with_trained
 from vr1_ray.loops.policy_card import write_policy
 from vr1_ray.loops.recovery import Recovery
+from vr1_ray.loops.rl_evaluation import RlEvaluation
 from vr1_ray.loops.run_folder import open_run, write_result
 from vr1_ray.loops.saving import Saver
-from vr1_ray.loops.stopping import Stopped, StopSignal
+from vr1_ray.loops.stopping import StopSignal
 from vr1_ray.models import load_adapter
 from vr1_ray.preflight import check_cold_started, check_inputs, check_quickly, read_prompts
 from vr1_ray.tracking import RolloutStore, Tracker
@@ -111,6 +106,14 @@ class RlRun:
             write=self.write,
             note=self.tracker.note,
         )
+        self.evaluation = RlEvaluation(
+            config,
+            self.saver,
+            self.tracker,
+            stop,
+            total_steps=self.stages.total_steps,
+            evaluate=self.evaluate,
+        )
         fleet.note = self.tracker.note
         self.recovery = Recovery(
             max_restarts=config.trainer.max_restarts,
@@ -151,7 +154,7 @@ class RlRun:
         self.step, self.stage_number = found.step, state["stage"]
         self.fleet.reset_reference(state["reference"])
         self.fleet.sync_weights(policy_version=found.step)
-        self.catch_up(found.step)
+        self.evaluation.catch_up(found.step)
 
     def go_back(self) -> tuple[int, int]:
         """After the loss of a trainer rank: new ranks, and everything as it was at the last checkpoint."""
@@ -161,14 +164,6 @@ class RlRun:
         done = self.step
         self.restore(found)
         return done, found.step
-
-    def catch_up(self, step: int) -> None:
-        """Evaluate the restored step if a SIGTERM came between it and its evaluation."""
-        if not step or not self.wants_evaluation(step):
-            return
-        label = step_label(step)
-        made = evaluation_metrics_of(self.config.folder, label)
-        self.saver.is_best(step, made or self.evaluate(label))
 
     def enter(self, stage: Stage) -> None:
         """A stage change rebuilds nothing; at most the reference is reset, if the config says so."""
@@ -207,22 +202,10 @@ class RlRun:
 
     def after_step(self, step: int, stage: Stage) -> None:
         """Evaluate and save when it is time. Raises Stopped, after saving, if a SIGTERM has come."""
-        is_best = self.wants_evaluation(step) and self.is_best(step)
+        is_best = self.evaluation.is_due(step) and self.evaluation.is_best(step)
         if self.saver.is_due(step) or is_best or self.stop.is_requested:
             self.saver.save(step, self.state(stage))
         self.stop.check()
-
-    def wants_evaluation(self, step: int) -> bool:
-        every = self.config.eval.every_steps
-        return bool(every) and step % every == 0 and step < self.stages.total_steps
-
-    def is_best(self, step: int) -> bool:
-        """Evaluate, and whether it is the best so far. A SIGTERM leaves it to the resumed run."""
-        try:
-            with self.stop.interruptible():
-                return self.saver.is_best(step, self.evaluate(step_label(step)))
-        except Stopped:
-            return False
 
     def state(self, stage: Stage) -> dict[str, Any]:
         """What a checkpoint holds beside the trainer's state."""
@@ -240,10 +223,8 @@ class RlRun:
         write_policy(self.fleet, self.config, folder / "policy")
 
     def evaluate(self, label: str) -> dict[str, float]:
-        result = evaluate_anew(self.fleet, self.config, self.held_out, label=label)
-        best_by = self.config.eval.best_by
-        self.tracker.note(f"evaluation of {label}: {best_by} {result[best_by]:.3f}")
-        return result
+        """The figures of the engines' policy; what was asked and answered is kept under the label."""
+        return evaluate_anew(self.fleet, self.config, self.held_out, label=label)
 
 
 def run_rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
@@ -277,12 +258,11 @@ def run_rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         fleet.start(total_updates=total_updates)
         if found:
             run.restore(found)
-        elif config.eval.at_start:
-            run.evaluate(config.eval.start_label)
+        else:
+            run.evaluation.at_start()
         with stop.held():
             run.recovery.until_done(lambda: train(run))
-        if config.eval.at_end:
-            run.saver.is_best(run.stages.total_steps, run.evaluate(config.eval.label))
+        run.evaluation.at_end()
         run.recovery.until_done(lambda: finish(run))
         stages = run.curriculum.summary()
     return write_result(

@@ -18,7 +18,7 @@ def result_rows(summary: dict[str, Any]) -> list[list[str]]:
     labels = [label for label in _LABELS if label in present] + sorted(present - set(_LABELS))
     rows = [["", *(label.replace("_", " ") for label in labels)]]
     for key, name, form in _ROWS:
-        if key in summary:
+        if summary.get(key):
             values = [summary[key].get(label) for label in labels]
             rows.append([name, *("-" if value is None else form.format(value) for value in values)])
     return rows

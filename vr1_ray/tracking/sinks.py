@@ -24,6 +24,9 @@ class Sink(Protocol):
     def log(self, step: int, metrics: dict[str, Value]) -> None:
         """The metrics of one finished step."""
 
+    def add(self, step: int, metrics: dict[str, Value]) -> None:
+        """Further metrics of the step that was logged last; of step 0, the start, nothing was."""
+
     def note(self, message: str) -> None:
         """A sentence that the user must see: an alarm, a change of stage."""
 
@@ -45,18 +48,9 @@ class JsonlSink:
     def __init__(self, folder: Path, resume_step: int | None) -> None:
         self.path = folder / "metrics.jsonl"
         self.waiting: list[dict[str, Any]] = []  # rows that could not be written yet
-        kept = (
-            []
-            if resume_step is None
-            else [row for row in read_rows(self.path) if row["step"] <= resume_step]
-        )
-        temporary = self.path.with_suffix(".tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.writelines(_to_line(row) for row in kept)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
-        self._file = self.path.open("ab", buffering=0)
+        found = [] if resume_step is None else read_rows(self.path)
+        kept = [row for row in found if row["step"] <= (resume_step or 0)]
+        self._file = _new_file(self.path, kept)
 
     def log(self, step: int, metrics: dict[str, Value]) -> None:
         """Write the row, behind those that wait. Raises OSError if the disk takes no more."""
@@ -76,6 +70,16 @@ class JsonlSink:
                 raise
             self.waiting.pop(0)
 
+    def add(self, step: int, metrics: dict[str, Value]) -> None:
+        """Join the row of the step: the last that waits, else the last on disk. Raises OSError if the disk is full."""
+        rows = self.waiting or read_rows(self.path)
+        if not rows or rows[-1]["step"] != step:
+            return
+        rows[-1] |= metrics
+        if not self.waiting:
+            old, self._file = self._file, _new_file(self.path, rows)
+            old.close()
+
     def note(self, message: str) -> None:
         pass
 
@@ -93,6 +97,17 @@ class JsonlSink:
             self._write()
         finally:
             self._file.close()
+
+
+def _new_file(path: Path, rows: list[dict[str, Any]]) -> IO[bytes]:
+    """Put these rows in the place of the file, whole or not at all; open to write behind them."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.writelines(_to_line(row) for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    return path.open("ab", buffering=0)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -170,6 +185,9 @@ class ConsoleSink:
             ]
         return " | ".join(parts)
 
+    def add(self, step: int, metrics: dict[str, Value]) -> None:
+        pass  # who adds them tells them
+
     def note(self, message: str) -> None:
         self._write(self._paint("33", f"note: {message}"))
 
@@ -229,6 +247,10 @@ class WandbSink:
     def log(self, step: int, metrics: dict[str, Value]) -> None:
         self.run.log({key: value for key, value in metrics.items() if value is not None}, step=step)
 
+    def add(self, step: int, metrics: dict[str, Value]) -> None:
+        """In the same row, so long as the run was not resumed since: wandb's steps only grow."""
+        self.log(step, metrics)
+
     def note(self, message: str) -> None:
         self.run.alert(title="vr1", text=message)
 
@@ -264,6 +286,8 @@ class TensorboardSink:
             if isinstance(value, (int, float)):
                 self.writer.add_scalar(key, value, step)
         self.writer.flush()
+
+    add = log
 
     def note(self, message: str) -> None:
         self.writer.add_text("notes", message, self._step)

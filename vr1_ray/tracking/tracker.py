@@ -19,6 +19,7 @@ class Tracker:
     Example:
         with Tracker(Path("runs/demo"), TrackingConfig(), total_steps=40) as tracker:
             tracker.log(1, {"reward/mean": 0.5})
+            tracker.add(1, {"benchmark/mathvista": 0.25})    # the same row
             tracker.note("stage 2 begins")
     """
 
@@ -40,20 +41,22 @@ class Tracker:
 
         A sink that can't write (a full disk) ends no run: it is told on stderr, and its rows wait.
         """
-        values = {key: plain(value) for key, value in metrics.items() if key != "step"}
-        for sink in self.sinks:
-            try:
-                sink.log(step, values)
-            except OSError as error:
-                self._tell_failure(sink, f"the metrics of step {step} could not be written", error)
+        values = _plain_values(metrics)
+        failure = f"the metrics of step {step} could not be written"
+        self._each(failure, lambda sink: sink.log(step, values))
+
+    def add(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Further metrics of the step that was logged last, such as its evaluation's: they join its row.
+
+        Step 0, the start of a run, has no row in metrics.jsonl. A full disk is told; what was to be added is lost.
+        """
+        values = _plain_values(metrics)
+        failure = f"the metrics added to step {step} could not be written"
+        self._each(failure, lambda sink: sink.add(step, values))
 
     def note(self, message: str) -> None:
         """A sentence for the user, such as an alarm."""
-        for sink in self.sinks:
-            try:
-                sink.note(message)
-            except OSError as error:
-                self._tell_failure(sink, "a note could not be written", error)
+        self._each("a note could not be written", lambda sink: sink.note(message))
 
     def rewind(self, step: int) -> None:
         """Forget the steps after `step`: they are done again, and each step has one row."""
@@ -62,11 +65,15 @@ class Tracker:
 
     def close(self) -> None:
         """Write out what is still held; what can't be is told."""
+        self._each("not everything could be written at the end", lambda sink: sink.close())
+
+    def _each(self, failure: str, send: Callable[[Sink], None]) -> None:
+        """Give something to every sink; that one can't write is told, and keeps it from no other."""
         for sink in self.sinks:
             try:
-                sink.close()
+                send(sink)
             except OSError as error:
-                self._tell_failure(sink, "not everything could be written at the end", error)
+                self._tell_failure(sink, failure, error)
 
     def _tell_failure(self, failed: Sink, what: str, error: OSError) -> None:
         # To stderr: the console sink may be off, or be the one that fails. Where stderr is a file on the same
@@ -83,6 +90,10 @@ class Tracker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _plain_values(metrics: Mapping[str, Any]) -> dict[str, Value]:
+    return {key: plain(value) for key, value in metrics.items() if key != "step"}
 
 
 def plain(value: Any) -> Value:

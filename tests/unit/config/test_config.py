@@ -74,6 +74,9 @@ def test_a_mistake_on_load_names_field_and_value(tmp_path, override, words):
         (["model.path="], ["model.path"]),
         (["name=../x"], ["name", "../x"]),
         (["eval.at_end=true"], ["eval.data"]),
+        (["eval.every_steps=-5"], ["eval.every_steps", "-5", "use 0"]),
+        (["eval.max_questions=-1"], ["eval.max_questions", "-1", "use 0"]),
+        (["eval.protocol=paper"], ["eval.temperature", "greedy", "0.6"]),
         (["algorithm.kl_coef=-1"], ["algorithm.kl_coef", "-1"]),
         (
             ["curriculum.stages=[{max_response_tokens: 9, group_size: 1, steps: 1}]"],

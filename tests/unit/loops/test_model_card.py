@@ -38,3 +38,18 @@ def test_a_run_without_figures_and_a_base_that_is_a_folder(tmp_path):
     assert "base_model" not in card
     assert "## Evaluations" not in card
     assert "| demonstrations an update | 512 |" in card
+
+
+def test_an_evaluation_on_benchmarks_alone_is_told_by_their_headlines(tmp_path):
+    names = ["mathvista", "mathverse/vision_only"]
+    config = replace(rl_7b(), runs_folder=str(tmp_path), name="demo", benchmarks=names)
+    metrics = {"accuracy": 0.25, "mathvista": 0.5, "mathvista/GPS": 0.75}
+    for label in ("start", "step_000020"):
+        path = config.folder / "evaluations" / f"{label}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"label": label, "metrics": metrics}))
+        metrics = metrics | {"mathverse/vision_only": 0.125}
+    card = model_card(config, history=["rl"], base="base")
+    assert "| policy | accuracy | mathvista | mathverse/vision_only |" in card
+    assert "| start | 0.250 | 0.500 | - |" in card
+    assert "| step_000020 | 0.250 | 0.500 | 0.125 |" in card

@@ -16,11 +16,13 @@ from vr1_ray.config import (
     ModelConfig,
     RunConfig,
     StageConfig,
-    TrackingConfig,
 )
+from vr1_ray.evaluation.judge import JudgeError
 from vr1_ray.loops.eval_loop import evaluation_path
+from vr1_ray.loops.rl_evaluation import logged
 from vr1_ray.loops.rl_loop import RlRun
 from vr1_ray.loops.stopping import Stopped, StopSignal
+from vr1_ray.tracking.sinks import read_rows
 from vr1_ray.types import Prompt, Stage
 
 STAGE = Stage(number=1, max_response_tokens=8, group_size=2, steps=9)
@@ -38,11 +40,18 @@ class RunWithoutFleet(RlRun):
 
     def evaluate(self, label):
         self.evaluated.append(label)
-        metrics = {"accuracy": self.accuracies[label]}
+        metrics = {self.config.eval.best_by: self.accuracies[label]}
         path = evaluation_path(self.config.folder, label)
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"metrics": metrics}))
         return metrics
+
+
+class RunWithoutJudge(RunWithoutFleet):
+    """Its judge is down."""
+
+    def evaluate(self, label):
+        raise JudgeError("3 of 3 judgements are missing")
 
 
 class RunStoppedWhileEvaluating(RunWithoutFleet):
@@ -66,7 +75,7 @@ def stop():
 def make(tmp_path, stop):
     """Makes a run of nine steps that evaluates every third and saves every fourth."""
 
-    def make_run(kind=RunWithoutFleet, **accuracies):
+    def make_run(kind=RunWithoutFleet, resumed=None, **accuracies):
         config = RunConfig(
             kind="rl",
             name="demo",
@@ -77,10 +86,9 @@ def make(tmp_path, stop):
             ),
             eval=EvalConfig(every_steps=3),
             checkpoint=CheckpointConfig(every_steps=4, keep_last=9),
-            tracking=TrackingConfig(console=False),
         )
         prompts = [Prompt(prompt_id="a", question="How many?", answer="3")]
-        run = kind(config, Fleet(config), prompts, prompts, resumed=None, stop=stop)
+        run = kind(config, Fleet(config), prompts, prompts, resumed=resumed, stop=stop)
         run.accuracies, run.evaluated = accuracies, []
         return run
 
@@ -88,10 +96,10 @@ def make(tmp_path, stop):
 
 
 def test_a_step_is_saved_when_it_is_due_the_last_or_the_best_so_far(make):
-    run = make(step_000003=0.5, step_000006=0.4)
+    run = make(step_000003=0.5, step_000006=0.4, step_000009=0.3)
     for step in range(1, 10):
         run.after_step(step, STAGE)
-    assert run.evaluated == ["step_000003", "step_000006"]  # the last one's is `eval.at_end`'s
+    assert run.evaluated == ["step_000003", "step_000006", "step_000009"]
     assert run.saver.checkpoints.steps() == [3, 4, 8, 9]
 
 
@@ -107,7 +115,7 @@ def test_a_stop_saves_the_step_just_done_and_leaves_its_evaluation_to_the_resume
     resumed = make(step_000003=0.5)
     found = resumed.saver.checkpoints.latest()
     resumed.saver.restore(found)
-    resumed.catch_up(found.step)
+    resumed.evaluation.catch_up(found.step)
     assert resumed.evaluated == ["step_000003"]
     assert resumed.saver.result()["best"]["step"] == 3
 
@@ -117,8 +125,8 @@ def test_an_evaluation_that_was_made_is_not_made_again_by_a_resumed_run(make):
     run.after_step(3, STAGE)
     resumed = make()
     resumed.saver.restore(resumed.saver.checkpoints.latest())
-    resumed.catch_up(3)
-    resumed.catch_up(4)  # not a step to evaluate
+    resumed.evaluation.catch_up(3)
+    resumed.evaluation.catch_up(4)  # not a step to evaluate
     assert resumed.evaluated == []
     assert resumed.saver.result()["best"]["accuracy"] == 0.5
 
@@ -130,3 +138,70 @@ def test_a_stop_ends_an_evaluation_at_once_and_saves_the_step(make, stop):
         run.after_step(3, STAGE)
     assert time.monotonic() - began < 15
     assert run.saver.checkpoints.steps() == [3]
+
+
+def test_the_last_step_is_left_to_the_evaluation_at_the_end(make):
+    run = make(policy=0.7)
+    run.config.eval.at_end = True
+    run.after_step(9, STAGE)
+    assert run.evaluated == []
+    run.evaluation.at_end()
+    assert run.evaluated == ["policy"]
+    assert run.saver.result()["best"]["step"] == 9
+
+
+def test_the_figures_of_an_evaluation_join_the_row_of_their_step(make):
+    run = make(start=0.1, step_000003=0.5)
+    run.config.eval.at_start = True
+    run.evaluation.at_start()  # has no row
+    run.tracker.log(3, {"kl": 0.25})
+    run.after_step(3, STAGE)
+    run.tracker.log(4, {"kl": 0.5})
+    first, second = read_rows(run.config.folder / "metrics.jsonl")
+    assert first.pop("time/evaluation") >= 0
+    assert first == {"step": 3, "kl": 0.25, "evaluation/accuracy": 0.5}
+    assert second == {"step": 4, "kl": 0.5}
+
+
+def test_figures_are_logged_by_what_they_are_of():
+    assert logged({"accuracy": 0.5, "mathvista": 0.25, "mathvista/GPS": 0.125}) == {
+        "evaluation/accuracy": 0.5,
+        "benchmark/mathvista": 0.25,
+        "benchmark/mathvista/GPS": 0.125,
+    }
+
+
+def test_what_a_stop_left_to_evaluate_joins_the_row_when_the_run_is_resumed(make, stop):
+    run = make()
+    run.tracker.log(3, {"kl": 0.25})
+    stop.is_requested = True
+    with pytest.raises(Stopped):
+        run.after_step(3, STAGE)
+    run.tracker.close()
+
+    stop.is_requested = False
+    resumed = make(resumed=run.saver.checkpoints.latest(), step_000003=0.5)
+    resumed.saver.restore(resumed.saver.checkpoints.latest())
+    resumed.evaluation.catch_up(3)
+    [row] = read_rows(resumed.config.folder / "metrics.jsonl")
+    assert (row["kl"], row["evaluation/accuracy"]) == (0.25, 0.5)
+
+
+def test_a_judge_that_is_down_costs_the_evaluation_and_not_the_run(make, capsys):
+    run = make(RunWithoutJudge)
+    for step in (3, 4):
+        run.after_step(step, STAGE)
+    assert run.saver.checkpoints.steps() == [4]  # saved as due, none as the best
+    assert "best" not in run.saver.result()
+    assert "ALARM step 3: its evaluation has no figures: 3 of 3" in capsys.readouterr().out
+
+
+def test_an_evaluation_without_the_figure_now_asked_for_is_made_again(make):
+    run = make(step_000003=0.5)
+    run.after_step(3, STAGE)
+    resumed = make(step_000003=0.25)
+    resumed.config.eval.best_by = "mathvista/GPS"
+    resumed.saver.restore(resumed.saver.checkpoints.latest())
+    resumed.evaluation.catch_up(3)
+    assert resumed.evaluated == ["step_000003"]
+    assert resumed.saver.result()["best"]["mathvista/GPS"] == 0.25

@@ -81,3 +81,26 @@ def test_going_back_leaves_one_row_a_step_also_of_rows_that_wait(tmp_path):
         assert steps(tmp_path) == [1, 2]
         tracker.rewind(0)
         assert steps(tmp_path) == []
+
+
+def test_what_is_added_to_a_row_that_waits_is_written_with_it(tmp_path):
+    with Tracker(tmp_path, QUIET, total_steps=9) as tracker:
+        with room_for(0):
+            tracker.log(1, {"kl": 0.25})
+            tracker.add(1, {"benchmark/mathvista": 0.5})
+        tracker.log(2, {"kl": 0.5})
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[0]) == {"step": 1, "kl": 0.25, "benchmark/mathvista": 0.5}
+    assert steps(tmp_path) == [1, 2]
+
+
+def test_what_can_not_be_added_is_told_and_the_row_stays_as_it_was(tmp_path, capsys):
+    with Tracker(tmp_path, QUIET, total_steps=9) as tracker:
+        tracker.log(1, {"kl": 0.25})
+        before = (tmp_path / "metrics.jsonl").read_text()
+        with room_for(len(before)):
+            tracker.add(1, {"benchmark/mathvista": 0.5})
+        assert "the metrics added to step 1 could not be written" in capsys.readouterr().err
+        assert (tmp_path / "metrics.jsonl").read_text() == before
+        tracker.log(2, {"kl": 0.5})
+    assert steps(tmp_path) == [1, 2]

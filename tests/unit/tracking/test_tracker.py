@@ -45,6 +45,24 @@ def test_a_resume_removes_later_rows_and_a_half_written_one(tmp_path):
     ]
 
 
+def test_what_is_added_to_a_step_joins_its_row_and_outlives_a_resume(tmp_path):
+    with Tracker(tmp_path, QUIET, total_steps=3) as tracker:
+        tracker.add(0, {"benchmark/mathvista": 0.125})  # the start has no row
+        tracker.log(1, {"kl": 1 / 7})
+        tracker.log(2, {"kl": 0.5})
+        tracker.add(2, {"benchmark/mathvista": 0.25, "step": 2})
+        tracker.add(2, {"benchmark/mathvista": 0.5, "kl2": float("nan")})
+    with Tracker(tmp_path, QUIET, total_steps=3, resume_step=2) as tracker:
+        tracker.log(3, {"kl": 0.75})
+        tracker.rewind(2)
+        tracker.log(3, {"kl": 1.0})
+    assert rows(tmp_path) == [
+        {"step": 1, "kl": 1 / 7},
+        {"step": 2, "kl": 0.5, "benchmark/mathvista": 0.5, "kl2": None},
+        {"step": 3, "kl": 1.0},
+    ]
+
+
 def test_a_new_run_starts_an_empty_file(tmp_path):
     for _ in range(2):
         with Tracker(tmp_path, QUIET, total_steps=1) as tracker:
@@ -92,6 +110,7 @@ def test_wandb_without_a_key_writes_an_offline_run_into_the_run_folder(tmp_path,
         monkeypatch.delenv(name, raising=False)
     with Tracker(tmp_path, TrackingConfig(console=False, wandb=True), total_steps=1) as tracker:
         tracker.log(1, {"reward/mean": 0.5})
+        tracker.add(1, {"benchmark/mathvista": 0.25})
         tracker.note("an alarm")
     assert list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
 
@@ -110,5 +129,6 @@ def test_tensorboard_writes_an_event_file(tmp_path):
         tmp_path, TrackingConfig(console=False, tensorboard=True), total_steps=1
     ) as tracker:
         tracker.log(1, {"reward/mean": 0.5, "pool": "2 engines"})
+        tracker.add(1, {"benchmark/mathvista": 0.25})
         tracker.note("an alarm")
     assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
