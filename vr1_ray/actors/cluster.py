@@ -2,13 +2,13 @@
 
 import logging
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
 
+from vr1_ray.actors.process import namespace
 from vr1_ray.actors.waiting import ActorError
 from vr1_ray.config import ConfigError, RunConfig
 from vr1_ray.preflight.batches import demand
@@ -47,11 +47,6 @@ def connect(config: RunConfig) -> None:
     _check_resources(config)
 
 
-def namespace(config: RunConfig) -> str:
-    """The Ray namespace of a run: its named actors are found there from another process."""
-    return "vr1-" + config.name.replace("/", "-")
-
-
 def with_absolute_paths(config: RunConfig) -> RunConfig:
     """The config as actors get it: they may run in another folder than the driver."""
     model = config.model
@@ -70,15 +65,3 @@ def _check_resources(config: RunConfig) -> None:
                 f"rollout.num_engines {config.rollout.num_engines}, reward, reference and bridge actors) but the cluster has "
                 f"{has:g}; lower num_workers / num_engines / num_{kind.lower()}s_per_*, or add nodes"
             )
-
-
-def write_output_to(folder: str, name: str) -> None:
-    """Send this process's stdout and stderr, also those of libraries and children, to FOLDER/NAME.log."""
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)

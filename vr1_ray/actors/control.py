@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.cluster import namespace
+from vr1_ray.actors.process import namespace
 from vr1_ray.actors.waiting import ActorError, wait_for
 from vr1_ray.config import ConfigError, RunConfig
 

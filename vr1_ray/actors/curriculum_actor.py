@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.cluster import namespace
+from vr1_ray.actors.process import namespace
 from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
 from vr1_ray.config import RunConfig
 from vr1_ray.types import Stage

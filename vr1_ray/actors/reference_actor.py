@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.cluster import write_output_to
+from vr1_ray.actors.process import write_output_to
 from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
 from vr1_ray.actors.reward_pool import placement_options
 from vr1_ray.actors.seats import Seats

@@ -7,7 +7,7 @@ What a dead or hanging actor means is the pool's affair (`reward_pool.py`).
 import time
 from dataclasses import dataclass
 
-from vr1_ray.actors.cluster import write_output_to
+from vr1_ray.actors.process import write_output_to
 from vr1_ray.config import RunConfig
 from vr1_ray.types import Prompt, RewardInput, RewardOutput, RolloutGroup
 

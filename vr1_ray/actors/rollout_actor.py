@@ -13,7 +13,7 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.cluster import write_output_to
+from vr1_ray.actors.process import write_output_to
 from vr1_ray.config import RunConfig
 from vr1_ray.rollout.base import Bucket
 from vr1_ray.types import Prompt, Rollout, RolloutGroup, SamplingSpec, Stage, sample_seed

@@ -7,7 +7,7 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.cluster import write_output_to
+from vr1_ray.actors.process import write_output_to
 from vr1_ray.config import RunConfig
 from vr1_ray.rollout.cuda_ipc import SharedBucket, WeightExporter
 from vr1_ray.training.distributed import (
