@@ -1,4 +1,5 @@
-"""A real job on a real cluster of two nodes: submitted, stopped with a checkpoint, resubmitted, resumed to its end.
+"""A real job on a real cluster of two nodes: submitted, given a second engine, stopped with a checkpoint, resubmitted,
+resumed to its end.
 
 By the README's own `ray job submit` line. Nothing here counts seconds: each wait looks for a state, with a limit
 that only a run that hangs will meet.
@@ -202,10 +203,14 @@ def submit(cluster: Cluster, name: str, config: Path, *overrides: str) -> subpro
         )
 
 
-def steps_logged(run: Path) -> list[int]:
+def rows_logged(run: Path) -> list[dict]:
     path = run / "metrics.jsonl"
     lines = path.read_text().split("\n")[:-1] if path.is_file() else []  # whole lines alone
-    return [json.loads(line)["step"] for line in lines]
+    return [json.loads(line) for line in lines]
+
+
+def steps_logged(run: Path) -> list[int]:
+    return [row["step"] for row in rows_logged(run)]
 
 
 def test_vr1_check_sees_the_cluster_and_its_nodes_reach_each_other(cluster, config):
@@ -219,10 +224,19 @@ def test_vr1_check_sees_the_cluster_and_its_nodes_reach_each_other(cluster, conf
     assert re.search(r"^packages .* 2 nodes +ok$", done.stdout, re.MULTILINE)
 
 
-def test_a_stopped_job_leaves_a_checkpoint_and_goes_on_when_it_is_submitted_again(cluster, config):
+def test_a_job_is_scaled_stopped_with_a_checkpoint_and_goes_on_when_it_is_submitted_again(
+    cluster, config
+):
     run = config.parent / "runs/job"
     first = submit(cluster, "rl-1", config, stages(100_000))
     wait_until("step 2", lambda: 2 in steps_logged(run), lambda: first.poll() is None)
+    scaled = cluster.run(BIN / "vr1", "scale", run, "--engines", "2", "--wait", str(LIMIT))
+    assert scaled.stdout == "engines: 1 -> 2\n", scaled.stdout + scaled.stderr
+    wait_until(
+        "two engines",
+        lambda: rows_logged(run)[-1]["engines/healthy"] == 2,
+        lambda: first.poll() is None,
+    )
     stopped = cluster.run(BIN / "ray", "job", "stop", "rl-1")
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
     # Ray counts a stopped job as no failure of the command that submitted it.
