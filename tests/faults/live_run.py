@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
+from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
 LIMIT = float(os.environ.get("VR1_FAULTS_LIMIT", "300"))  # seconds any wait of a test may take
@@ -54,6 +55,16 @@ def engine_core_of(actor: psutil.Process) -> psutil.Process:
     """The vLLM process below a rollout actor."""
     [core] = below(actor.pid, "VLLM::EngineCore")
     return core
+
+
+def actor_of(root: int, title: str, log: str) -> psutil.Process:
+    """Of several actors of a class the one that writes to this log, such as `trainer_0.log`."""
+    [found] = [
+        process
+        for process in below(root, title)
+        if os.readlink(f"/proc/{process.pid}/fd/1").endswith(f"/{log}")
+    ]
+    return found
 
 
 def kill(process: psutil.Process) -> None:
@@ -102,11 +113,7 @@ class LiveRun:
 
     def rows(self) -> list[dict]:
         """The rows of metrics.jsonl so far."""
-        path = self.folder / self.name / "metrics.jsonl"
-        lines = path.read_text().splitlines() if path.is_file() else []
-        return [
-            json.loads(line) for line in lines if line.endswith("}")
-        ]  # the last may be half written
+        return rows_of(self.folder / self.name)
 
     def text(self) -> str:
         return self.output.read_text()
@@ -132,6 +139,10 @@ class LiveRun:
         """Until the step's row is written: the next step, or an evaluation, begins."""
         self.until(f"step {step}", lambda: len(self.rows()) >= step, every=0.02)
 
+    def until_busy(self, process: psutil.Process, method: str) -> None:
+        """Until an actor works at a method."""
+        self.until(method, lambda: title_of(process).endswith(f".{method}"), every=0.002)
+
     def scale(self, *arguments: str) -> str:
         """`vr1 scale` on this run, from another process; its answer."""
         return finish(vr1("scale", self.name, *arguments, "--runs_folder", self.folder)).strip()
@@ -145,3 +156,17 @@ class LiveRun:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(timeout=60)
+
+
+def rows_of(run: Path) -> list[dict]:
+    """The rows of metrics.jsonl so far."""
+    path = run / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [
+        json.loads(line) for line in lines if line.endswith("}")
+    ]  # the last may be half written
+
+
+def weights_of(run: Path) -> dict:
+    """The trained policy's tensors."""
+    return load_file(run / "policy" / "model.safetensors")

@@ -10,7 +10,6 @@ import json
 import psutil
 import pytest
 from ray.cluster_utils import Cluster
-from safetensors.torch import load_file
 
 from tests.faults.live_run import (
     LIMIT,
@@ -21,6 +20,7 @@ from tests.faults.live_run import (
     kill,
     raylet_of,
     until,
+    weights_of,
 )
 from vr1_ray.data.figure_math import write_dataset
 
@@ -214,7 +214,7 @@ def compare(undisturbed, live):
         assert found == expected
     expected, found = evaluation_of(undisturbed), evaluation_of(live)
     assert found == expected
-    expected, found = weights_of(undisturbed), weights_of(live)
+    expected, found = (weights_of(one.folder / "run") for one in (undisturbed, live))
     assert [name for name in expected if not found[name].equal(expected[name])] == []
 
 
@@ -237,7 +237,3 @@ def evaluation_of(live):
     """The judged responses of the evaluation that an engine was lost in."""
     path = live.folder / "run" / "evaluations" / "step_000004.json"
     return json.loads(path.read_text())["rows"]
-
-
-def weights_of(live):
-    return load_file(live.folder / "run" / "policy" / "model.safetensors")

@@ -6,7 +6,6 @@ limit of the kernel on what a rank can write.
 """
 
 import json
-import os
 import re
 import resource
 import signal
@@ -15,9 +14,19 @@ from pathlib import Path
 
 import psutil
 import pytest
-from safetensors.torch import load_file
 
-from tests.faults.live_run import LIMIT, ROOT, LiveRun, below, finish, kill, title_of, vr1
+from tests.faults.live_run import (
+    LIMIT,
+    ROOT,
+    LiveRun,
+    actor_of,
+    below,
+    finish,
+    kill,
+    rows_of,
+    vr1,
+    weights_of,
+)
 from vr1_ray.data.figure_math import write_dataset
 
 pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(6 * LIMIT)]
@@ -88,13 +97,13 @@ def disturb(live: LiveRun) -> None:
 
     live.until_step(3)
     rank = trainer(live, 0)
-    until_busy(live, rank, "train_step")
+    live.until_busy(rank, "train_step")
     kill(rank)
     live.until_said("after step 2")
 
     live.until_step(4)
     [reference] = below(live.process.pid, "ray::ReferenceActor")
-    until_busy(live, reference, "compute_logprobs")
+    live.until_busy(reference, "compute_logprobs")
     kill(reference)
     live.until_said("reference 0 was lost and started again")
     [curriculum] = below(live.process.pid, "ray::CurriculumActor")
@@ -114,18 +123,7 @@ def disturb(live: LiveRun) -> None:
 
 
 def trainer(live: LiveRun, rank: int) -> psutil.Process:
-    """The process of a rank: it writes to logs/trainer_RANK.log."""
-    [found] = [
-        process
-        for process in below(live.process.pid, "ray::TrainerActor")
-        if os.readlink(f"/proc/{process.pid}/fd/1").endswith(f"trainer_{rank}.log")
-    ]
-    return found
-
-
-def until_busy(live: LiveRun, process: psutil.Process, method: str) -> None:
-    """Until an actor works at a method."""
-    live.until(method, lambda: title_of(process).endswith(f".{method}"), every=0.002)
+    return actor_of(live.process.pid, "ray::TrainerActor", f"trainer_{rank}.log")
 
 
 @pytest.fixture(scope="module")
@@ -146,14 +144,6 @@ def disturbed(tmp_path_factory, figures):
 def test_the_weights_are_bit_for_bit_those_of_an_undisturbed_run(undisturbed, disturbed):
     expected, found = weights_of(undisturbed), weights_of(disturbed[0])
     assert [name for name in expected if not expected[name].equal(found[name])] == []
-
-
-def rows_of(run_folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def weights_of(run_folder: Path) -> dict:
-    return load_file(run_folder / "policy" / "model.safetensors")
 
 
 def test_every_step_has_one_row_and_it_is_the_undisturbed_one(undisturbed, disturbed):

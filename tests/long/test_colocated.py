@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.runs import LIMIT, MODEL, Run, finish, rows_of, vr1, weights_of
+from tests.faults.live_run import (
+    LIMIT,
+    ROOT,
+    LiveRun,
+    actor_of,
+    finish,
+    kill,
+    rows_of,
+    vr1,
+    weights_of,
+)
 from vr1_ray.data.figure_math import write_dataset
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(6 * LIMIT)]
@@ -31,7 +41,7 @@ name: run
 runs_folder: {folder}
 prompts_per_step: 4
 allow_base_policy: true
-model: {{path: {MODEL}, max_model_len: 160}}
+model: {{path: {ROOT}/examples/vr1_tiny/model, max_model_len: 160}}
 data: {{train: {figures}, max_prompt_tokens: 96}}
 trainer:
   {{num_workers: 2, zero_stage: 2, num_cpus_per_worker: 0.2, num_threads: 1, max_tokens_per_micro_batch: 1024,
@@ -78,19 +88,19 @@ def test_taking_turns_on_the_same_places_changes_nothing(apart, figures, tmp_pat
 
 
 def test_an_engine_lost_asleep_and_a_lost_rank_change_nothing_either(apart, figures, tmp_path):
-    write_config(tmp_path, figures, "colocated")
-    run = Run(tmp_path)
+    live = LiveRun(tmp_path, write_config(tmp_path, figures, "colocated"))
     try:
-        run.wait_for_step(1)
-        run.wait_until_busy(run.trainer(0), "train_step")
-        run.actor("RolloutActor", "rollout_0.log").kill()  # it sleeps: its loss shows at the sync
-        run.wait_for_text("engine 0 serves again")
-        rank = run.trainer(1)
-        run.wait_until_busy(rank, "train_step")
-        rank.kill()
-        run.wait_for_text("the trainer is there again")
-        assert run.driver.wait(2 * LIMIT) == 0, run.printed()
+        live.until_step(1)
+        driver = live.process.pid
+        live.until_busy(actor_of(driver, "ray::TrainerActor", "trainer_0.log"), "train_step")
+        # It sleeps: its loss shows at the sync.
+        kill(actor_of(driver, "ray::RolloutActor", "rollout_0.log"))
+        live.until_said("engine 0 serves again")
+        rank = actor_of(driver, "ray::TrainerActor", "trainer_1.log")
+        live.until_busy(rank, "train_step")
+        kill(rank)
+        live.until_said("the trainer is there again")
+        live.end()
     finally:
-        if run.driver.poll() is None:
-            run.kill()
+        live.kill()
     assert_same(apart, tmp_path / "run")
