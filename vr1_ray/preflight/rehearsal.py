@@ -1,24 +1,16 @@
 """Rows that try a part of the run on a small scale: the model's files, the response format, the rewards."""
 
 import json
-import multiprocessing
-from multiprocessing.connection import Connection
 from pathlib import Path
 
-from vr1_ray.config import RewardSpec, RunConfig
+from vr1_ray.config import RunConfig
 from vr1_ray.models import ModelAdapter
 from vr1_ray.preflight.table import CheckRow
-from vr1_ray.rewards import (
-    RewardError,
-    RewardUnavailableError,
-    combine_batch,
-    make_rewards,
-    parse_response,
-)
-from vr1_ray.types import Prompt, RewardInput, RewardOutput, Rollout, Stage
+from vr1_ray.rewards import parse_response
+from vr1_ray.rewards.isolated import START_SECONDS, score_isolated
+from vr1_ray.types import Prompt, RewardInput, Rollout, Stage
 
 NUM_REHEARSED = 3
-START_SECONDS = 180.0  # a process to start or end, on a busy machine
 INDEX = "model.safetensors.index.json"
 RESPONSE = "<think> 2 + 2 = 4. </think><answer> Final Answer:{answer} </answer>"
 
@@ -99,7 +91,7 @@ def reward_row(config: RunConfig, prompts: list[Prompt], adapter: ModelAdapter) 
     ]
     name = f"rewards, rehearsed on {len(inputs)} rows"
     limit = START_SECONDS + max(pool.timeout_seconds for pool in config.reward_pools.values())
-    fault, values = _in_own_process(config.rewards, inputs, limit)
+    fault, values = score_isolated(config.rewards, inputs, limit_seconds=limit)
     if fault:
         return CheckRow(name=name, value="no reward", status="bad", cure=fault)
     is_low = all(value <= 0 for value in values)
@@ -111,42 +103,6 @@ def reward_row(config: RunConfig, prompts: list[Prompt], adapter: ModelAdapter) 
         if is_low
         else "",
     )
-
-
-def _in_own_process(
-    specs: list[RewardSpec], inputs: list[RewardInput], limit: float
-) -> tuple[str, list[float]]:
-    """(what is wrong and what to do, rewards)."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_score, args=(there, specs, inputs), daemon=True)
-    process.start()
-    there.close()
-    try:
-        if not here.poll(limit):
-            return f"no reward within {limit:.0f} s; find what hangs, or raise timeout_seconds", []
-        return here.recv()
-    except EOFError:
-        process.join(START_SECONDS)
-        return f"a reward ended its process (exit code {process.exitcode}); mend it", []
-    finally:
-        process.kill()
-        process.join(START_SECONDS)
-        here.close()
-
-
-def _score(there: Connection, specs: list[RewardSpec], inputs: list[RewardInput]) -> None:
-    """In the child: the rewards, or the first line of what is wrong with them."""
-    try:
-        outcomes = combine_batch(make_rewards(specs), inputs)
-    except RewardError as error:
-        there.send((f"{str(error).splitlines()[0]}; mend the reward", []))
-        return
-    unavailable = [str(one) for one in outcomes if isinstance(one, RewardUnavailableError)]
-    if unavailable:
-        there.send((f"{unavailable[0]}; start the service, or leave the reward out", []))
-        return
-    there.send(("", [one.value for one in outcomes if isinstance(one, RewardOutput)]))
 
 
 def _reward_input(

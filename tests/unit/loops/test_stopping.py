@@ -88,8 +88,11 @@ def test_no_clean_up_that_catches_exceptions_takes_the_stop(stop):
 
 
 def test_a_keyboard_interrupt_stays_one(stop):
+    # A shell's background jobs, which tests may be one of, begin with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt), stop.interruptible():
         terminate(signal.SIGINT, rest=30)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_second_signal_ends_the_process_at_once_with_143():
