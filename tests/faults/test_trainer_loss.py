@@ -59,7 +59,7 @@ model: {{path: {ROOT}/examples/vr1_tiny/model, max_model_len: 160}}
 data: {{train: {figures}, max_prompt_tokens: 96}}
 trainer:
   {{num_workers: 2, zero_stage: 2, num_cpus_per_worker: 0.2, num_threads: 1, max_tokens_per_micro_batch: 1024,
-    collective_timeout_seconds: {LIMIT / 5}, optimizer: {{lr: 1.0e-3}}}}
+    collective_timeout_seconds: {LIMIT / 10}, optimizer: {{lr: 1.0e-3}}}}
 rollout: {{num_cpus_per_engine: 0.2, num_threads: 1, kv_cache_gib: 0.1, save: all}}
 reward_pools: {{default: {{num_cpus_per_actor: 0.1}}}}
 reference: {{num_cpus_per_actor: 0.1}}
