@@ -1,5 +1,6 @@
 """One rollout engine as the driver knows it: its health, its place, and its calls under way."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,11 @@ class Engine:
         return self.place.actor if self.place else None
 
     @property
+    def size(self) -> int:
+        """How many devices share its work."""
+        return self.place.size if self.place else 1
+
+    @property
     def next_deadline(self) -> float:
         """When something must be done about it at the latest."""
         probing = self.probe_at if self.probe is None else self.probe_deadline
@@ -58,6 +64,11 @@ class Engine:
         self.place, self.node, self.has_room = None, "", False
         self.call, self.deadline = None, NEVER
         self.probe, self.probe_deadline, self.probe_at = None, NEVER, NEVER
+
+
+def least_loaded(engines: Sequence[Engine], loads: Mapping[int, int]) -> Engine:
+    """The engine with the fewest tokens (by `index`) ahead of it for its size; the first of equals."""
+    return min(engines, key=lambda one: (loads[one.index] / one.size, one.index))
 
 
 def is_loss(error: ActorError) -> bool:

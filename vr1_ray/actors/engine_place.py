@@ -7,7 +7,7 @@ with tensor parallelism are on one node.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -31,6 +31,7 @@ class EnginePlace:
     actor: Any
     starting: Any  # ref of the node id, there when the engine can take calls
     likely_node: str  # id of the node it was meant for
+    size: int = 1  # of the engine: how many devices share its work
 
     def has_room(self) -> bool:
         """Whether the group was placed: only then the engine's start can have begun."""
@@ -50,9 +51,9 @@ Launch = Callable[[int, Iterable[str]], EnginePlace]  # index, nodes of the othe
 
 def launcher(config: RunConfig, model_path: str | None) -> Launch:
     """What starts an engine of this run; `model_path` overrides the policy it starts with."""
-    rollout = config.rollout
 
     def launch(index: int, occupied: Iterable[str]) -> EnginePlace:
+        rollout = config.rollout.of_engine(index)
         node = emptiest_node(rollout, occupied)
         group = placement_group(
             [bundle(rollout)],
@@ -66,12 +67,13 @@ def launcher(config: RunConfig, model_path: str | None) -> Launch:
                 placement_group=group, placement_group_bundle_index=0
             ),
         )
-        actor: Any = remote.remote(config, index)
+        actor: Any = remote.remote(replace(config, rollout=rollout), index)
         return EnginePlace(
             group=group,
             actor=actor,
             starting=actor.start.remote(model_path),
             likely_node=node or "",
+            size=rollout.tensor_parallel_size,
         )
 
     return launch

@@ -17,7 +17,7 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.engine import is_loss
+from vr1_ray.actors.engine import is_loss, least_loaded
 from vr1_ray.actors.engine_set import EngineSet
 from vr1_ray.actors.reward_actor import InvalidReward
 from vr1_ray.actors.reward_pool import RewardPool, ScoredGroup
@@ -184,7 +184,7 @@ class RolloutPool:
         )
 
     def _dispatch(self) -> None:
-        """Give waiting requests to the engine with the fewest tokens ahead of it."""
+        """Give waiting requests to the engine with the fewest tokens ahead of it, for its size."""
         serving = self.engines.serving
         loads = {engine.index: 0 for engine in self.engines.engines}
         responses = dict(loads)
@@ -202,7 +202,7 @@ class RolloutPool:
             ]
             if not free:
                 return
-            chosen = min(free, key=lambda engine: (loads[engine.index], engine.index))
+            chosen = least_loaded(free, loads)
             request = self.waiting.popleft()
             ref = chosen.actor.generate_group.remote(
                 request.prompt_ref,

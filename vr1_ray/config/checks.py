@@ -204,6 +204,8 @@ def _engines(config: RunConfig) -> Iterator[str]:
                 f"{key}: {value} is not between {least} (rollout.min_engines, rollout.health.min_healthy) and "
                 f"rollout.max_engines {rollout.max_engines or 'without limit'}"
             )
+    if any(size < 1 for size in rollout.sizes):
+        yield f"rollout.tensor_parallel_sizes: {rollout.sizes}; each must be at least 1"
     if not (rollout.num_cpus_per_engine or rollout.num_gpus_per_engine or rollout.resources):
         yield "rollout.num_cpus_per_engine: 0, and nothing else is reserved for an engine; use 0.1"
     limits = {

@@ -54,6 +54,11 @@ def _engines(config: RunConfig) -> Iterator[str]:
             f"rollout.num_engines: {rollout.num_engines} x tensor_parallel_size {parallel} is not trainer.num_workers "
             f"{ranks}, on whose GPUs the engines run with {COLOCATED}; set it to {ranks // parallel}"
         )
+    if rollout.tensor_parallel_sizes:
+        yield (
+            f"rollout.tensor_parallel_sizes: {rollout.tensor_parallel_sizes}; with {COLOCATED} all engines are alike: "
+            "leave it out, or use cluster.placement=apart"
+        )
     if rollout.min_engines or rollout.max_engines:
         yield (
             f"rollout.max_engines: {rollout.max_engines} (min_engines {rollout.min_engines}), but with {COLOCATED} "

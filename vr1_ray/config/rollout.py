@@ -1,6 +1,6 @@
 """Settings of the rollout engines: how many, where, how they sample, and what is done about dead ones."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 
@@ -32,6 +32,9 @@ class RolloutConfig:
     label_selector: dict[str, str] = field(default_factory=dict)  # labels a node must have
     num_threads: int = 1  # CPU threads of one engine
     tensor_parallel_size: int = 1
+    # Engines of several sizes: what each is instead, in turn, also those that join later; its CPUs and GPUs are those
+    # of `tensor_parallel_size` in proportion. Empty: all are alike.
+    tensor_parallel_sizes: list[int] = field(default_factory=list)
     max_concurrent_responses: int = (
         512  # in flight on one engine; more than it decodes at once, to keep it busy
     )
@@ -50,3 +53,26 @@ class RolloutConfig:
     # cluster.placement=colocated, as handles of the trainer's own GPU memory (CUDA IPC), without a copy in between.
     weight_transport: Literal["object_store", "ipc"] = "object_store"
     health: EngineHealthConfig = field(default_factory=EngineHealthConfig)
+
+    @property
+    def sizes(self) -> list[int]:
+        """The tensor parallel sizes that engines have, in turn."""
+        return self.tensor_parallel_sizes or [self.tensor_parallel_size]
+
+    def of_engine(self, index: int) -> "RolloutConfig":
+        """The settings of one engine: its own size, CPUs and GPUs.
+
+        Example:
+            RolloutConfig(num_gpus_per_engine=2, tensor_parallel_size=2, tensor_parallel_sizes=[2, 4]).of_engine(1)
+            # 4 GPUs, tensor_parallel_size 4
+        """
+        size = self.sizes[index % len(self.sizes)]
+        share = size / self.tensor_parallel_size
+        return replace(
+            self,
+            tensor_parallel_size=size,
+            tensor_parallel_sizes=[],
+            num_cpus_per_engine=self.num_cpus_per_engine * share,
+            num_gpus_per_engine=self.num_gpus_per_engine * share,
+            resources={name: amount * share for name, amount in self.resources.items()},
+        )

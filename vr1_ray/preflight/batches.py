@@ -40,7 +40,8 @@ def demand(config: RunConfig) -> dict[str, float]:
     if config.kind in ("rl", "eval"):
         # With autoscaling the others may wait for room.
         engines = rollout.min_engines or rollout.num_engines
-        add(engines, rollout.num_cpus_per_engine, own * rollout.num_gpus_per_engine)
+        for one in (rollout.of_engine(index) for index in range(engines)):
+            add(1, one.num_cpus_per_engine, own * one.num_gpus_per_engine)
     if config.kind == "rl":
         for name in {spec.pool for spec in config.rewards} & set(config.reward_pools):
             pool = config.reward_pools[name]

@@ -19,6 +19,7 @@ with this code. Left out: evaluations, checkpoints, start.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import fmean
 
 from vr1_ray.config import RunConfig, StageConfig
 from vr1_ray.preflight.batches import enabled_stages
@@ -149,8 +150,11 @@ def _generate(
     prompt: float,
 ) -> float:
     rollout, text = config.rollout, size.text.num_parameters
-    engines, parallel = rollout.num_engines, rollout.tensor_parallel_size
-    own = _devices(rollout.num_gpus_per_engine, engines, rollout.num_threads, machine) / engines
+    engines = rollout.num_engines
+    each = [rollout.of_engine(index) for index in range(engines)]
+    parallel = fmean(one.tensor_parallel_size for one in each)  # dealt by size, all end together
+    gpus = fmean(one.num_gpus_per_engine for one in each)
+    own = _devices(gpus, engines, rollout.num_threads, machine) / engines
     responses = config.prompts_per_step * stage.group_size / engines
     tokens = responses * RESPONSE_SHARE * stage.max_response_tokens
     at_once = min(responses, rollout.max_num_seqs)

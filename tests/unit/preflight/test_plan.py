@@ -90,6 +90,16 @@ def test_the_kv_cache_of_an_engine_is_what_weights_and_reserve_leave(seven_b):
     assert row(rows, "stage 2: an engine").value == "88 sequences of 10,240 tokens at once"
 
 
+def test_engines_of_two_sizes_have_rows_of_their_own(seven_b):
+    config = rl_7b()
+    rollout = replace(config.rollout, tensor_parallel_sizes=[1, 2, 1])
+    rows = plan_rows(replace(config, rollout=rollout), H100S, size=seven_b)
+    # Half of the weights' 15.4 GiB a device, and half of the 57,344 bytes a token.
+    assert row(rows, "engine of 1: weights a device").value == "15.4 GiB"
+    assert row(rows, "engine of 2: weights a device").value == "7.7 GiB"
+    assert "tokens of 28,672 B" in row(rows, "engine of 2: KV cache a device").value
+
+
 def test_disk_holds_one_checkpoint_more_than_is_kept_and_the_policy(seven_b):
     rows = plan_rows(rl_7b(), H100S, size=seven_b)
     # 12 + 2 bytes x 8_292_166_656 = 108.1 GiB each, three at once; the policy alone 15.4 GiB.
