@@ -82,7 +82,7 @@ def resident_mib() -> float:
         try:
             total += process.memory_info().rss
         except psutil.NoSuchProcess:
-            continue
+            continue  # it has just ended
     return total / 2**20
 
 
