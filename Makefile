@@ -9,6 +9,7 @@ ifneq ($(wildcard .venv/.installed-gpu),)
 KIND  := gpu
 endif
 MINUTES ?= 30
+UNIT  ?= not gpu
 STAMP := .venv/.installed-$(KIND)
 BIN   := .venv/bin
 
@@ -24,11 +25,14 @@ quickstart: setup  ## cold start, RL under PTST and evaluation of a tiny model, 
 	$(BIN)/vr1 run configs/quickstart.yaml
 
 test: setup  ## unit tests, and the main paths with real Ray, vLLM and DeepSpeed; no GPU
-	$(BIN)/pytest tests/unit -m "not gpu" -n 2 --dist loadfile
+	$(BIN)/pytest tests/unit -m "$(UNIT)" -n 2 --dist loadfile
 	$(BIN)/pytest tests/integration -m "not gpu"
 
-test-long: setup  ## slower paths: engines that join and leave, commands, SIGTERM, bridging, benchmarks, serving
+test-long: setup  ## slower paths: bridging, benchmarks, serving
 	$(BIN)/pytest tests/long -m "not gpu"
+
+test-parts: setup  ## part by part what test-faults does to whole runs, and colocation; by hand, not in .ci/run
+	$(BIN)/pytest tests/parts -m "not gpu"
 
 test-faults: setup  ## kill -9 of every part of real runs, on a local cluster of several nodes
 	$(BIN)/pytest tests/faults -m "not gpu"
@@ -36,7 +40,7 @@ test-faults: setup  ## kill -9 of every part of real runs, on a local cluster of
 chaos: setup  ## random kills and scale commands for MINUTES (default 30), then the same run undisturbed, compared
 	$(BIN)/python -m tests.faults.chaos --minutes $(MINUTES)
 
-check: lint types floors unit  ## lint, types, import floors, unit tests: under two minutes
+check: lint types floors unit  ## lint, types, import floors, unit tests
 
 lint: setup  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -59,4 +63,4 @@ clean:  ## remove build outputs and caches; keeps .venv and runs/
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup quickstart test test-long test-faults chaos check lint types floors unit format clean
+.PHONY: help setup quickstart test test-long test-parts test-faults chaos check lint types floors unit format clean
