@@ -9,7 +9,6 @@ ifneq ($(wildcard .venv/.installed-gpu),)
 KIND  := gpu
 endif
 MINUTES ?= 30
-UNIT  ?= not gpu
 STAMP := .venv/.installed-$(KIND)
 BIN   := .venv/bin
 
@@ -24,9 +23,8 @@ $(STAMP): setup.py docker/setup_env.sh docker/torchvision_hook.py
 quickstart: setup  ## cold start, RL under PTST and evaluation of a tiny model, without a GPU
 	$(BIN)/vr1 run configs/quickstart.yaml
 
-test: setup  ## unit tests, and the main paths with real Ray, vLLM and DeepSpeed; no GPU
-	$(BIN)/pytest tests/unit -m "$(UNIT)" -n 2 --dist loadfile
-	$(BIN)/pytest tests/integration -m "not gpu"
+test: setup  ## the main paths with real Ray, vLLM and DeepSpeed; the other unit tests are in make check
+	$(BIN)/pytest tests/unit/test_vr1_tiny.py tests/integration -m "not gpu"
 
 test-long: setup  ## slower paths: bridging, benchmarks, serving
 	$(BIN)/pytest tests/long -m "not gpu"
