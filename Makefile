@@ -26,11 +26,11 @@ quickstart: setup  ## cold start, RL under PTST and evaluation of a tiny model, 
 test: setup  ## the main paths with real Ray, vLLM and DeepSpeed; the other unit tests are in make check
 	$(BIN)/pytest tests/unit/test_vr1_tiny.py tests/integration -m "not gpu"
 
-test-long: setup  ## slower paths: bridging, benchmarks, serving
+test-long: setup  ## slower paths: SIGTERM, bridging, benchmarks, serving
 	$(BIN)/pytest tests/long -m "not gpu"
 
-test-parts: setup  ## part by part what test-faults does to whole runs, and colocation; by hand, not in .ci/run
-	$(BIN)/pytest tests/parts -m "not gpu"
+test-extra: setup  ## by hand, half an hour: a Ray job, colocation, benchmarks during RL, what test-faults does part by part
+	$(BIN)/pytest tests/extra -m "not gpu"
 
 test-faults: setup  ## kill -9 of every part of real runs, on a local cluster of several nodes
 	$(BIN)/pytest tests/faults -m "not gpu"
@@ -61,4 +61,4 @@ clean:  ## remove build outputs and caches; keeps .venv and runs/
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup quickstart test test-long test-parts test-faults chaos check lint types floors unit format clean
+.PHONY: help setup quickstart test test-long test-extra test-faults chaos check lint types floors unit format clean
