@@ -15,7 +15,7 @@ from vr1_ray.config import RunConfig
 from vr1_ray.loops.eval_loop import EVALUATIONS
 from vr1_ray.loops.measures import HELD_OUT_FIGURES
 from vr1_ray.loops.status import FIGURES, METRICS
-from vr1_ray.tracking.sinks import read_rows
+from vr1_ray.tracking.jsonl import read_rows
 
 WORDS = {"cold_start": "cold start on chains of thought", "rl": "GRPO under PTST"}
 

@@ -23,7 +23,7 @@ from vr1_ray.loops.checkpoints import Checkpoint, Checkpoints, find_fault
 from vr1_ray.loops.run_folder import CONFIG
 from vr1_ray.loops.status import METRICS, find_run
 from vr1_ray.tracking import load_groups
-from vr1_ray.tracking.sinks import read_rows
+from vr1_ray.tracking.jsonl import read_rows
 from vr1_ray.training.rows import unit_of_group
 from vr1_ray.types import RolloutGroup
 

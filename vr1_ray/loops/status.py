@@ -12,7 +12,8 @@ from vr1_ray.config import ConfigError, RunConfig, load_config
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.loops.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
 from vr1_ray.loops.run_folder import CONFIG, RESULT
-from vr1_ray.tracking.sinks import format_seconds, read_rows
+from vr1_ray.tracking.jsonl import read_rows
+from vr1_ray.tracking.sinks import format_seconds
 
 METRICS = "metrics.jsonl"
 # A metric, what the screen calls it, and its format; what a run's rows lack is left out.

@@ -28,8 +28,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from vr1_ray.models import RenderedPrompt
 from vr1_ray.rollout.base import (
     Bucket,
@@ -40,6 +38,7 @@ from vr1_ray.rollout.base import (
     iterate_buckets,
 )
 from vr1_ray.rollout.cuda_ipc import SharedBucket
+from vr1_ray.rollout.vllm_environment import set_environment
 from vr1_ray.types import SamplingSpec, TokenSpan
 
 MAX_IMAGES_PER_PROMPT = 4  # `rollout.options.limit_mm_per_prompt` changes it
@@ -62,7 +61,7 @@ class VLLMEngine(RolloutEngine):
     _request_numbers = itertools.count()
 
     async def start(self) -> None:
-        _set_environment(self.rollout.num_threads, self.log_file)
+        set_environment(self.rollout.num_threads, self.log_file)
         from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -100,7 +99,7 @@ class VLLMEngine(RolloutEngine):
                 "enforce_eager": True,
                 # The worker inside the engine-core process: one process less that each token crosses.
                 # Named by its class, because vLLM turns "uni" into "mp" on CPU to set OpenMP up, which
-                # `_set_environment` has done.
+                # `set_environment` has done.
                 "distributed_executor_backend": UNIPROC
                 if self.rollout.tensor_parallel_size == 1
                 else "mp",
@@ -266,35 +265,3 @@ def _to_sample(output: Any) -> Sample:
         finish_reason=FINISH_REASONS[output.finish_reason],
         version_spans=spans,
     )
-
-
-def _set_environment(num_threads: int, log_file: str | None) -> None:
-    """vLLM reads these when it is imported and when it starts its processes."""
-    os.environ["OMP_NUM_THREADS"] = str(num_threads)
-    # vLLM's own binding would put the engines of one machine on the same cores.
-    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    if not torch.cuda.is_available():
-        # Compiling one small sampling function in C++ would take 20 s of the first call.
-        os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING" if log_file is None else "INFO")
-    if log_file is not None:
-        os.environ["VLLM_LOGGING_CONFIG_PATH"] = _write_logging_config(log_file)
-
-
-def _write_logging_config(log_file: str) -> str:
-    """A logging config beside `log_file` that sends vLLM's log there, from all of its processes."""
-    Path(log_file).parent.mkdir(parents=True, exist_ok=True)
-    line = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
-    config = {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"format": line}},
-        "handlers": {
-            "file": {"class": "logging.FileHandler", "filename": log_file, "formatter": "line"}
-        },
-        "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}},
-    }
-    path = f"{log_file}.config.json"
-    Path(path).write_text(json.dumps(config))
-    return path

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import TrackingConfig
-from vr1_ray.tracking.sinks import ConsoleSink, JsonlSink, Sink, TensorboardSink, Value, WandbSink
+from vr1_ray.tracking.jsonl import JsonlSink
+from vr1_ray.tracking.sinks import ConsoleSink, Sink, TensorboardSink, Value, WandbSink
 
 
 class Tracker:

@@ -22,7 +22,7 @@ from vr1_ray.loops.eval_loop import evaluation_path
 from vr1_ray.loops.rl_evaluation import logged
 from vr1_ray.loops.rl_loop import RlRun
 from vr1_ray.loops.stopping import Stopped, StopSignal
-from vr1_ray.tracking.sinks import read_rows
+from vr1_ray.tracking.jsonl import read_rows
 from vr1_ray.types import Prompt, Stage
 
 STAGE = Stage(number=1, max_response_tokens=8, group_size=2, steps=9)

@@ -9,7 +9,7 @@ import pytest
 
 from vr1_ray.config import TrackingConfig
 from vr1_ray.tracking import Tracker
-from vr1_ray.tracking.sinks import JsonlSink
+from vr1_ray.tracking.jsonl import JsonlSink
 
 QUIET = TrackingConfig(console=False)
 
