@@ -13,13 +13,15 @@ from typing import Any
 
 import torch
 
+from vr1_ray.rollout.packing import TensorTable
+
 Handle = list[
     Any
 ]  # what CUDA needs to open a block: bytes, numbers and a bool, so any wire carries it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SharedBucket:
+class SharedBucket(TensorTable):
     """Weights in one block of GPU memory: its table, and for each GPU that has such a block its handle.
 
     With tensor parallelism an engine has several GPUs, and each worker opens the block of its own.
@@ -29,21 +31,7 @@ class SharedBucket:
         block = open_block(bucket.handles, torch.device("cuda:0"))   # in another process
     """
 
-    names: list[str]
-    dtypes: list[str]  # torch's names: "float32", "bfloat16"
-    shapes: list[list[int]]
-    offsets: list[int]  # bytes
     handles: dict[str, Handle]  # by the GPU's UUID
-
-    @property
-    def table(self) -> dict[str, Any]:
-        """Everything but the handles."""
-        return {
-            "names": self.names,
-            "dtypes": self.dtypes,
-            "shapes": self.shapes,
-            "offsets": self.offsets,
-        }
 
     def crc32(self, start: int) -> int:
         """`start`: nothing comes that could be damaged. What the engine then holds has its own checksum."""

@@ -18,7 +18,27 @@ ALIGNMENT = 64  # bytes; a tensor that starts unaligned can't be viewed in its d
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PackedBucket:
+class TensorTable:
+    """Which tensors lie in a block of bytes, and where."""
+
+    names: list[str]
+    dtypes: list[str]  # torch's names: "float32", "bfloat16"
+    shapes: list[list[int]]
+    offsets: list[int]  # bytes
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """Everything but the block itself."""
+        return {
+            "names": self.names,
+            "dtypes": self.dtypes,
+            "shapes": self.shapes,
+            "offsets": self.offsets,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackedBucket(TensorTable):
     """Tensors packed one after the other.
 
     Example:
@@ -26,21 +46,7 @@ class PackedBucket:
         [(name, tensor)] = unpack_bucket(bucket)
     """
 
-    names: list[str]
-    dtypes: list[str]  # torch's names: "float32", "bfloat16"
-    shapes: list[list[int]]
-    offsets: list[int]  # bytes
     data: np.ndarray  # [bytes] uint8
-
-    @property
-    def table(self) -> dict[str, Any]:
-        """Everything but the bytes."""
-        return {
-            "names": self.names,
-            "dtypes": self.dtypes,
-            "shapes": self.shapes,
-            "offsets": self.offsets,
-        }
 
     def crc32(self, start: int) -> int:
         """The checksum of the bytes, going on from that of the buckets before."""
