@@ -10,6 +10,7 @@ from vr1_ray.actors.engine_health import EngineHealth
 from vr1_ray.actors.engine_place import EnginePlace
 from vr1_ray.actors.waiting import ActorError, ActorLostError, ActorTimeoutError
 from vr1_ray.rollout import EngineDiedError
+from vr1_ray.rollout.broadcast import BroadcastLostError
 
 NEVER = float("inf")
 STARTING = "starting"
@@ -75,5 +76,14 @@ def is_loss(error: ActorError) -> bool:
     """Whether the engine is gone, so that another may do what it was asked; else what it was asked is bad."""
     if isinstance(error, ActorLostError | ActorTimeoutError):
         return True
+    return _has_raised(error, EngineDiedError)
+
+
+def is_interrupted(error: ActorError) -> bool:
+    """Whether the engine is sound but got a part of its weights only, for another was lost meanwhile."""
+    return _has_raised(error, BroadcastLostError)
+
+
+def _has_raised(error: ActorError, kind: type[Exception]) -> bool:
     raised = error.__cause__
-    return isinstance(raised, RayTaskError) and isinstance(raised.cause, EngineDiedError)
+    return isinstance(raised, RayTaskError) and isinstance(raised.cause, kind)

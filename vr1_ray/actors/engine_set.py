@@ -14,7 +14,7 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.engine import LOADING, NEVER, STARTING, Engine, is_loss
+from vr1_ray.actors.engine import LOADING, NEVER, STARTING, Engine, is_interrupted, is_loss
 from vr1_ray.actors.engine_health import (
     DEAD,
     HEALTHY,
@@ -59,7 +59,6 @@ class EngineSet:
         self.start_seconds, self.call_seconds = start_seconds, call_seconds
         self.minimum = HealthyMinimum(limits, clock=clock)
         self.transport: WeightTransport | None = None
-        self.checksum: str | None = None  # of the published version, as its first engine told
         self.is_busy: Callable[[Engine], bool] = lambda engine: False  # whether it has requests
         self.is_starting = True  # the run's first engines have not all started
         self.num_restarts = 0
@@ -115,11 +114,12 @@ class EngineSet:
         Raises ActorError if an engine then reports another version.
         """
         self.tick()
-        self.transport, self.checksum = transport, None
+        self.transport, transport.checksum = transport, None
         loading = [engine for engine in self.wanted if engine.health.state in LOADED]
         for engine in loading:
             engine.health.outdated()
-            self._load(engine)
+        for engine, call in zip(loading, transport.load_all(loading), strict=True):
+            self._await_load(engine, call)
         while calls := [e.call for e in loading if e.call is not None and e.phase == LOADING]:
             ray.wait(calls, num_returns=1, timeout=max(0.0, self.next_deadline - self.clock()))
             self.tick()
@@ -199,8 +199,11 @@ class EngineSet:
         """Bring one engine to the published version; without one, its own weights are the present ones."""
         if self.transport is None:
             self._serve(engine)
-            return
-        engine.call, engine.phase = self.transport.load(engine), LOADING
+        else:
+            self._await_load(engine, self.transport.load(engine))
+
+    def _await_load(self, engine: Engine, call: Any) -> None:
+        engine.call, engine.phase = call, LOADING
         engine.deadline = self.clock() + self.call_seconds
 
     def _serve(self, engine: Engine) -> None:
@@ -218,28 +221,19 @@ class EngineSet:
         except ActorError as error:
             if not is_loss(error) and self.is_starting:
                 raise  # the cause is in the settings, and would come again
-            self.lost(engine, str(error))
+            if is_interrupted(error):
+                self._load(engine)
+            else:
+                self.lost(engine, str(error))
             return
         if phase == STARTING:
             engine.node = answer
             engine.health.started()
             self._load(engine)
         elif phase == LOADING:
-            self._check_loaded(engine, *answer)
+            assert self.transport is not None
+            self.transport.check_loaded(engine, *answer)
             self._serve(engine)
-
-    def _check_loaded(self, engine: Engine, version: int, checksum: str) -> None:
-        if version != self.version:
-            raise ActorError(
-                f"{engine.name} reports policy version {version} after loading version {self.version}"
-            )
-        if self.checksum is None:
-            self.checksum = checksum
-        if checksum != self.checksum:
-            raise ActorError(
-                f"{engine.name} holds other weights as policy version {version} than the other engines "
-                f"(checksums {checksum[:17]} and {self.checksum[:17]})"
-            )
 
     def _take_probe(self, engine: Engine) -> None:
         probe, engine.probe, engine.probe_deadline = engine.probe, None, NEVER

@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 
+from vr1_ray.actors.broadcast_transport import BroadcastTransport
 from vr1_ray.actors.cluster import with_absolute_paths
 from vr1_ray.actors.colocation import guest_launcher, put_to_sleep
 from vr1_ray.actors.control import Control
@@ -91,6 +92,13 @@ class Fleet:
         if rollout.weight_transport == "ipc" and self.seats:
             self.transport = IpcTransport(
                 self.trainers, ranks_per_engine=self.seats.ranks, is_hashed=is_hashed
+            )
+        elif rollout.weight_transport in ("nccl", "gloo"):
+            self.transport = BroadcastTransport(
+                self.trainers,
+                backend=rollout.weight_transport,
+                note=self._tell,
+                is_hashed=is_hashed,
             )
         else:
             self.transport = ObjectStoreTransport(self.trainers, is_hashed=is_hashed)

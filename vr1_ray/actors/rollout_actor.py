@@ -122,23 +122,20 @@ class RolloutActor:
         """Take the weights of policy version `version`; the version the engine now reports, and a checksum.
 
         `bucket_refs` are object refs of packed buckets, fetched one at a time (from shared memory when trainer and
-        engine share a node), or buckets of handles as they are. The checksum, of what came and of what the engine now holds, is empty
-        without `rollout.verify_weights`.
+        engine share a node), or other buckets as they are. The checksum, of what came and of what the engine now
+        holds, is empty without `rollout.verify_weights`.
         """
-        is_verified, received = self.config.rollout.verify_weights, 0
 
         async def buckets() -> AsyncIterator[Bucket]:
-            nonlocal received
             for ref in bucket_refs:
-                bucket: Bucket = await ref if isinstance(ref, ray.ObjectRef) else ref
-                if is_verified:
-                    received = bucket.crc32(received)
-                yield bucket
+                yield await ref if isinstance(ref, ray.ObjectRef) else ref
 
         async with self.loading:
             await self.engine.load_weights(version, buckets())
-            checksum = await self.engine.weight_checksum() if is_verified else ""
-            return self._version(), checksum and f"{received:08x}-{checksum}"
+            if not self.config.rollout.verify_weights:
+                return self._version(), ""
+            checksum = await self.engine.weight_checksum()
+            return self._version(), f"{self.engine.received_crc:08x}-{checksum}"
 
     def _version(self) -> int:
         version = self.engine.policy_version

@@ -6,17 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 
 from vr1_ray.actors.process import write_output_to
 from vr1_ray.config import RunConfig
+from vr1_ray.rollout.broadcast import (
+    Backend,
+    BroadcastGroup,
+    BroadcastLostError,
+    BroadcastMember,
+)
 from vr1_ray.rollout.cuda_ipc import SharedBucket, WeightExporter
+from vr1_ray.rollout.packing import in_buckets, lay_out, pack_block, pack_buckets
 from vr1_ray.training.distributed import (
+    LOOPBACK,
     give_cached_memory_back,
     init_distributed,
     listen,
     telling_lost_peers,
 )
+from vr1_ray.training.weights import PolicyHash
 from vr1_ray.types import EncodedImage, TrainRow
+
+BLOCK_SECONDS = 120.0  # for a block of a broadcast; engines wait as long while the next is gathered
 
 
 class TrainerActor:
@@ -31,6 +43,9 @@ class TrainerActor:
         self.rank = rank
         self.listener: socket.socket | None = None
         self.exporter = WeightExporter()
+        self.version: int | None = None  # of the weights, from `hold` until they change
+        self.member = BroadcastMember()
+        self.group: BroadcastGroup | None = None
 
     def ping(self) -> None:
         """Answer, if only the process is there."""
@@ -88,6 +103,7 @@ class TrainerActor:
         self, rows_by_mini_batch: list[list[TrainRow]], images: dict[str, EncodedImage]
     ) -> dict[str, float]:
         """One optimizer update per mini-batch, on this rank's rows. Metrics are those of all ranks."""
+        self.version = None
         return self.trainer.train_step(rows_by_mini_batch, images)
 
     @telling_lost_peers()
@@ -96,9 +112,6 @@ class TrainerActor:
 
         All ranks must call it: under ZeRO-3 gathering is collective.
         """
-        from vr1_ray.rollout.packing import pack_buckets
-        from vr1_ray.training.weights import PolicyHash
-
         policy_hash = PolicyHash()
         weights = self.trainer.named_weights()
         buckets = pack_buckets(
@@ -111,15 +124,86 @@ class TrainerActor:
     @telling_lost_peers()
     def share(self, is_hashed: bool) -> tuple[list[SharedBucket], str]:
         """The policy's weights as handles of this rank's GPU memory; on rank 0 its hash too, if asked for."""
-        from vr1_ray.training.weights import PolicyHash
-
-        policy_hash = PolicyHash()
-        if is_hashed:
-            for _ in policy_hash.of(self.trainer.named_weights()):
-                pass  # taken into the hash
+        found = self._hash() if is_hashed else ""
         buckets = self.exporter.export(self.trainer.device_weights())
         self._make_room()
-        return buckets, policy_hash.hexdigest() if is_hashed else ""
+        return buckets, found
+
+    def _hash(self) -> str:
+        policy_hash = PolicyHash()
+        for _ in policy_hash.of(self.trainer.named_weights()):
+            pass  # taken into the hash
+        return policy_hash.hexdigest()
+
+    @telling_lost_peers()
+    def hold(self, version: int, is_hashed: bool) -> str:
+        """The present weights are policy version `version` until they change; their hash, if asked for."""
+        self.version = version
+        return self._hash() if is_hashed else ""
+
+    def hand_out(self, version: int, bucket_bytes: int) -> list[Any]:
+        """The weights as `publish` makes them ready. Raises ValueError if they are no longer those of `version`."""
+        self._check_held(version)
+        return self.publish(bucket_bytes, False)[0]
+
+    def bucket_tables(self, bucket_bytes: int) -> list[dict[str, Any]]:
+        """What each bucket of a broadcast holds; no weight is touched for it."""
+        shapes = in_buckets(self.trainer.weight_shapes(), max_bytes=bucket_bytes)
+        laid_out = [lay_out(members) for members in shapes]
+        return [table.table | {"num_bytes": size} for table, size in laid_out]
+
+    def open_group(
+        self, epoch: int, backend: Backend, world_size: int, nodes: list[str]
+    ) -> BroadcastGroup:
+        """Listen, as rank 0, for the workers of engines on `nodes`; `broadcast` meets them there."""
+        is_local = set(nodes) <= {ray.get_runtime_context().get_node_id()}
+        self.listener = listen(LOOPBACK if is_local else ray.util.get_node_ip_address())
+        address, port = self.listener.getsockname()
+        step_timeout = self.config.cluster.step_timeout_seconds
+        self.group = BroadcastGroup(
+            epoch=epoch,
+            backend=backend,
+            address=address,
+            port=port,
+            world_size=world_size,
+            timeout_seconds=min(BLOCK_SECONDS, step_timeout / 4),
+        )
+        return self.group
+
+    @telling_lost_peers()
+    def broadcast(self, version: int, bucket_bytes: int) -> str:
+        """Send the weights to the group that rank 0 opened; how the broadcast was lost, or "".
+
+        All ranks must call it. The loss of an engine is no error here: the other ranks still walk through the weights.
+        """
+        self._check_held(version)
+        lost = ""
+        weights = self.trainer.named_weights(on_device=True)  # none but on rank 0
+        try:
+            for members in in_buckets(weights, max_bytes=bucket_bytes):
+                lost = lost or self._send(members)
+        except Exception:
+            self.member.close()  # so that the engines don't wait
+            raise
+        return lost
+
+    def _send(self, members: list[tuple[str, torch.Tensor]]) -> str:
+        """One block to the group; how it was lost, or ""."""
+        assert self.group is not None
+        _, block = pack_block(members, device=self.trainer.device)
+        try:
+            self.member.join(self.group, 0, self.listener)
+            self.member.broadcast(block)
+        except BroadcastLostError as error:
+            return str(error)
+        return ""
+
+    def _check_held(self, version: int) -> None:
+        if self.version != version:
+            raise ValueError(
+                f"policy version {version} is asked for, but the trainer's weights are "
+                f"{'newer, of no version yet' if self.version is None else f'those of {self.version}'}"
+            )
 
     @telling_lost_peers()
     def save_checkpoint(self, folder: str) -> None:
@@ -129,6 +213,7 @@ class TrainerActor:
     @telling_lost_peers()
     def load_checkpoint(self, folder: str) -> None:
         """Restore what `save_checkpoint` wrote, bit for bit (collective)."""
+        self.version = None
         self.trainer.load_checkpoint(Path(folder))
 
     @telling_lost_peers()

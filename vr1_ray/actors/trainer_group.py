@@ -18,6 +18,7 @@ from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.trainer_actor import TrainerActor
 from vr1_ray.actors.waiting import ActorError, ActorLostError, ActorTimeoutError, take, wait_for
 from vr1_ray.config import ConfigError, RunConfig
+from vr1_ray.rollout.broadcast import Backend, BroadcastGroup
 from vr1_ray.rollout.cuda_ipc import SharedBucket
 from vr1_ray.training.distributed import LOOPBACK, PeerLostError
 from vr1_ray.training.rows import Unit, deal, images_of
@@ -97,7 +98,9 @@ class TrainerGroup:
         if self.seats:
             phase = "looking for the trainer's GPUs"
             self.seats.gpus = self._all("visible_gpus", phase=phase, timeout=self.start_timeout)
-        address = LOOPBACK if len(set(addresses)) == 1 else addresses[0]
+        # NCCL keeps the interface it begins with, and the engines of its broadcasts may be on other nodes.
+        is_local = len(set(addresses)) == 1 and self.config.rollout.weight_transport != "nccl"
+        address = LOOPBACK if is_local else addresses[0]
         port = self._wait(
             {"trainer 0": self.actors[0].listen.remote(address)},
             phase="opening the rendezvous",
@@ -169,6 +172,32 @@ class TrainerGroup:
         """The weights as handles of each rank's GPU memory, by rank, and their hash if asked for."""
         answers = self._all("share", is_hashed, phase=f"publishing version {version}")
         return [buckets for buckets, _ in answers], answers[0][1]
+
+    def hold(self, version: int, *, is_hashed: bool = False) -> str:
+        """Give the present weights a version, until they change; their hash if asked for."""
+        return self._all("hold", version, is_hashed, phase=f"publishing version {version}")[0]
+
+    def hand_out(self, version: int, bucket_bytes: int) -> list[Any]:
+        """Object refs of the weights of the version held, as packed buckets. Raises ActorError if it is another."""
+        phase = f"handing out version {version}"
+        return self._all("hand_out", version, bucket_bytes, phase=phase)[0]
+
+    def bucket_tables(self, bucket_bytes: int) -> list[dict[str, Any]]:
+        """For each bucket that `broadcast` sends: its table, and its bytes as `num_bytes`."""
+        call = self.actors[0].bucket_tables.remote(bucket_bytes)
+        return self._wait({"trainer 0": call}, phase="listing the weights")[0]
+
+    def open_group(
+        self, epoch: int, backend: Backend, world_size: int, nodes: list[str]
+    ) -> BroadcastGroup:
+        """Let rank 0 open the rendezvous of a group with engines on `nodes` (ids)."""
+        call = self.actors[0].open_group.remote(epoch, backend, world_size, nodes)
+        return self._wait({"trainer 0": call}, phase="opening a group for broadcasts")[0]
+
+    def broadcast(self, version: int, bucket_bytes: int) -> str:
+        """Send the weights of the version held to that group, all ranks taking part; how it was lost, or ""."""
+        phase = f"broadcasting version {version}"
+        return self._all("broadcast", version, bucket_bytes, phase=phase)[0]
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write every rank's state. Raises ActorError if one can't; all of them are sound then."""

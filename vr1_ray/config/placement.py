@@ -1,4 +1,5 @@
-"""Rules of `cluster.placement` and `rollout.weight_transport`: what engines on the trainer's GPUs ask of a config.
+"""Rules of `cluster.placement` and `rollout.weight_transport`: what engines on the trainer's GPUs, and groups of GPUs
+that weights are broadcast in, ask of a config.
 
 Colocated, `num_gpus_per_engine` and `num_gpus_per_actor` say on how many of the trainer's GPUs an engine or a
 reference actor runs; only the trainer reserves them. An engine shares its GPUs with as many trainer ranks as
@@ -18,6 +19,8 @@ def placement_problems(config: RunConfig) -> Iterator[str]:
         return
     if config.rollout.weight_transport == "ipc":
         yield from _ipc(config)
+    if config.rollout.weight_transport in ("nccl", "gloo"):
+        yield from _broadcast(config)
     if config.is_colocated:
         yield from _engines(config)
         yield from _gpus(config)
@@ -38,6 +41,29 @@ def _ipc(config: RunConfig) -> Iterator[str]:
         yield (
             f"{where} needs CUDA memory and an engine that opens it; set trainer.num_gpus_per_worker=1 and "
             "rollout.engine=vllm, or object_store"
+        )
+
+
+def _broadcast(config: RunConfig) -> Iterator[str]:
+    rollout, trainer = config.rollout, config.trainer
+    where = f"rollout.weight_transport: {rollout.weight_transport}"
+    if config.is_colocated:
+        yield (
+            f"{where} needs a device for each member of the group, and with {COLOCATED} engines and trainer share "
+            "theirs; set cluster.placement=apart, or ipc"
+        )
+    if rollout.weight_transport == "gloo" and (
+        trainer.num_gpus_per_worker or rollout.num_gpus_per_engine
+    ):
+        yield f"{where} is for engines and a trainer without GPUs; set nccl, or object_store"
+    if rollout.weight_transport == "nccl" and (
+        trainer.num_gpus_per_worker < 1
+        or rollout.num_gpus_per_engine < rollout.tensor_parallel_size
+    ):
+        yield (
+            f"{where} is between whole GPUs, but there are trainer.num_gpus_per_worker {trainer.num_gpus_per_worker:g} "
+            f"and rollout.num_gpus_per_engine {rollout.num_gpus_per_engine:g} (tensor_parallel_size "
+            f"{rollout.tensor_parallel_size}); give each rank and worker one, or set object_store, or gloo without GPUs"
         )
 
 

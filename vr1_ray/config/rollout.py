@@ -49,9 +49,10 @@ class RolloutConfig:
     verify_weights: bool = (
         False  # compare checksums of all engines after each sync; takes seconds a 10 GB
     )
-    # How the trainer's weights reach the engines: through Ray's object store, by any engine at any time, or, with
-    # cluster.placement=colocated, as handles of the trainer's own GPU memory (CUDA IPC), without a copy in between.
-    weight_transport: Literal["object_store", "ipc"] = "object_store"
+    # How the trainer's weights reach the engines: through Ray's object store, by any engine at any time; with
+    # cluster.placement=colocated, as handles of the trainer's own GPU memory (ipc: CUDA IPC), without a copy in between;
+    # apart, by one broadcast to all engines of a sync, between GPUs (nccl) or without any (gloo).
+    weight_transport: Literal["object_store", "ipc", "nccl", "gloo"] = "object_store"
     health: EngineHealthConfig = field(default_factory=EngineHealthConfig)
 
     @property

@@ -9,7 +9,8 @@ through, r the tokens of a response (RESPONSE_SHARE of its cap), p those of a pr
     reference  2 P n (p + r) / (F x use) / actors
     train      6 P n (p + r) / (F x use) / ranks, 8 with gradient checkpointing, 2 more if pi_old needs its
                own forward pass; P is the language model, image tokens are prompt tokens
-    sync       weights / TRANSPORT, twice (published, loaded); with weight_transport ipc, weights / B
+    sync       weights / TRANSPORT, twice (published, loaded); with weight_transport ipc, weights / B; broadcast by
+               nccl or gloo, weights / BROADCAST, once for all engines
 
 Engines, ranks and reference take turns, so that on CPU each has the cores to itself, but no more than there are.
 Measured against the quickstart (two cores, 16 x 16 responses of at most 96 tokens: generate 4.5, reference 1.5,
@@ -36,6 +37,7 @@ PROMPT_SHARE = (
     0.5  # a prompt's length by data.max_prompt_tokens, where no sample of the data was read
 )
 TRANSPORT_BYTES_PER_SECOND = 1e9  # Ray's object store, one node to another
+BROADCAST_BYTES_PER_SECOND = {"nccl": 1e10, "gloo": 1e9}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +132,10 @@ def step_seconds(
         reference = 2 * text * tokens / (speed.flops * use.train * devices)
     weights = size.num_parameters * DTYPE_BYTES[config.model.dtype]
     sync = 2 * weights / TRANSPORT_BYTES_PER_SECOND
-    if config.rollout.weight_transport == "ipc":
+    transport = config.rollout.weight_transport
+    if transport in BROADCAST_BYTES_PER_SECOND:
+        sync = weights / BROADCAST_BYTES_PER_SECOND[transport]
+    if transport == "ipc":
         sync = weights / (speed.bytes_per_second * use.bandwidth)
     return StepSeconds(
         generate=_generate(config, machine, size, speed, use, stage, prompt),

@@ -24,6 +24,10 @@ from vr1_ray.preflight.model_size import ModelSize
 from vr1_ray.preflight.node import free_disk
 from vr1_ray.preflight.table import CheckRow
 
+# Policy versions that lie in Ray's object store at once: the one served and the one being published. A broadcast fills
+# it only for engines that join between two syncs, or that another's loss left with half of the weights.
+STORED_VERSIONS = {"object_store": 2, "ipc": 0, "nccl": 1, "gloo": 1}
+
 
 def trainer_shape(config: RunConfig, size: ModelSize) -> TrainerShape:
     """The trainer at its largest micro-batch: the token budget, or one row of full length if that is longer."""
@@ -119,8 +123,8 @@ def host_rows(config: RunConfig, machine: Machine, size: ModelSize) -> Iterator[
     prompt, _ = _longest(config)
     pixels = min(config.model.max_pixels, prompt * size.vision.pixels_per_token)
     images = math.ceil(config.prompts_per_step / shape.num_ranks) * pixels * PIXEL_BYTES
-    is_stored = config.kind == "rl" and config.rollout.weight_transport == "object_store"
-    store = 2 * policy if is_stored else 0  # the version served and the one being published
+    versions = STORED_VERSIONS[config.rollout.weight_transport] if config.kind == "rl" else 0
+    store = versions * policy
     total = ranks * (images + trainer_memory(size, shape).host) + policy + store
     limit = None if machine.host_gib is None else machine.host_gib * GIB
     yield judged(
@@ -132,7 +136,7 @@ def host_rows(config: RunConfig, machine: Machine, size: ModelSize) -> Iterator[
     yield CheckRow(name="  images of a step, all ranks of the node", value=gib(ranks * images))
     if store:
         share = None if limit is None else OBJECT_STORE_SHARE * limit
-        cure = "two policy versions lie in Ray's object store; give `ray start` a larger --object-store-memory"
+        cure = f"room for {versions} policy versions in Ray's object store; give `ray start` a larger --object-store-memory"
         yield judged("host memory: Ray's object store", store, share, cure)
 
 

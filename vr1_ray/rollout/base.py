@@ -23,11 +23,12 @@ from typing import Any, Literal
 
 from vr1_ray.config import ModelConfig, RolloutConfig
 from vr1_ray.models import ModelAdapter, RenderedPrompt
+from vr1_ray.rollout.broadcast import BroadcastBucket
 from vr1_ray.rollout.cuda_ipc import SharedBucket
 from vr1_ray.rollout.packing import PackedBucket
 from vr1_ray.types import SamplingSpec, TokenSpan
 
-Bucket = PackedBucket | SharedBucket
+Bucket = PackedBucket | SharedBucket | BroadcastBucket
 Buckets = Iterable[Bucket] | AsyncIterable[Bucket]
 
 
@@ -84,6 +85,7 @@ class RolloutEngine(ABC):
         self.initial_version = initial_version
         self.can_sleep = can_sleep
         self.log_file = log_file  # where the engine's own talk goes; None: warnings to stderr
+        self.received_crc = 0  # with rollout.verify_weights: of the bytes the last load brought
         self._policy_version: int | None = None
 
     @property
@@ -120,7 +122,8 @@ class RolloutEngine(ABC):
         weights is used after it. An engine that sleeps wakes in the order its memory is needed: room for the
         weights, the weights, then the key-value cache.
 
-        If it raises, `policy_version` is None and the engine must be restarted.
+        If it raises, `policy_version` is None and the engine must be restarted; after a BroadcastLostError it is
+        enough to load a full set again.
         """
 
     @abstractmethod

@@ -8,11 +8,21 @@ import asyncio
 import hashlib
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from vr1_ray.models import RenderedPrompt
-from vr1_ray.rollout.base import Buckets, EngineDiedError, RolloutEngine, Sample, iterate_buckets
-from vr1_ray.rollout.packing import PackedBucket, unpack_bucket
+from vr1_ray.rollout.base import (
+    Bucket,
+    Buckets,
+    EngineDiedError,
+    RolloutEngine,
+    Sample,
+    iterate_buckets,
+)
+from vr1_ray.rollout.broadcast import BroadcastBucket, BroadcastMember
+from vr1_ray.rollout.cuda_ipc import SharedBucket
+from vr1_ray.rollout.packing import crc32, unpack_block
 from vr1_ray.types import SamplingSpec, TokenSpan
 
 
@@ -30,6 +40,7 @@ class HFEngine(RolloutEngine):
         self._model = model.to(device).eval().requires_grad_(False)
         self._banned = torch.tensor(self.adapter.banned_ids, dtype=torch.long, device=device)
         self._lock = asyncio.Lock()
+        self._member = BroadcastMember()
         self._policy_version = self.initial_version
 
     async def generate(
@@ -129,15 +140,17 @@ class HFEngine(RolloutEngine):
         self, version: int, buckets: Buckets, in_flight: Literal["wait", "abort"] = "wait"
     ) -> None:
         async with self._lock:
-            self._policy_version = None
+            self._policy_version, self.received_crc = None, 0
             self._wake()
             wanted = self._model.state_dict()
             missing = set(wanted)
             if self._model.config.text_config.tie_word_embeddings:
                 missing.discard("lm_head.weight")
             async for bucket in iterate_buckets(buckets):
-                assert isinstance(bucket, PackedBucket)  # config/placement.py refuses the others
-                for name, tensor in unpack_bucket(bucket):
+                block = await self._block(bucket)
+                if self.rollout.verify_weights:
+                    self.received_crc = crc32(block, self.received_crc)
+                for name, tensor in unpack_block(block, **bucket.table):
                     wanted[name].copy_(tensor)
                     missing.discard(name)
             if missing:
@@ -145,6 +158,18 @@ class HFEngine(RolloutEngine):
                     f"policy version {version}: {len(missing)} parameters left out: {sorted(missing)[:5]}"
                 )
             self._policy_version = version
+
+    async def _block(self, bucket: Bucket) -> np.ndarray | torch.Tensor:
+        assert not isinstance(bucket, SharedBucket)  # config/placement.py refuses it
+        if isinstance(bucket, BroadcastBucket):
+            return await asyncio.to_thread(
+                self._member.receive,
+                bucket.group,
+                bucket.group.first_rank,
+                bucket.num_bytes,
+                self._banned.device,
+            )
+        return bucket.data
 
     def _wake(self) -> None:
         """Room for the weights again, if it sleeps. The key-value cache is made anew for each response."""

@@ -1,7 +1,7 @@
 """Weights on their way from trainer to engine: many tensors in one block of bytes.
 
 Names are those of the Hugging Face checkpoint (`model.state_dict()`). A block is a uint8 array beside a
-small table, so any transport can carry it (object store, shared memory, a file, `cuda_ipc.py`) and bfloat16, which
+small table, so any transport can carry it (object store, shared memory, a file, `cuda_ipc.py`, `broadcast.py`) and bfloat16, which
 numpy doesn't know, travels like everything else. Knows neither vLLM nor Ray.
 """
 
@@ -48,47 +48,64 @@ class PackedBucket(TensorTable):
 
     data: np.ndarray  # [bytes] uint8
 
-    def crc32(self, start: int) -> int:
-        """The checksum of the bytes, going on from that of the buckets before."""
-        return zlib.crc32(self.data.data, start)
 
-
-def pack_bucket(named_tensors: Iterable[tuple[str, torch.Tensor | np.ndarray]]) -> PackedBucket:
-    """Copy tensors, from any device, into one bucket."""
-    tensors = [(name, _as_tensor(value)) for name, value in named_tensors]
+def lay_out(named_tensors: Iterable[tuple[str, torch.Tensor]]) -> tuple[TensorTable, int]:
+    """Where tensors lie that are packed into one block, and its bytes. They may be without memory (device "meta")."""
+    tensors = list(named_tensors)
     offsets, end = [], 0
     for _, tensor in tensors:
         offsets.append(end)
         end += -(-tensor.numel() * tensor.element_size() // ALIGNMENT) * ALIGNMENT
-    data = np.empty(end, dtype=np.uint8)
-    block = torch.from_numpy(data)
-    for (_, tensor), offset in zip(tensors, offsets, strict=True):
-        size = tensor.numel() * tensor.element_size()
-        block[offset : offset + size].copy_(tensor.contiguous().reshape(-1).view(torch.uint8))
-    return PackedBucket(
+    table = TensorTable(
         names=[name for name, _ in tensors],
         dtypes=[str(tensor.dtype).removeprefix("torch.") for _, tensor in tensors],
         shapes=[list(tensor.shape) for _, tensor in tensors],
         offsets=offsets,
-        data=data,
     )
+    return table, end
+
+
+def pack_block(
+    named_tensors: Iterable[tuple[str, torch.Tensor]], device: torch.device | str = "cpu"
+) -> tuple[TensorTable, torch.Tensor]:
+    """Copy tensors, from any device, into one block of bytes; returns its table too."""
+    tensors = list(named_tensors)
+    table, size = lay_out(tensors)
+    block = torch.empty(size, dtype=torch.uint8, device=device)
+    for (_, tensor), offset in zip(tensors, table.offsets, strict=True):
+        end = offset + tensor.numel() * tensor.element_size()
+        block[offset:end].copy_(tensor.contiguous().reshape(-1).view(torch.uint8))
+    return table, block
+
+
+def pack_bucket(named_tensors: Iterable[tuple[str, torch.Tensor | np.ndarray]]) -> PackedBucket:
+    """Copy tensors, from any device, into one bucket."""
+    table, block = pack_block((name, _as_tensor(value)) for name, value in named_tensors)
+    return PackedBucket(**table.table, data=block.numpy())
+
+
+def in_buckets(
+    named_tensors: Iterable[tuple[str, torch.Tensor]], *, max_bytes: int
+) -> Iterator[list[tuple[str, torch.Tensor]]]:
+    """The tensors of at most `max_bytes` together (a larger one stands alone), in the given order."""
+    waiting: list[tuple[str, torch.Tensor]] = []
+    size = 0
+    for name, tensor in named_tensors:
+        added = tensor.numel() * tensor.element_size()
+        if waiting and size + added > max_bytes:
+            yield waiting
+            waiting, size = [], 0
+        waiting.append((name, tensor))
+        size += added
+    if waiting:
+        yield waiting
 
 
 def pack_buckets(
     named_tensors: Iterable[tuple[str, torch.Tensor]], *, max_bytes: int = 512 << 20
 ) -> Iterator[PackedBucket]:
     """Buckets of at most `max_bytes` (a larger tensor gets one of its own), in the given order."""
-    waiting: list[tuple[str, torch.Tensor]] = []
-    size = 0
-    for name, tensor in named_tensors:
-        added = tensor.numel() * tensor.element_size()
-        if waiting and size + added > max_bytes:
-            yield pack_bucket(waiting)
-            waiting, size = [], 0
-        waiting.append((name, tensor))
-        size += added
-    if waiting:
-        yield pack_bucket(waiting)
+    return map(pack_bucket, in_buckets(named_tensors, max_bytes=max_bytes))
 
 
 def unpack_bucket(bucket: PackedBucket) -> list[tuple[str, torch.Tensor]]:
@@ -114,6 +131,12 @@ def unpack_block(
         size = torch.Size(shape).numel() * dtype.itemsize
         found.append((name, block[offset : offset + size].view(dtype).reshape(shape)))
     return found
+
+
+def crc32(block: np.ndarray | torch.Tensor, start: int) -> int:
+    """The checksum of a block of bytes, going on from that of the blocks before."""
+    data = block if isinstance(block, np.ndarray) else block.cpu().numpy()
+    return zlib.crc32(data.data, start)
 
 
 def _as_tensor(value: torch.Tensor | np.ndarray) -> torch.Tensor:

@@ -23,22 +23,19 @@ import asyncio
 import hashlib
 import itertools
 import json
-import os
-import tempfile
-from pathlib import Path
 from typing import Any, Literal
 
 from vr1_ray.models import RenderedPrompt
 from vr1_ray.rollout.base import (
-    Bucket,
     Buckets,
     EngineDiedError,
     RolloutEngine,
     Sample,
     iterate_buckets,
 )
-from vr1_ray.rollout.cuda_ipc import SharedBucket
+from vr1_ray.rollout.broadcast import BroadcastLostError
 from vr1_ray.rollout.vllm_environment import set_environment
+from vr1_ray.rollout.vllm_weights import load_bucket
 from vr1_ray.types import SamplingSpec, TokenSpan
 
 MAX_IMAGES_PER_PROMPT = 4  # `rollout.options.limit_mm_per_prompt` changes it
@@ -58,6 +55,7 @@ class VLLMEngine(RolloutEngine):
 
     _engine: Any = None
     _is_asleep = False
+    _is_updating = False  # half of the weights are new
     _request_numbers = itertools.count()
 
     async def start(self) -> None:
@@ -67,7 +65,7 @@ class VLLMEngine(RolloutEngine):
 
         # Blocks this event loop until the engine serves: there is nothing else for it to do.
         self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._engine_args()))
-        self._is_asleep = False
+        self._is_asleep = self._is_updating = False
         await self._engine.update_weight_version(str(self.initial_version))
         self._policy_version = self.initial_version
 
@@ -187,22 +185,29 @@ class VLLMEngine(RolloutEngine):
     async def load_weights(
         self, version: int, buckets: Buckets, in_flight: Literal["wait", "abort"] = "wait"
     ) -> None:
-        self._policy_version = None
+        self._policy_version, self.received_crc = None, 0
         try:
             # Clears prefix, image-processor AND encoder caches: stale image features would go unnoticed.
             await self._engine.pause_generation(mode=in_flight, clear_cache=True)
             if self._is_asleep:
                 await self._engine.wake_up(tags=["weights"])
+            if self._is_updating:
+                await self._engine.collective_rpc("abandon_weight_update")
+            self._is_updating = True
             await self._engine.start_weight_update()
             async for bucket in iterate_buckets(buckets):
-                await self._load_bucket(bucket)
+                crc = self.received_crc if self.rollout.verify_weights else None
+                self.received_crc = await load_bucket(self._engine, bucket, crc)
             await self._engine.finish_weight_update(weight_version=str(version))
+            self._is_updating = False
             found = await self._engine.get_weight_version()
             if found != str(version):
                 raise EngineDiedError(f"the engine reports weights {found!r}")
             if self._is_asleep:
                 await self._engine.wake_up(tags=["kv_cache"])
                 self._is_asleep = False
+        except BroadcastLostError:
+            raise  # it stays paused, until a full set comes
         except Exception as error:
             # Stays paused: weights that are half new must not serve.
             raise EngineDiedError(
@@ -210,23 +215,6 @@ class VLLMEngine(RolloutEngine):
             ) from error
         self._policy_version = version
         await self._engine.resume_generation()
-
-    async def _load_bucket(self, bucket: Bucket) -> None:
-        """Hand one bucket to the workers: handles as they are, bytes through a file in shared memory."""
-        from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest as Update
-
-        if isinstance(bucket, SharedBucket):
-            info = {"handles": bucket.handles, **bucket.table}
-            await self._engine.update_weights(Update(update_info=info))
-            return
-        shared = "/dev/shm" if Path("/dev/shm").is_dir() else None
-        descriptor, path = tempfile.mkstemp(prefix="vr1-weights-", dir=shared)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(bucket.data.data)
-            await self._engine.update_weights(Update(update_info={"path": path, **bucket.table}))
-        finally:
-            os.unlink(path)  # the workers' maps of it live on as long as they need them
 
     async def weight_checksum(self) -> str:
         # On CPU without the matrices, of which vLLM keeps a packed copy that no name leads to.

@@ -3,8 +3,9 @@
 vLLM imports this module in each of its workers (`worker_extension_cls`, `logits_processors`); nothing of
 the package but `vllm_engine.py`, by name, refers to it. It may therefore import vllm at its top.
 
-Weights arrive as packed buckets in a file of shared memory, which every worker of the node maps, or as handles
-of the trainer's own GPU memory (`cuda_ipc.py`): tensor parallel workers read the same bytes and each takes its shard.
+Weights arrive as packed buckets in a file of shared memory, which every worker of the node maps, as handles
+of the trainer's own GPU memory (`cuda_ipc.py`), or by a broadcast to every worker (`broadcast.py`): tensor parallel
+workers read the same bytes and each takes its shard.
 """
 
 import logging
@@ -29,15 +30,38 @@ from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 
 from vr1_ray.config import ModelConfig
 from vr1_ray.models import load_adapter
+from vr1_ray.rollout.broadcast import BroadcastGroup, BroadcastLostError, BroadcastMember
 from vr1_ray.rollout.cuda_ipc import Handle, open_block
-from vr1_ray.rollout.packing import unpack_block
+from vr1_ray.rollout.packing import crc32, unpack_block
 
 BACKEND = "vr1_packed"
 BANNED_IDS_KEY = "vr1_banned_ids"  # in vLLM's additional_config
 
 
 class WorkerExtension:
-    """Mixed into vLLM's worker; being importable is its whole task."""
+    """Mixed into vLLM's worker: calls that its weight-transfer interface has no place for."""
+
+    def receive_broadcast(
+        self, group: dict[str, Any], num_bytes: int, crc: int | None
+    ) -> int | str:
+        """Receive a block that the next `update_weights` loads; its checksum going on from `crc`, 0 without one.
+
+        Returns what happened if the broadcast was lost: raising in one worker leaves vLLM out of step with others.
+        """
+        transfer: Any = self.weight_transfer_engine  # type: ignore[attr-defined]
+        worker: int = self.rank  # type: ignore[attr-defined]
+        try:
+            return transfer.receive_block(BroadcastGroup(**group), worker, num_bytes, crc)
+        except BroadcastLostError as error:
+            return str(error)
+
+    def abandon_weight_update(self) -> None:
+        """End an update of which a part never came, so that another can begin: vLLM keeps books layer by layer.
+
+        Until that one ends, the weights are of no version.
+        """
+        self.weight_transfer_engine.missing = set()  # type: ignore[attr-defined]
+        self.finish_weight_update()  # type: ignore[attr-defined]
 
 
 class BanTokens(LogitsProcessor):
@@ -70,7 +94,7 @@ class PackedInit(WeightTransferInitInfo):
 
 @dataclass
 class PackedUpdate(WeightTransferUpdateInfo):
-    """One bucket: its table, and where its bytes lie: in a file, or in GPU memory that handles open."""
+    """One bucket: its table, and where its bytes lie: in a file, in GPU memory that handles open, or received before."""
 
     names: list[str]
     dtypes: list[str]
@@ -78,6 +102,7 @@ class PackedUpdate(WeightTransferUpdateInfo):
     offsets: list[int]
     path: str = ""
     handles: dict[str, Handle] = field(default_factory=dict)
+    is_received: bool = False
 
 
 class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
@@ -87,8 +112,21 @@ class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
     update_info_cls = PackedUpdate
     supports_draft_weight_update: ClassVar[bool] = False  # type: ignore[misc]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.member = BroadcastMember()
+        self.block: torch.Tensor | None = None  # received, not loaded yet
+
     def init_transfer_engine(self, init_info: PackedInit) -> None:
         """Nothing to set up."""
+
+    def receive_block(
+        self, group: BroadcastGroup, worker: int, num_bytes: int, crc: int | None
+    ) -> int:
+        """Take part in the group's next broadcast as this engine's worker number `worker`; the checksum, if asked for."""
+        self.block = None
+        self.block = self.member.receive(group, group.first_rank + worker, num_bytes, self.device)
+        return 0 if crc is None else crc32(self.block, crc)
 
     def start_weight_update(self) -> None:
         # remove_duplicate as it is by default: a tied head is its embedding's parameter, listed once.
@@ -108,6 +146,10 @@ class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
         self.missing -= set(self.model.load_weights(tensors) or ())
 
     def _block(self, update_info: PackedUpdate) -> np.ndarray | torch.Tensor:
+        if update_info.is_received:
+            block, self.block = self.block, None
+            assert block is not None
+            return block
         if update_info.handles:
             return open_block(update_info.handles, self.device)
         return np.memmap(update_info.path, dtype=np.uint8, mode="c")
@@ -127,7 +169,7 @@ class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
             )
 
     def shutdown(self) -> None:
-        """Nothing is held."""
+        self.member.close()
 
     @property
     def _is_tied(self) -> bool:

@@ -28,7 +28,7 @@ from vr1_ray.training.mini_batch import (
 from vr1_ray.training.policy_model import PolicyModel, partitioned_loading
 from vr1_ray.training.schedule import learning_rate
 from vr1_ray.training.scoring import MicroBatches, score
-from vr1_ray.training.weights import device_weights, named_weights
+from vr1_ray.training.weights import device_weights, named_weights, weight_shapes
 from vr1_ray.types import EncodedImage, TrainRow
 
 
@@ -118,9 +118,13 @@ class PolicyTrainer:
         at_least = int(max_over_ranks(torch.tensor(len(batch), device=self.device)))
         return [tuple(logprobs.tolist()) for logprobs in score(self.engine, batch, at_least)]
 
-    def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+    def named_weights(self, *, on_device: bool = False) -> Iterator[tuple[str, torch.Tensor]]:
         """(Hugging Face name, CPU tensor) of all weights on rank 0, nothing elsewhere; see `weights.py`."""
-        return named_weights(self.engine)
+        return named_weights(self.engine, on_device=on_device)
+
+    def weight_shapes(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """The same names with tensors that have no memory, on every rank; see `weights.py`."""
+        return weight_shapes(self.engine)
 
     def device_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
         """(Hugging Face name, tensor where it lies) of all weights on every rank, below ZeRO-3; see `weights.py`."""

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 
 
-def named_weights(engine: Any) -> Iterator[tuple[str, torch.Tensor]]:
+def named_weights(engine: Any, *, on_device: bool = False) -> Iterator[tuple[str, torch.Tensor]]:
     """(name, CPU tensor) of every weight on rank 0, nothing on other ranks. Collective under ZeRO-3.
 
     Names are those of the model's own state dict. A head tied to the embeddings comes once, under the
-    embeddings' name. On CPU the tensors may be the policy's own memory: copy them, never write to them.
+    embeddings' name. The tensors may be the policy's own memory: copy them, never write to them. `on_device`: they
+    stay on the GPU if the policy is there.
     """
     parameters = engine.module.model.named_parameters()
     is_sharded = engine.zero_optimization_stage() == 3
@@ -24,9 +25,17 @@ def named_weights(engine: Any) -> Iterator[tuple[str, torch.Tensor]]:
     for _, group in groupby(parameters, key=lambda item: layer_of(item[0])):
         members = list(group)
         if is_sharded:
-            yield from _gathered(members, is_rank_0)
+            yield from _gathered(members, is_rank_0, on_device)
         elif is_rank_0:
-            yield from ((name, parameter.detach().cpu()) for name, parameter in members)
+            for name, parameter in members:
+                yield name, parameter.detach() if on_device else parameter.detach().cpu()
+
+
+def weight_shapes(engine: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """(name, tensor without memory) of every weight as `named_weights` brings them; nothing is gathered for it."""
+    for name, parameter in engine.module.model.named_parameters():
+        shape = getattr(parameter, "ds_shape", parameter.shape)  # under ZeRO-3 it is empty itself
+        yield name, torch.empty(shape, dtype=parameter.dtype, device="meta")
 
 
 def device_weights(engine: Any) -> Iterator[tuple[str, torch.Tensor]]:
@@ -51,14 +60,15 @@ def layer_of(name: str) -> str:
 
 
 def _gathered(
-    members: list[tuple[str, torch.nn.Parameter]], is_rank_0: bool
+    members: list[tuple[str, torch.nn.Parameter]], is_rank_0: bool, on_device: bool
 ) -> list[tuple[str, torch.Tensor]]:
     import deepspeed
 
     with deepspeed.zero.GatheredParameters([parameter for _, parameter in members]):
         if not is_rank_0:
             return []
-        return [(name, parameter.detach().cpu().clone()) for name, parameter in members]
+        found = [(name, parameter.detach()) for name, parameter in members]
+        return [(name, (one if on_device else one.cpu()).clone()) for name, one in found]
 
 
 class PolicyHash:
