@@ -77,6 +77,35 @@ def test_ipc_apart_is_refused_because_no_gpu_is_shared(config):
         check_config(config("cluster.placement=apart"))
 
 
+APART = ["cluster.placement=apart", "rollout.weight_transport=nccl"]
+NO_GPUS = ["trainer.num_gpus_per_worker=0", "rollout.num_gpus_per_engine=0"]
+
+
+def test_a_broadcast_goes_between_whole_gpus_over_nccl_or_without_any_over_gloo(config):
+    check_config(config(*APART))
+    check_config(config(*APART, "trainer.zero_stage=3"))
+    check_config(config(*APART, *NO_GPUS, "rollout.weight_transport=gloo"))
+    check_config(config(*APART, *NO_GPUS, "rollout.weight_transport=gloo", "rollout.engine=hf"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "field", "cure"),
+    [
+        (["rollout.weight_transport=nccl"], "nccl needs a device", "cluster.placement=apart"),
+        ([*APART, *NO_GPUS], "nccl is between whole GPUs", "gloo without GPUs"),
+        ([*APART, "rollout.num_gpus_per_engine=1"], "nccl is between whole GPUs", "give each"),
+        ([*APART, "trainer.num_gpus_per_worker=0.5"], "nccl is between whole GPUs", "give each"),
+        ([*APART, "rollout.weight_transport=gloo"], "gloo is for engines", "set nccl"),
+    ],
+)
+def test_a_broadcast_between_other_devices_is_refused_with_its_cure(config, overrides, field, cure):
+    with pytest.raises(ConfigError) as raised:
+        check_config(config(*overrides))
+    [line] = str(raised.value).splitlines()
+    assert line.startswith(f"rollout.weight_transport: {field}")
+    assert cure in line
+
+
 def test_a_colocated_run_is_never_scaled_by_hand(config):
     with pytest.raises(ConfigError, match=r"--engines 2: .*cluster\.placement=apart"):
         check_command(ScaleCommand(engines=2), config())

@@ -118,6 +118,15 @@ def test_rays_object_store_holds_two_policy_versions(seven_b):
     assert "--object-store-memory" in found.cure
 
 
+def test_a_broadcast_leaves_room_for_one_version_for_engines_that_join_between_syncs(seven_b):
+    machine = replace(H100S, host_gib=100)
+    rollout = replace(rl_7b().rollout, weight_transport="nccl")
+    found = row(
+        plan_rows(rl_7b(rollout=rollout), machine, size=seven_b), "host memory: Ray's object store"
+    )
+    assert (found.value, found.status) == ("15.4 GiB", "good")
+
+
 def test_host_memory_counts_images_and_what_is_offloaded(seven_b):
     rows = plan_rows(rl_7b(), H100S, size=seven_b)
     # A rank has 512 / 32 = 16 prompts of at most 2048 x 784 pixels x 24 bytes; 8 ranks a node: 4.6 GiB.

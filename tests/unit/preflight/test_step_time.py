@@ -46,6 +46,9 @@ def test_each_part_is_what_its_formula_says(tmp_path):
     assert found.train == pytest.approx(10 * text * tokens / (1e15 * 0.35 * 32))
     assert found.reference == pytest.approx(2 * text * tokens / (1e15 * 0.35 * 8))
     assert found.sync == pytest.approx(2 * 2 * size.num_parameters / 1e9)
+    nccl = replace(config, rollout=replace(config.rollout, weight_transport="nccl"))
+    found_nccl = step_seconds(nccl, machine, size, machine.speed, stage, prompt=1000.0)
+    assert found_nccl.sync == pytest.approx(2 * size.num_parameters / 1e10)
     # 341.3 responses an engine, 256 at once: 699,051 tokens in 4096 steps, for one of them reaches the cap.
     steps = 4096 * (0.010 + 2 * size.num_parameters / 0.6e12)
     own = 512 * 16 / 24 * 2048

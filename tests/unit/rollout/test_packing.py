@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from vr1_ray.rollout.packing import ALIGNMENT, pack_bucket, pack_buckets, unpack_bucket
+from vr1_ray.rollout.packing import (
+    ALIGNMENT,
+    in_buckets,
+    lay_out,
+    pack_bucket,
+    pack_buckets,
+    unpack_bucket,
+)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.int64])
@@ -45,3 +52,12 @@ def test_buckets_hold_at_most_the_limit_and_a_larger_tensor_stands_alone():
     buckets = list(pack_buckets(tensors, max_bytes=80))
     assert [bucket.names for bucket in buckets] == [["0", "1"], ["2"], ["3"], ["4"]]
     assert list(pack_buckets([], max_bytes=80)) == []
+
+
+def test_tensors_without_memory_are_laid_out_as_those_with_it_are_packed():
+    tensors = [(str(i), torch.zeros(n, 3, dtype=torch.bfloat16)) for i, n in enumerate([9, 0, 70])]
+    shapes = [(name, tensor.to("meta")) for name, tensor in tensors]
+    packed = list(pack_buckets(tensors, max_bytes=80))
+    laid_out = [lay_out(members) for members in in_buckets(shapes, max_bytes=80)]
+    assert [table.table for table, _ in laid_out] == [bucket.table for bucket in packed]
+    assert [size for _, size in laid_out] == [bucket.data.size for bucket in packed]
