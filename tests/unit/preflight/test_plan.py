@@ -124,7 +124,7 @@ def test_a_broadcast_leaves_room_for_one_version_for_engines_that_join_between_s
     found = row(
         plan_rows(rl_7b(rollout=rollout), machine, size=seven_b), "host memory: Ray's object store"
     )
-    assert (found.value, found.status) == ("15.4 GiB", "good")
+    assert (found.value, found.status) == ("15.4 GiB", "ok")
 
 
 def test_host_memory_counts_images_and_what_is_offloaded(seven_b):

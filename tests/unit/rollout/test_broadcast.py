@@ -18,13 +18,14 @@ from vr1_ray.rollout.broadcast import (
 )
 from vr1_ray.training.distributed import LOOPBACK, listen
 
-SECONDS = 4.0  # the groups' time limit
+SECONDS = 8.0  # the groups' time limit
 SIZE = 8 << 20  # bytes of a block: more than a socket buffers
 
 
 def receive_until_told(pipe, device):
     """In a process of its own: one block for each (group, rank) that comes through the pipe."""
     member = BroadcastMember()
+    pipe.send("ready")
     with suppress(EOFError):
         while True:
             group, rank = pipe.recv()
@@ -37,13 +38,14 @@ def receive_until_told(pipe, device):
 
 
 class Receiver:
-    """A process that receives when told to."""
+    """A process that receives when told to; its start does not count against a group's time limit."""
 
     def __init__(self, device="cpu"):
         spawn = multiprocessing.get_context("spawn")
         self.pipe, end = spawn.Pipe()
         self.process = spawn.Process(target=receive_until_told, args=(end, device), daemon=True)
         self.process.start()
+        assert self.answer() == "ready"
 
     def tell(self, group, rank):
         self.pipe.send((group, rank))
