@@ -1,9 +1,9 @@
 """Weights broadcast over gloo between real DeepSpeed ranks (ZeRO-3) and real vLLM engines, which are killed and hang.
 
-The groups alone: `tests/unit/rollout/test_broadcast.py`; a whole run: the one over gloo in `test_rl_end_to_end.py`.
+The groups alone: `tests/unit/rollout/test_broadcast.py`; over NCCL: the gpu-marked one there. One vLLM engine and updates
+that are broken off: `test_broken_off_update.py`.
 """
 
-import asyncio
 import os
 import signal
 import threading
@@ -13,11 +13,10 @@ from contextlib import suppress
 import psutil
 import pytest
 import ray
-import torch
 
-from tests.builders import TINY_MODEL, prompt, random_weights, save_random_tiny_model
+from tests.builders import TINY_MODEL, prompt, random_weights
 from tests.faults.live_run import engine_core_of, until
-from tests.integration.conftest import start_pair
+from tests.integration import test_rl_end_to_end as end_to_end
 from vr1_ray.actors import broadcast_transport
 from vr1_ray.actors.broadcast_transport import BroadcastTransport
 from vr1_ray.actors.engine_health import HEALTHY
@@ -33,107 +32,13 @@ from vr1_ray.config import (
     RunConfig,
     TrainerConfig,
 )
-from vr1_ray.rollout.broadcast import (
-    BroadcastBucket,
-    BroadcastGroup,
-    BroadcastLostError,
-    BroadcastMember,
-)
-from vr1_ray.rollout.packing import pack_buckets
-from vr1_ray.training.distributed import LOOPBACK, listen
+from vr1_ray.data.figure_math import write_dataset
 from vr1_ray.types import SamplingSpec, Stage
 
 pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(1200)]
 LIMIT = 600.0
 STAGE = Stage(number=1, max_response_tokens=12, group_size=4, steps=1)
 SPEC = SamplingSpec(max_response_tokens=12, group_size=4)
-
-
-# One vLLM engine beside transformers, without Ray; this process is rank 0.
-
-
-@pytest.fixture(scope="module", params=[False, True], ids=["untied", "tied"])
-def pair(request, tmp_path_factory):
-    loop = asyncio.new_event_loop()
-    folder = save_random_tiny_model(tmp_path_factory.mktemp("tiny"), tied=request.param)
-    pair = start_pair(folder, loop)
-    yield pair
-    pair.run(pair.vllm.close())
-    loop.close()
-
-
-def broadcast(pair, version, *, epoch, stop_after=None):
-    """Load transformers' weights by a broadcast; rank 0 leaves after so many blocks."""
-    packed = list(pack_buckets(pair.model.state_dict().items(), max_bytes=1 << 18))
-    assert len(packed) > 10
-    listener = listen(LOOPBACK)
-    address, port = listener.getsockname()
-    group = BroadcastGroup(
-        epoch=epoch,
-        backend="gloo",
-        address=address,
-        port=port,
-        world_size=2,
-        timeout_seconds=20.0,
-        first_rank=1,
-    )
-
-    def send():
-        member = BroadcastMember()
-        member.join(group, 0, listener)
-        for bucket in packed[:stop_after]:
-            member.broadcast(torch.from_numpy(bucket.data))
-        if stop_after is None:
-            done.wait(60)
-        member.close()
-
-    done, sending = threading.Event(), threading.Thread(target=send)
-    sending.start()
-    buckets = [
-        BroadcastBucket(**bucket.table, num_bytes=bucket.data.size, group=group)
-        for bucket in packed
-    ]
-    try:
-        pair.run(pair.vllm.load_weights(version, buckets))
-    finally:
-        done.set()
-        sending.join(60)
-
-
-def assert_agrees(pair):
-    for row in (prompt(1), prompt(3, num_images=0)):
-        samples = pair.run(pair.generate(row, range(4)))
-        assert pair.largest_difference(row, samples) <= 1e-5
-
-
-def test_a_broadcast_brings_vllm_the_weights_of_transformers(pair):
-    pair.randomize(41)
-    broadcast(pair, 1, epoch=1)
-    assert pair.vllm.policy_version == 1
-    assert_agrees(pair)
-
-
-@pytest.mark.parametrize(("version", "stop_after"), [(2, 1), (4, 5), (6, 10)])
-def test_an_update_that_was_broken_off_is_begun_again_from_the_first_bucket(
-    pair, version, stop_after
-):
-    """vLLM keeps count of what each layer got: what came before the loss must not count."""
-    pair.randomize(version)
-    with pytest.raises(BroadcastLostError):
-        broadcast(pair, version, epoch=10 * version, stop_after=stop_after)
-    assert pair.vllm.policy_version is None
-    pair.run(pair.vllm.check_health())
-    with pytest.raises(BroadcastLostError):  # and once more
-        broadcast(pair, version, epoch=10 * version + 1, stop_after=stop_after + 1)
-    pair.sync(version)
-    assert pair.vllm.policy_version == version
-    assert_agrees(pair)
-    pair.randomize(version + 1)
-    broadcast(pair, version + 1, epoch=10 * version + 2)
-    assert_agrees(pair)
-
-
-# Two vLLM engines and two trainer ranks on Ray.
 
 
 class Fleet:
@@ -338,3 +243,26 @@ def test_ranks_that_replace_lost_ones_form_a_group_of_their_own(fleet):
     assert fleet.transport.group.epoch == epoch + 1
     assert len(fleet.engines.serving) == 2
     fleet.assert_engines_are_alike(8)
+
+
+def test_a_run_with_broadcasts_trains_the_policy_that_one_through_the_object_store_trains(tmp_path):
+    """`vr1 rl` as a user starts it: two vLLM engines, two ranks, PTST; each step's policy by its hash."""
+    figures = tmp_path / "figures"
+    write_dataset(figures, seed=0, num_train=64, num_validation=8, num_test=8, num_demonstrations=8)
+    for name in ("object_store", "gloo"):
+        changes = {"rollout.weight_transport": name, "rollout.verify_weights": "true"}
+        end_to_end.run(end_to_end.config(tmp_path / name, figures, **changes))
+    expected, found = (end_to_end.metrics_of(tmp_path / name) for name in ("object_store", "gloo"))
+    for key in (
+        "policy_hash",
+        "reward/mean",
+        "response_tokens/mean",
+        "grad_norm",
+        "policy_version",
+    ):
+        assert [row[key] for row in found] == [row[key] for row in expected], key
+    weights_a, weights_b = (
+        end_to_end.weights_of(tmp_path / one) for one in ("object_store", "gloo")
+    )
+    assert [name for name in weights_a if not weights_a[name].equal(weights_b[name])] == []
+    assert max(row["logprob_diff/max"] for row in found) < 1e-3

@@ -219,12 +219,12 @@ class EngineSet:
         try:
             answer = take(call, actor=engine.name, phase=phase)
         except ActorError as error:
-            if not is_loss(error) and self.is_starting:
-                raise  # the cause is in the settings, and would come again
             if is_interrupted(error):
                 self._load(engine)
-            else:
-                self.lost(engine, str(error))
+                return
+            if not is_loss(error) and self.is_starting:
+                raise  # the cause is in the settings, and would come again
+            self.lost(engine, str(error))
             return
         if phase == STARTING:
             engine.node = answer

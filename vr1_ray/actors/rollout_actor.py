@@ -34,11 +34,14 @@ class RolloutActor:
         write_output_to(str(self.config.folder / "logs"), f"rollout_{self.index}")
         from vr1_ray.models import load_adapter
         from vr1_ray.rollout import rollout_engine_class
+        from vr1_ray.rollout.broadcast import outlive_lost_peers
         from vr1_ray.rollout.orphans import watch_over_children
 
         self.watcher = watch_over_children()
         self.loading = asyncio.Lock()  # a sync may come while an engine that joined still loads
 
+        if self.config.rollout.weight_transport == "nccl":
+            outlive_lost_peers()
         model = self.config.model
         if model_path is not None:
             model = replace(model, path=model_path)

@@ -15,6 +15,7 @@ from vr1_ray.rollout.broadcast import (
     BroadcastGroup,
     BroadcastLostError,
     BroadcastMember,
+    outlive_lost_peers,
 )
 from vr1_ray.rollout.cuda_ipc import SharedBucket, WeightExporter
 from vr1_ray.rollout.packing import in_buckets, lay_out, pack_block, pack_buckets
@@ -75,6 +76,8 @@ class TrainerActor:
         from vr1_ray.training.policy_trainer import PolicyTrainer
 
         config = self.config
+        if config.rollout.weight_transport == "nccl":
+            outlive_lost_peers()
         init_distributed(
             rank=self.rank,
             world_size=config.trainer.num_workers,

@@ -11,8 +11,8 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -25,6 +25,17 @@ from vr1_ray.rollout.packing import TensorTable
 Backend = Literal["nccl", "gloo"]
 GRACE_SECONDS = 5.0  # gloo keeps the limit itself, and tells more of what happened
 ABORT_SECONDS = 10.0
+# By itself torch ends a process that a peer in one of its NCCL groups was lost to. It reads these when such a group is
+# made: for this one clean up and go on, without waiting a minute for the dump of a flight recorder.
+NCCL_GROUP = {
+    "TORCH_NCCL_ASYNC_ERROR_HANDLING": "2",
+    "TORCH_NCCL_WAIT_TIMEOUT_DUMP_MILSEC": "500",
+}
+
+
+def outlive_lost_peers() -> None:
+    """To be called before this process makes its first NCCL group, whose monitor ends it for the failure of any group."""
+    os.environ["TORCH_NCCL_DUMP_ON_TIMEOUT"] = "0"
 
 
 class BroadcastLostError(RuntimeError):
@@ -142,18 +153,23 @@ def _nccl(store: Any, group: BroadcastGroup, rank: int) -> Any:
     from torch.distributed import ProcessGroupNCCL
 
     options = ProcessGroupNCCL.Options()
-    # Ours comes first; when torch's own has passed, it would end the process.
-    options._timeout = timedelta(seconds=10 * group.timeout_seconds)
-    key, clean_up_only = "TORCH_NCCL_ASYNC_ERROR_HANDLING", "2"
-    before = os.environ.get(key)
-    os.environ[key] = clean_up_only  # read here: a lost peer must not end this process either
-    try:
+    options._timeout = timedelta(seconds=10 * group.timeout_seconds)  # ours comes first
+    with _environment(NCCL_GROUP):
         return ProcessGroupNCCL(store, rank, group.world_size, options)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ |= values
+    try:
+        yield
     finally:
-        if before is None:
-            del os.environ[key]
-        else:
-            os.environ[key] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _own_address_towards(address: str, port: int) -> str:

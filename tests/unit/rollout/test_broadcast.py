@@ -15,6 +15,7 @@ from vr1_ray.rollout.broadcast import (
     BroadcastGroup,
     BroadcastLostError,
     BroadcastMember,
+    outlive_lost_peers,
 )
 from vr1_ray.training.distributed import LOOPBACK, listen
 
@@ -25,6 +26,7 @@ SIZE = 8 << 20  # bytes of a block: more than a socket buffers
 
 def receive_until_told(pipe, device):
     """In a process of its own: one block for each (group, rank) that comes through the pipe."""
+    outlive_lost_peers()
     member = BroadcastMember()
     pipe.send("ready")
     with suppress(EOFError):
