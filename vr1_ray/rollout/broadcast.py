@@ -8,10 +8,11 @@ All that is c10d's is here. gloo was run; nccl is the same calls on GPUs and was
 """
 
 import os
-import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,7 @@ from vr1_ray.rollout.packing import TensorTable
 Backend = Literal["nccl", "gloo"]
 GRACE_SECONDS = 5.0  # gloo keeps the limit itself, and tells more of what happened
 ABORT_SECONDS = 10.0
+LOOK_SECONDS = 0.5
 # By itself torch ends a process that a peer in one of its NCCL groups was lost to. It reads these when such a group is
 # made: for this one clean up and go on, without waiting a minute for the dump of a flight recorder.
 NCCL_GROUP = {
@@ -104,20 +106,26 @@ class BroadcastMember:
     def broadcast(self, block: torch.Tensor) -> None:
         """Send `block` as rank 0, or have it filled. Done when it returns. Raises BroadcastLostError."""
         assert self._group is not None
-        processes, limit = self._processes, self._group.timeout_seconds
+        limit = self._group.timeout_seconds
         options = dist.BroadcastOptions()
         options.rootRank, options.rootTensor = 0, 0
 
         def call() -> None:
-            if block.is_cuda:
-                torch.cuda.synchronize(block.device)
-            processes.broadcast([block], options).wait()
-            if block.is_cuda:
-                torch.cuda.synchronize(block.device)
+            processes = self._processes
+            try:
+                if block.is_cuda:
+                    torch.cuda.synchronize(block.device)
+                processes.broadcast([block], options).wait()
+                if block.is_cuda:
+                    torch.cuda.synchronize(block.device)
+            finally:
+                del processes  # held while it works, for its end would wait for that; see `close`
 
         try:
             # NCCL's first call makes the connections, and waits for the others without a limit.
-            _within(limit + (GRACE_SECONDS if self._group.backend == "gloo" else 0), call)
+            limit += GRACE_SECONDS if self._group.backend == "gloo" else 0.0
+            # Gloo tells nothing of a loss in the middle of a block, and NCCL not all; when rank 0 leaves, its store goes.
+            _within(limit, call, look=self._store.num_keys)
         except (RuntimeError, TimeoutError) as error:
             epoch = self._group.epoch
             self.close()
@@ -133,12 +141,15 @@ class BroadcastMember:
         return block
 
     def close(self) -> None:
-        """Leave the group: the others notice. May be called twice."""
+        """Leave the group: the others notice. May be called twice.
+
+        Gloo's connections are closed when its object goes, so that nothing else may keep it, no traceback either.
+        """
         group, processes = self._group, self._processes
         self._group = self._processes = self._store = None
         if group is not None and group.backend == "nccl":
             with suppress(RuntimeError, TimeoutError):  # if it hangs, then in a thread of its own
-                _within(ABORT_SECONDS, processes.abort)
+                _within(ABORT_SECONDS, processes.abort, look=lambda: None)
 
 
 def _gloo(store: Any, group: BroadcastGroup, rank: int) -> Any:
@@ -180,22 +191,25 @@ def _own_address_towards(address: str, port: int) -> str:
         return probe.getsockname()[0]
 
 
-def _within(seconds: float, call: Callable[[], Any]) -> None:
-    """Do it, in a thread that is given up after `seconds`: TimeoutError then."""
-    answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+def _within(seconds: float, call: Callable[[], Any], look: Callable[[], Any]) -> None:
+    """Do it, in a thread that is given up after `seconds` (TimeoutError) or if `look`, now and then, raises."""
+    done: Future[None] = Future()
 
     def work() -> None:
         try:
             call()
         except Exception as error:  # whatever it is, it is raised below
-            answers.put(error)
+            done.set_exception(error)
         else:
-            answers.put(None)
+            done.set_result(None)
 
+    deadline = time.monotonic() + seconds
     threading.Thread(target=work, name="broadcast", daemon=True).start()
+    while not wait([done], timeout=min(LOOK_SECONDS, seconds)).done:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not done within {seconds:g} s")
+        look()
     try:
-        error = answers.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"not done within {seconds:g} s") from None
-    if error is not None:
-        raise error
+        done.result()
+    finally:
+        del done, look  # what was raised would keep this frame, and so the store, from going
