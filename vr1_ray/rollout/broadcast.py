@@ -194,17 +194,8 @@ def _own_address_towards(address: str, port: int) -> str:
 def _within(seconds: float, call: Callable[[], Any], look: Callable[[], Any]) -> None:
     """Do it, in a thread that is given up after `seconds` (TimeoutError) or if `look`, now and then, raises."""
     done: Future[None] = Future()
-
-    def work() -> None:
-        try:
-            call()
-        except Exception as error:  # whatever it is, it is raised below
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-
     deadline = time.monotonic() + seconds
-    threading.Thread(target=work, name="broadcast", daemon=True).start()
+    threading.Thread(target=_work, args=(call, done), name="broadcast", daemon=True).start()
     while not wait([done], timeout=min(LOOK_SECONDS, seconds)).done:
         if time.monotonic() > deadline:
             raise TimeoutError(f"not done within {seconds:g} s")
@@ -213,3 +204,12 @@ def _within(seconds: float, call: Callable[[], Any], look: Callable[[], Any]) ->
         done.result()
     finally:
         del done, look  # what was raised would keep this frame, and so the store, from going
+
+
+def _work(call: Callable[[], Any], done: Future[None]) -> None:
+    try:
+        call()
+    except Exception as error:  # whatever it is, it is raised where it is waited for
+        done.set_exception(error)
+    else:
+        done.set_result(None)
