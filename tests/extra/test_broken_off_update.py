@@ -1,21 +1,14 @@
 """A broadcast to one vLLM engine, whole and broken off, without Ray: this process is rank 0, and transformers the measure."""
 
 import asyncio
-import threading
 
 import pytest
-import torch
 
 from tests.builders import prompt, save_random_tiny_model
 from tests.integration.conftest import start_pair
-from vr1_ray.rollout.broadcast import (
-    BroadcastBucket,
-    BroadcastGroup,
-    BroadcastLostError,
-    BroadcastMember,
-)
+from tests.sender import broadcasting
+from vr1_ray.rollout.broadcast import BroadcastLostError
 from vr1_ray.rollout.packing import pack_buckets
-from vr1_ray.training.distributed import LOOPBACK, listen
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -31,41 +24,11 @@ def pair(request, tmp_path_factory):
 
 
 def broadcast(pair, version, *, epoch, stop_after=None):
-    """Load transformers' weights by a broadcast; rank 0 leaves after so many blocks."""
+    """Load transformers' weights by a broadcast that ends after so many blocks."""
     packed = list(pack_buckets(pair.model.state_dict().items(), max_bytes=1 << 18))
     assert len(packed) > 10
-    listener = listen(LOOPBACK)
-    address, port = listener.getsockname()
-    group = BroadcastGroup(
-        epoch=epoch,
-        backend="gloo",
-        address=address,
-        port=port,
-        world_size=2,
-        timeout_seconds=20.0,
-        first_rank=1,
-    )
-
-    def send():
-        member = BroadcastMember()
-        member.join(group, 0, listener)
-        for bucket in packed[:stop_after]:
-            member.broadcast(torch.from_numpy(bucket.data))
-        if stop_after is None:
-            done.wait(60)
-        member.close()
-
-    done, sending = threading.Event(), threading.Thread(target=send)
-    sending.start()
-    buckets = [
-        BroadcastBucket(**bucket.table, num_bytes=bucket.data.size, group=group)
-        for bucket in packed
-    ]
-    try:
+    with broadcasting(packed, epoch=epoch, stop_after=stop_after) as buckets:
         pair.run(pair.vllm.load_weights(version, buckets))
-    finally:
-        done.set()
-        sending.join(60)
 
 
 def assert_agrees(pair):

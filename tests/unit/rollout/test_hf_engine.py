@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from tests.builders import prompt, random_weights, save_random_tiny_model
+from tests.sender import broadcasting
 from vr1_ray.config import ModelConfig, RolloutConfig
 from vr1_ray.models import ModelBatch, load_adapter
 from vr1_ray.rollout import EngineDiedError
+from vr1_ray.rollout.broadcast import BroadcastLostError
 from vr1_ray.rollout.hf_engine import HFEngine
 from vr1_ray.rollout.packing import pack_bucket, pack_buckets
 from vr1_ray.types import SamplingSpec, TokenSpan
@@ -107,6 +109,32 @@ def test_new_weights_are_used_and_missing_ones_are_an_error(tmp_path, tied):
     assert engine.policy_version is None
     with pytest.raises(EngineDiedError, match="no complete weights"):
         generate(engine, prompt(1), [1])
+
+
+def test_weights_that_are_broadcast_are_taken_over_and_a_lost_broadcast_is_begun_again(tmp_path):
+    model = ModelConfig(path=str(save_random_tiny_model(tmp_path)))
+    adapter, rollout = load_adapter(model), RolloutConfig(verify_weights=True)
+    engine = HFEngine(model=model, rollout=rollout, adapter=adapter)
+    asyncio.run(engine.start())
+    other = random_weights(adapter.load_model(dtype=torch.float32, attention="sdpa"), seed=9)
+    packed = list(pack_buckets(other.named_parameters(), max_bytes=1 << 18))
+
+    with (
+        broadcasting(packed, epoch=1, stop_after=2) as buckets,
+        pytest.raises(BroadcastLostError),
+    ):
+        asyncio.run(engine.load_weights(1, buckets))
+    assert engine.policy_version is None
+    with broadcasting(packed, epoch=2) as buckets:
+        asyncio.run(engine.load_weights(1, buckets))
+    assert engine.policy_version == 1
+    for (name, wanted), found in zip(
+        other.named_parameters(), engine._model.parameters(), strict=True
+    ):
+        assert torch.equal(wanted, found), name
+    received = engine.received_crc
+    asyncio.run(engine.load_weights(2, packed))
+    assert engine.received_crc == received != 0
 
 
 @pytest.mark.parametrize("tied", [False, True])
