@@ -36,7 +36,7 @@ class BroadcastTransport(WeightTransport):
         self.backend, self.note = backend, note
         self.members: list[
             Any
-        ] = []  # actors of the present group, rank 0 first; empty: there is none
+        ] = []  # actors of the group, rank 0 first; none if it can't be used again
         self.group: BroadcastGroup | None = None
         self.tables: list[dict[str, Any]] = []  # of the buckets; the same at every sync
         self.stored: list[Any] | None = None  # object refs of the published version
