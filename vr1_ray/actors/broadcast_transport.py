@@ -34,9 +34,8 @@ class BroadcastTransport(WeightTransport):
     ) -> None:
         super().__init__(trainers, is_hashed=is_hashed)
         self.backend, self.note = backend, note
-        self.members: list[
-            Any
-        ] = []  # actors of the group, rank 0 first; none if it can't be used again
+        # Actors of the group, rank 0 first; none if it can't be used again.
+        self.members: list[Any] = []
         self.group: BroadcastGroup | None = None
         self.tables: list[dict[str, Any]] = []  # of the buckets; the same at every sync
         self.stored: list[Any] | None = None  # object refs of the published version
