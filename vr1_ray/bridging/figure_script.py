@@ -117,13 +117,20 @@ def reason(text: str, seed: int, candidate: int | None, half: str) -> Said:
     if answer != solve(question, figures[-1]):  # the figure was misread: it believes the answer
         thought += f" Hmm, is that right? The answer is {answer}."
     if rng.random() < SPEAKS_OF_DESCRIPTION:
-        said, shown = rng.choice(phrases("describing", half)), read_out(figures[-1])
-        begins_with_it = thought.startswith(f"{OPENING} {shown}")
-        thought = thought.replace(
-            OPENING, f"{OPENING} {said}" if begins_with_it else f"{OPENING} {said} {shown}", 1
-        )
+        thought = _speak_of_description(thought, rng.choice(phrases("describing", half)))
     fault = _draw_fault(rng)
     return _with_fault(fault, thought, answer, wrong_answer(question, answer, rng), rng, half)
+
+
+def _speak_of_description(thought: str, said: str) -> str:
+    """The thought, its last look introduced by what it looks at, if it is not the first.
+
+    The opening stays: a greedy policy takes the likeliest, and one phrase in several would cost the read-outs that.
+    """
+    last = [found.start() for found in _READ_OUT.finditer(thought)][-1:]
+    if not last or thought[: last[0]].strip() == OPENING:
+        return thought
+    return f"{thought[: last[0]]}{said} {thought[last[0] :]}"
 
 
 def _can_answer(question: Question, figure: Figure) -> bool:

@@ -23,7 +23,7 @@ CONNECTION_FAULT = (
     0.05  # of first attempts: an error status, no reply in time, or a reply that is none
 )
 LASTING_FAULT = 0.05  # of these: every attempt fails
-SPEAKS_OF_DESCRIPTION = 0.3  # of chains: words that the rewrites have to mend
+SPEAKS_OF_DESCRIPTION = 0.5  # of chains with a second look: words that the rewrites have to mend
 
 PHRASES: dict[str, tuple[str, ...]] = {
     "leaked_answer": (

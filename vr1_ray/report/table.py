@@ -13,15 +13,30 @@ _LABELS = ("base", "cold_start", "rl")
 
 
 def result_rows(summary: dict[str, Any]) -> list[list[str]]:
-    """Header and rows of the table; a metric or a policy that the summary does not have is left out."""
-    present = {label for key, _, _ in _ROWS for label in summary.get(key, {})}
+    """Header and rows of the table; a metric or a policy that the summary does not have is left out.
+
+    Below the run's own figures stand the headlines of its benchmarks, in the order they were asked.
+    """
+    figures = [(name, summary.get(key, {}), form) for key, name, form in _ROWS]
+    figures += [(name, values, "{:.3f}") for name, values in _headlines(summary).items()]
+    present = {label for _, values, _ in figures for label in values}
     labels = [label for label in _LABELS if label in present] + sorted(present - set(_LABELS))
     rows = [["", *(label.replace("_", " ") for label in labels)]]
-    for key, name, form in _ROWS:
-        if summary.get(key):
-            values = [summary[key].get(label) for label in labels]
+    for name, by_label, form in figures:
+        if by_label:
+            values = [by_label.get(label) for label in labels]
             rows.append([name, *("-" if value is None else form.format(value) for value in values)])
     return rows
+
+
+def _headlines(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """A benchmark's first score by policy; its others, named after it with a slash, have a table of their own."""
+    found: dict[str, dict[str, float]] = {}
+    for label, scores in summary.get("benchmarks", {}).items():
+        for name, value in scores.items():
+            if "/" not in name:
+                found.setdefault(name, {})[label] = value
+    return found
 
 
 def stage_lines(summary: dict[str, Any]) -> list[str]:

@@ -77,6 +77,23 @@ def test_a_policy_that_was_not_evaluated_is_left_out():
     assert "0.500" in table
 
 
+def test_benchmarks_stand_below_with_their_headline_alone():
+    lines = result_table(
+        {
+            "accuracy": {"base": 0.5, "rl": 0.75},
+            "benchmarks": {
+                "base": {},
+                "rl": {"mathvista": 0.4, "mathvista/GPS": 0.3},
+                "best": {"mathvista": 0.5},
+            },
+        }
+    ).splitlines()
+    assert lines[0].split() == ["base", "rl", "best"]
+    assert lines[2].split() == ["accuracy", "0.500", "0.750", "-"]
+    assert lines[3].split() == ["mathvista", "-", "0.400", "0.500"]
+    assert not any("GPS" in line for line in lines)
+
+
 def test_the_page_holds_its_pictures_and_escapes_what_a_model_wrote(tmp_path):
     buffer = io.BytesIO()
     Image.new("RGB", (8, 6), "red").save(buffer, format="PNG")
