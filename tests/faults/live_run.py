@@ -28,6 +28,22 @@ def until(what: str, is_true, *, every: float = 0.1, limit: float = LIMIT):
     return found
 
 
+def until_gone(what: str, processes) -> None:
+    """Waits until none of these processes runs. One that has ended but was not collected by its parent yet is gone."""
+    deadline = time.monotonic() + LIMIT
+    while left := [process for process in processes if _runs(process)]:
+        seen = "; ".join(f"{one} below {one.parent()}" for one in left)
+        assert time.monotonic() < deadline, f"after {LIMIT:.0f} s there still is {what}: {seen}"
+        time.sleep(0.1)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def raylet_of(node) -> int:
     """The process id of a cluster node's raylet."""
     [raylet] = node.all_processes["raylet"]

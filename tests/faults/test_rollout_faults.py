@@ -19,7 +19,7 @@ from tests.faults.live_run import (
     engine_core_of,
     kill,
     raylet_of,
-    until,
+    until_gone,
     weights_of,
 )
 from vr1_ray.data.figure_math import write_dataset
@@ -195,7 +195,7 @@ def lose_others_and_shrink(breaker):
     live.until("two engines less", lambda: len(breaker.find(ACTOR)) == 1)
     gate.unlink()
     live.end()
-    until("no vLLM process is left", lambda: not any(core.is_running() for core in breaker.seen))
+    until_gone("a vLLM process", breaker.seen)
 
 
 def compare(undisturbed, live):

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from vr1_ray.bridging.limits import RateLimit
 from vr1_ray.bridging.rows import Reply
@@ -33,9 +33,12 @@ class EndpointError(RuntimeError):
 class EndpointClient:
     """Asks one model, within limits. `num_sharing` clients in all keep them together.
 
+    One that doesn't live as long as its process is closed, by `async with` or `close`: connections that only the
+    garbage collector closes can take a new connection of the same event loop with them, which then waits for ever.
+
     Example:
-        client = EndpointClient(EndpointConfig(model="qwen", base_urls=["http://mllm:8000/v1"]), name="mllm")
-        reply = await client.ask([{"role": "user", "content": "Hello"}], seed=7)
+        async with EndpointClient(EndpointConfig(model="qwen", base_urls=[url]), name="mllm") as client:
+            reply = await client.ask([{"role": "user", "content": "Hello"}], seed=7)
     """
 
     def __init__(self, config: EndpointConfig, *, name: str, num_sharing: int = 1) -> None:
@@ -61,6 +64,16 @@ class EndpointClient:
         self.limit = RateLimit(config.requests_per_minute * share, config.tokens_per_minute * share)
         self.permits = asyncio.Semaphore(max(1, int(config.max_concurrent * share)))
         self._turn = random.randrange(len(self.servers))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections, in the event loop that opened them; nothing can be asked after that."""
+        await asyncio.gather(*(server.close() for server in self.servers))
 
     async def ask(self, messages: Any, *, seed: int | None) -> Reply:
         """The reply to one request. Raises NoReplyError or EndpointError."""

@@ -36,7 +36,8 @@ def settings(*urls, **fields):
 
 def ask(config, seed=7):
     async def once():
-        return await EndpointClient(config, name="mllm").ask(MESSAGES, seed=seed)
+        async with EndpointClient(config, name="mllm") as client:
+            return await client.ask(MESSAGES, seed=seed)
 
     return asyncio.run(asyncio.wait_for(once(), 60))
 
@@ -106,10 +107,23 @@ def test_a_dead_server_is_passed_over_for_the_next():
             assert ask(settings(dead_address(), url)).text == "Final Answer:3"
 
 
+def test_a_closed_client_leaves_no_connection_and_asks_nothing():
+    async def twice(config):
+        async with EndpointClient(config, name="mllm") as client:
+            await client.ask(MESSAGES, seed=None)
+        assert all(server.is_closed() for server in client.servers)
+        with pytest.raises(RuntimeError, match="client has been closed"):
+            await client.ask(MESSAGES, seed=None)
+
+    with serve(Sent(completion())) as (server, url):
+        asyncio.run(asyncio.wait_for(twice(settings(url)), 60))
+    assert len(server.requests) == 1
+
+
 def test_no_more_requests_are_open_than_allowed():
     async def many(config):
-        client = EndpointClient(config, name="mllm")
-        await asyncio.gather(*(client.ask(MESSAGES, seed=None) for _ in range(8)))
+        async with EndpointClient(config, name="mllm") as client:
+            await asyncio.gather(*(client.ask(MESSAGES, seed=None) for _ in range(8)))
 
     with serve(Sent(completion(), after_seconds=0.05)) as (server, url):
         asyncio.run(asyncio.wait_for(many(settings(url, max_concurrent=3)), 60))

@@ -63,9 +63,9 @@ async def bridge(rows, store, ledger, seed=0, **fields):
         outcomes = [Outcome(row=item) for item in rows]
         for name in STAGES:
             model = MODEL_OF[name]
-            asker = Asker(EndpointClient(getattr(config, model), name=model), LocalStore(store))
-            stage = Stage(name, config, seed=seed, asker=asker)
-            outcomes = await asyncio.gather(*(stage.run(item) for item in outcomes))
+            async with EndpointClient(getattr(config, model), name=model) as client:
+                stage = Stage(name, config, seed=seed, asker=Asker(client, LocalStore(store)))
+                outcomes = await asyncio.gather(*(stage.run(item) for item in outcomes))
         return outcomes
 
 
