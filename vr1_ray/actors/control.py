@@ -6,6 +6,7 @@ steps and answers each; it alone acts. The actor belongs to the driver, so none 
 
 import json
 import logging
+import os
 import socket
 import time
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._raylet import Config  # type: ignore[attr-defined]  # Ray has no public way to read it again
 
 from vr1_ray.actors.process import namespace
 from vr1_ray.actors.waiting import ActorError, wait_for
@@ -20,6 +22,7 @@ from vr1_ray.config import ConfigError, RunConfig
 
 CONTROL_ACTOR_NAME = "control"
 CONTROL_FILE = "control.json"
+AUTH_MODE = "RAY_AUTH_MODE"
 REFUSED = "refused: "  # how an answer begins that says no
 CALL_SECONDS = 30.0
 POLL_SECONDS = 0.5  # between two looks for an answer
@@ -111,7 +114,11 @@ class Control:
         self._launch()
         address = ray.get_runtime_context().gcs_address
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        content = {"address": address, "namespace": namespace(config)}
+        content = {
+            "address": address,
+            "namespace": namespace(config),
+            "uses_token": _mode() == "token",
+        }
         self.file.write_text(json.dumps(content), encoding="utf-8")
 
     def _launch(self) -> None:
@@ -179,16 +186,38 @@ def _find(folder: Path) -> Any:
             problem + f"its cluster at {where['address']} does not answer ({error})"
         ) from error
     if not ray.is_initialized():
+        _join(folder, where)
+    try:
+        return ray.get_actor(CONTROL_ACTOR_NAME, namespace=where["namespace"])
+    except ValueError as error:
+        raise ConfigError(problem + "its cluster is there, but not its control actor") from error
+
+
+def _join(folder: Path, where: dict[str, Any]) -> None:
+    """Join the run's cluster, with a token if it asks for one, as every local cluster does."""
+    if where["uses_token"] and not _mode():
+        # Ray finds the token by itself, but for an address that is given it does not look without this.
+        os.environ[AUTH_MODE] = "token"
+        Config.initialize("")  # it was read when Ray was imported
+    try:
         ray.init(
             address=where["address"],
             namespace=where["namespace"],
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    try:
-        return ray.get_actor(CONTROL_ACTOR_NAME, namespace=where["namespace"])
-    except ValueError as error:
-        raise ConfigError(problem + "its cluster is there, but not its control actor") from error
+    except Exception as error:  # Ray raises ConnectionError, RuntimeError, AuthenticationError
+        token = " with a token (RAY_AUTH_TOKEN, or ~/.ray/auth_token of who started the run)"
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ActorError(
+            f"{folder}: its cluster at {where['address']} could not be joined"
+            f"{token if where['uses_token'] else ''}: {cause}"
+        ) from error
+
+
+def _mode() -> str:
+    """Whether this process shows Ray's clusters a token; empty if nobody has said so yet."""
+    return os.environ.get(AUTH_MODE, "").lower()
 
 
 def _call(ref: Any, phase: str) -> Any:

@@ -1,7 +1,10 @@
 """Commands for a live run from another process, through the run's control actor on a real Ray."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -46,6 +49,38 @@ def test_a_command_waits_for_the_run_and_its_sender_for_the_answer(control):
     assert ray.get(answer, timeout=120) == "engines: 1 -> 3"
 
 
+def start_in_a_new_shell(control, **environment):
+    """`send` in a process that knows nothing of this cluster but the run folder."""
+    code = (
+        "import sys, pathlib; from vr1_ray.actors.control import ScaleCommand, send;"
+        "print(send(pathlib.Path(sys.argv[1]), ScaleCommand(engines=3), wait_seconds=100))"
+    )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, control.config.folder],
+        env=clean | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_shell_that_was_told_nothing_joins_a_local_run(control):
+    """Ray gives every cluster that a run starts a token, and asks others for it."""
+    assert json.loads(control.file.read_text())["uses_token"]
+    sender = start_in_a_new_shell(control)
+    [(number, _)] = take(control)
+    control.answer(number, "engines: 1 -> 3")
+    out, err = sender.communicate(timeout=120)
+    assert out == "engines: 1 -> 3\n", err
+
+
+def test_a_shell_with_another_token_is_told_what_is_asked_of_it(control):
+    sender = start_in_a_new_shell(control, RAY_AUTH_TOKEN="0" * 64)
+    _, err = sender.communicate(timeout=120)
+    assert "could not be joined with a token (RAY_AUTH_TOKEN, or ~/.ray/auth_token" in err
+
+
 def test_a_refusal_is_an_error_for_the_sender(control):
     answer = send_elsewhere(control, ScaleCommand(engines=99))
     [(number, _)] = take(control)
@@ -75,6 +110,8 @@ def test_a_run_that_has_ended_takes_no_commands(local_ray, tmp_path):
     control.close()
     with pytest.raises(ConfigError, match=r"there is no control\.json; it has ended"):
         send(control.config.folder, ScaleCommand(engines=2), wait_seconds=0)
-    control.file.write_text('{"address": "127.0.0.1:1", "namespace": "vr1-ended"}')
+    control.file.write_text(
+        '{"address": "127.0.0.1:1", "namespace": "vr1-ended", "uses_token": false}'
+    )
     with pytest.raises(ConfigError, match=r"cluster at 127\.0\.0\.1:1 does not answer"):
         send(control.config.folder, ScaleCommand(engines=2), wait_seconds=0)
