@@ -61,13 +61,20 @@ def main() -> None:
     found = rows()
     if [row["step"] for row in found] != list(range(1, STEPS + 1)):
         raise SystemExit(f"steps are missing: {[row['step'] for row in found]}")
-    by_engines: dict[int, list[dict]] = {}
+    (RUN / "scale.json").write_text(json.dumps(report(found), indent=1) + "\n")
+
+
+def report(found: list[dict]) -> dict:
+    """Prints the series; it and the means by number of engines, as scale.json holds them."""
+    series, by_engines = [], {}
     for row in found:
-        by_engines.setdefault(int(row["engines/healthy"]), []).append(row)
+        number, speed = int(row["engines/healthy"]), row["tokens_per_second"]
         print(
-            f"step {row['step']:>2}  engines {row['engines/healthy']:.0f}  {row['tokens_per_second']:>6.0f} tokens/s  "
+            f"step {row['step']:>2}  engines {number}  {speed:>6.0f} tokens/s  "
             f"generate {row['time/generate']:.1f} s  step {row['time/step']:.1f} s"
         )
+        series.append([row["step"], number, round(speed)])
+        by_engines.setdefault(number, []).append(row)
     means = {
         number: {
             "steps": len(some),
@@ -78,7 +85,7 @@ def main() -> None:
     }
     for number, figures in means.items():
         print(f"{number} engines: {figures}")
-    (RUN / "scale.json").write_text(json.dumps(means, indent=1) + "\n")
+    return {"step_engines_tokens_per_second": series, "by_engines": means}
 
 
 if __name__ == "__main__":
