@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -145,7 +146,19 @@ class LiveRun:
             )
             return None
 
-        return until(what, look, **how)
+        try:
+            return until(what, look, **how)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.text()[-3000:]}\n{self.processes()}") from None
+
+    def processes(self) -> str:
+        """The run's processes and what state each is in, for the message of a test that failed."""
+        lines = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):  # it has just ended
+                if title := title_of(process):
+                    lines.append(f"{process.pid} {process.status()} {title[:100]}")
+        return "\n".join(lines)
 
     def until_said(self, text: str, times: int = 1, **how) -> None:
         """Until the run has told its user something so many times."""

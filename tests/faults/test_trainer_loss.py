@@ -115,7 +115,7 @@ def disturb(live: LiveRun) -> None:
     live.until_said("the checkpoint of step 6 could not be saved")
     resource.prlimit(rank.pid, resource.RLIMIT_FSIZE, before)
 
-    rank.send_signal(signal.SIGSTOP)  # it hangs: the others wait for it
+    rank.send_signal(signal.SIGSTOP)  # it hangs: another rank waits for it, or the driver
     live.until_said("after step 4")
 
     live.until_step(7)

@@ -42,6 +42,17 @@ def test_a_late_actor_is_named_with_phase_and_limit(worker):
         wait_for(pending, phase="echoing", timeout_seconds=1.0)
 
 
+def test_one_that_stays_away_after_the_first_answer_is_not_waited_for_to_the_limit(worker):
+    pending = {"hanging": worker.echo.remote(1, 20.0), "first": worker.echo.remote(2, 1.0)}
+    with pytest.raises(ActorTimeoutError, match=r"echoing: no answer from hanging within [23] s"):
+        wait_for(pending, phase="echoing", timeout_seconds=60, apart_seconds=1.0)
+
+
+def test_the_first_answer_itself_may_take_longer_than_the_others_may_be_apart(worker):
+    pending = {"first": worker.echo.remote(1, 1.5), "second": worker.echo.remote(2, 1.6)}
+    assert wait_for(pending, phase="echoing", timeout_seconds=60, apart_seconds=1.0) == [1, 2]
+
+
 def test_an_exception_shows_its_cause_first(worker):
     with pytest.raises(ActorError) as raised:
         wait_for({"worker 3": worker.fail.remote()}, phase="failing", timeout_seconds=30)

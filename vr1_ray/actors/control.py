@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray._raylet import Config  # type: ignore[attr-defined]  # Ray has no public way to read it again
 
-from vr1_ray.actors.process import namespace
+from vr1_ray.actors.process import end_with_raylet, namespace
 from vr1_ray.actors.waiting import ActorError, wait_for
 from vr1_ray.config import ConfigError, RunConfig
 
@@ -82,6 +82,7 @@ class ControlActor:
     """Commands on their way to the driver, and its answers on their way back."""
 
     def __init__(self) -> None:
+        end_with_raylet()
         self.commands: list[tuple[int, ScaleCommand]] = []
         self.answers: dict[int, str] = {}
         self.num_sent = 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.process import namespace
+from vr1_ray.actors.process import end_with_raylet, namespace
 from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
 from vr1_ray.config import RunConfig
 from vr1_ray.types import Stage
@@ -25,6 +25,7 @@ class CurriculumActor:
     def __init__(self, config: RunConfig) -> None:
         from vr1_ray.curriculum import make_curriculum
 
+        end_with_raylet()
         self.curriculum = make_curriculum(config.curriculum)
 
     def call(self, state: State | None, method: str, *arguments: Any) -> tuple[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.process import write_output_to
+from vr1_ray.actors.process import begin_process
 from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
 from vr1_ray.actors.reward_pool import placement_options
 from vr1_ray.actors.seats import Seats
@@ -27,7 +27,7 @@ class ReferenceActor:
 
     def __init__(self, config: RunConfig, index: int, gpus: str = "") -> None:
         """`gpus`: what a guest of the trainer sees, for Ray reserved it none (`seats.py`)."""
-        write_output_to(str(config.folder / "logs"), f"reference_{index}")
+        begin_process(str(config.folder / "logs"), f"reference_{index}")
         if gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpus
         self.config = config

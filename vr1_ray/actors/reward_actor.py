@@ -7,7 +7,7 @@ What a dead or hanging actor means is the pool's affair (`reward_pool.py`).
 import time
 from dataclasses import dataclass
 
-from vr1_ray.actors.process import write_output_to
+from vr1_ray.actors.process import begin_process
 from vr1_ray.config import RunConfig
 from vr1_ray.types import Prompt, RewardInput, RewardOutput, RolloutGroup
 
@@ -38,7 +38,7 @@ class RewardActor:
     """Holds the rewards of one pool."""
 
     def __init__(self, config: RunConfig, pool: str, index: int) -> None:
-        write_output_to(str(config.folder / "logs"), f"reward_{pool}_{index}")
+        begin_process(str(config.folder / "logs"), f"reward_{pool}_{index}")
         from vr1_ray.rewards import make_rewards
 
         self.rewards = make_rewards(config.rewards, pool=pool)

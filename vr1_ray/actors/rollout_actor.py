@@ -13,7 +13,7 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.process import write_output_to
+from vr1_ray.actors.process import begin_process
 from vr1_ray.config import RunConfig
 from vr1_ray.rollout.base import Bucket
 from vr1_ray.types import Prompt, Rollout, RolloutGroup, SamplingSpec, Stage, sample_seed
@@ -31,7 +31,7 @@ class RolloutActor:
 
     async def start(self, model_path: str | None = None) -> str:
         """Load processor and engine; `model_path` overrides the policy to start from. Returns the node's id."""
-        write_output_to(str(self.config.folder / "logs"), f"rollout_{self.index}")
+        begin_process(str(self.config.folder / "logs"), f"rollout_{self.index}")
         from vr1_ray.models import load_adapter
         from vr1_ray.rollout import rollout_engine_class
         from vr1_ray.rollout.broadcast import outlive_lost_peers

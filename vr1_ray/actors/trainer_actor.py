@@ -8,7 +8,7 @@ from typing import Any
 import ray
 import torch
 
-from vr1_ray.actors.process import write_output_to
+from vr1_ray.actors.process import begin_process
 from vr1_ray.config import RunConfig
 from vr1_ray.rollout.broadcast import (
     Backend,
@@ -39,7 +39,7 @@ class TrainerActor:
     """
 
     def __init__(self, config: RunConfig, rank: int) -> None:
-        write_output_to(str(config.folder / "logs"), f"trainer_{rank}")
+        begin_process(str(config.folder / "logs"), f"trainer_{rank}")
         self.config = config
         self.rank = rank
         self.listener: socket.socket | None = None

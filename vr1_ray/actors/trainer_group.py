@@ -234,9 +234,15 @@ class TrainerGroup:
     def _wait(
         self, pending: Mapping[str, Any], *, phase: str, timeout: float | None = None
     ) -> list[Any]:
-        """The ranks' results. Raises TrainerLostError for a rank that died or hangs, ActorError for one that raised."""
+        """The ranks' results. Raises TrainerLostError for a rank that died or hangs, ActorError for one that raised.
+
+        Without a `timeout` of its own (only starts may be far apart) a call ends on all ranks at about the same time.
+        """
+        apart = float("inf") if timeout else self.config.trainer.collective_timeout_seconds
         try:
-            return wait_for(pending, phase=phase, timeout_seconds=timeout or self.timeout)
+            return wait_for(
+                pending, phase=phase, timeout_seconds=timeout or self.timeout, apart_seconds=apart
+            )
         except ActorError as error:
             lost = self._lost_rank(pending, error)
             if lost is None:

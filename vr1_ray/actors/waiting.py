@@ -23,13 +23,21 @@ class ActorTimeoutError(ActorError):
     """An actor did not answer in time. The message names actor, phase and limit."""
 
 
-def wait_for(pending: Mapping[str, Any], *, phase: str, timeout_seconds: float) -> list[Any]:
+def wait_for(
+    pending: Mapping[str, Any],
+    *,
+    phase: str,
+    timeout_seconds: float,
+    apart_seconds: float = float("inf"),
+) -> list[Any]:
     """The results of `pending` (actor name -> object ref), in its order.
 
+    All must come within `timeout_seconds`, and the others within `apart_seconds` of the first.
     Raises ActorTimeoutError or ActorError; the first failure found is reported, cause first.
     """
-    deadline = time.monotonic() + timeout_seconds
-    results = {}
+    began = time.monotonic()
+    deadline = began + timeout_seconds
+    results: dict[str, Any] = {}
     waiting = {ref: name for name, ref in pending.items()}
     while waiting:
         # One by one as they end, so that a failure shows even while another rank hangs waiting for it.
@@ -38,9 +46,10 @@ def wait_for(pending: Mapping[str, Any], *, phase: str, timeout_seconds: float) 
         )
         if not ready:
             names = ", ".join(waiting.values())
-            raise ActorTimeoutError(
-                f"{phase}: no answer from {names} within {timeout_seconds:.0f} s"
-            )
+            seconds = time.monotonic() - began
+            raise ActorTimeoutError(f"{phase}: no answer from {names} within {seconds:.0f} s")
+        if not results:
+            deadline = min(deadline, time.monotonic() + apart_seconds)
         name = waiting.pop(ready[0])
         results[name] = take(ready[0], actor=name, phase=phase)
     return [results[name] for name in pending]

@@ -85,7 +85,7 @@ class TrainerConfig:
     gradient_checkpointing: bool = False
     # A rank that died or hangs: all ranks are replaced, and the run goes back to its last checkpoint.
     max_restarts: int = 3  # times that a run does so
-    collective_timeout_seconds: float = 1800.0  # so long a rank waits for another: it hangs
+    collective_timeout_seconds: float = 1800.0  # so long others wait for a rank: it hangs
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
 
