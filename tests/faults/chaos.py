@@ -88,8 +88,8 @@ def stages(steps: int) -> str:
 class Chaos:
     """One live run, what is done to it, and how long each loss lasts."""
 
-    def __init__(self, cluster: Cluster, chosen: list[str], seed: int) -> None:
-        self.cluster, self.chosen = cluster, chosen
+    def __init__(self, cluster: Cluster, chosen: list[str], seed: int, kinds: list[str]) -> None:
+        self.cluster, self.chosen, self.kinds = cluster, chosen, kinds
         self.random = random.Random(seed)
         self.node = cluster.add_node(num_cpus=2)
         self.engines = 2
@@ -118,7 +118,7 @@ class Chaos:
     def next_kind(self) -> str:
         """Each kind as often as the others, in random order."""
         if not self.bag:
-            self.bag = self.random.sample(list(KINDS), len(KINDS))
+            self.bag = self.random.sample(self.kinds, len(self.kinds))
         return self.bag.pop()
 
     def scale(self) -> None:
@@ -230,6 +230,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--pause", type=float, default=8.0, help="mean seconds between two events")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="what is lost"
+    )
     asked = parser.parse_args()
     for name in ("chaos", "chaos_undisturbed"):
         shutil.rmtree(RUNS / name, ignore_errors=True)
@@ -245,7 +248,7 @@ def main() -> int:
     nodes = {"num_cpus": 2, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=nodes)
     began = time.monotonic()
-    chaos = Chaos(cluster, settings(policy, figures), asked.seed)
+    chaos = Chaos(cluster, settings(policy, figures), asked.seed, asked.kinds)
     try:
         chaos.go_on(asked.minutes * 60, asked.pause)
         steps = chaos.stop()

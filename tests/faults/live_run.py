@@ -153,6 +153,8 @@ class LiveRun:
 
     def processes(self) -> str:
         """The run's processes and what state each is in, for the message of a test that failed."""
+        if self.process.poll() is not None:
+            return f"its driver has ended with exit code {self.process.returncode}"
         lines = []
         for process in psutil.Process(self.process.pid).children(recursive=True):
             with suppress(psutil.Error):  # it has just ended

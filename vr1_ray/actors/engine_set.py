@@ -113,6 +113,9 @@ class EngineSet:
         One that is lost meanwhile is replaced; one that is just starting loads them when it has started.
         Raises ActorError if an engine then reports another version.
         """
+        for engine in self.wanted:
+            if engine.phase == LOADING:
+                engine.call, engine.deadline = None, NEVER  # it would answer for the version before
         self.tick()
         self.transport, transport.checksum = transport, None
         loading = [engine for engine in self.wanted if engine.health.state in LOADED]

@@ -153,6 +153,27 @@ def test_an_engine_that_is_killed_costs_no_group_and_comes_back_with_the_present
     fleet.engines.close(seconds=0)
 
 
+def test_an_engine_that_took_weights_when_newer_ones_were_published_takes_these_too(tmp_path):
+    fleet = Fleet(make_config(tmp_path), number=1)
+    fleet.engines.wait_until_started()
+    transport = publish(seed=5, version=1)
+    fleet.engines.sync(transport)
+    [engine] = fleet.engines.engines
+    os.kill(process_of(engine), signal.SIGKILL)
+    fleet.until(lambda: engine.health.state == STALE)
+    # It has answered, and nobody has looked: the driver was busy with the trainer, as at the end of a step.
+    assert ray.wait([engine.call], timeout=LIMIT)[0]
+    newer = publish(seed=6, version=2)
+    transport.version, transport.buckets = newer.version, newer.buckets
+    fleet.engines.sync(transport)
+    assert engine.health.state == HEALTHY
+    assert fleet.notes[-1] == "engine 0 serves again, with policy version 2"
+    changed = fleet.step(1)
+    fleet.engines.sync(newer)
+    assert fleet.step(1) == changed
+    fleet.engines.close(seconds=0)
+
+
 def test_engines_join_and_leave_and_one_without_room_waits_without_blocking(tmp_path):
     fleet = Fleet(make_config(tmp_path, num_cpus_per_engine=1.0), number=1)
     fleet.engines.wait_until_started()
