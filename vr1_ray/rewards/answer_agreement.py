@@ -23,8 +23,8 @@ from vr1_ray.rewards.answer_reading import (
     read_quantity,
 )
 from vr1_ray.rewards.answer_relation import as_interval, is_same_relation, name_of, named_values
-from vr1_ray.rewards.answer_units import may_be_equal
-from vr1_ray.rewards.answer_value import Value, evaluate, is_close, is_same, rounds_to, scaled
+from vr1_ray.rewards.answer_units import may_be_equal, split_unit
+from vr1_ray.rewards.answer_value import Value, is_close, is_same, rounds_to, scaled
 from vr1_ray.rewards.answer_words import is_same_phrase
 
 _MAX_DEPTH = 3
@@ -143,8 +143,10 @@ def _items_agree(left: Reading, right: Reading, depth: int) -> bool:
     if not isinstance(items, Items):
         return False
     if items.brackets == ":" and len(items.items) == 2 and isinstance(other, Quantity):
-        quotient = Quantity(value=evaluate(f"({items.items[0]})/({items.items[1]})"), unit="")
-        return _quantities_agree(*((quotient, other) if items is left else (other, quotient)))
+        quotient = _quotient(*items.items)
+        return isinstance(quotient, Quantity) and _quantities_agree(
+            *((quotient, other) if items is left else (other, quotient))
+        )
     is_single = items.brackets == "{}" and len(items.items) == 1 and bool(items.items[0])
     if is_single:
         inner = read(items.items[0])
@@ -154,6 +156,14 @@ def _items_agree(left: Reading, right: Reading, depth: int) -> bool:
     return False
 
 
+def _quotient(dividend: str, divisor: str) -> Reading:
+    """What a ratio is worth as a number, without units that may be equal; Words if it is worth none."""
+    (above, unit), (below, other) = split_unit(dividend), split_unit(divisor)
+    if not may_be_equal(unit, other):
+        return Words(text=f"{dividend}:{divisor}")
+    return read_quantity(f"({above})/({below})")
+
+
 def _ratios_agree(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
     """Proportional, in order; two clock times are compared as they are."""
     if len(left) != len(right):
@@ -161,7 +171,10 @@ def _ratios_agree(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
     pairs = list(zip(map(_constant, left), map(_constant, right), strict=True))
     if any(one is None or other is None for one, other in pairs):
         return all(
-            is_same(evaluate(one), evaluate(other)) for one, other in zip(left, right, strict=True)
+            isinstance(ours := read_quantity(one), Quantity)
+            and isinstance(theirs := read_quantity(other), Quantity)
+            and is_same(ours.value, theirs.value)
+            for one, other in zip(left, right, strict=True)
         )
     numbers = [(one, other) for one, other in pairs if one is not None and other is not None]
     if all(_CLOCK.fullmatch(":".join(side)) for side in (left, right)):

@@ -1,5 +1,6 @@
 """The answer checker against its table (`answer_cases.tsv`), hostile text, and properties that hold for all text."""
 
+import random
 import subprocess
 import sys
 import threading
@@ -55,11 +56,12 @@ NOISE = [
 # Text made of what answers are made of reaches more of the code than text of any sign.
 PIECES = (
     "0 1 2 9 . , : ; + - * / ^ = < > ( ) [ ] { } | _ ! % $ \\ x y A B e i \\frac \\sqrt \\pi \\text{ \\boxed{ \\begin{pmatrix}"
-    " \\pm \\circ \\left( sin log cm m/s or and not yes the is because so answer three half March PM ± ≤ √ ½ ² ∞ ∪ ，"
+    " \\pm \\circ \\left( sin log cm m/s or and not yes the is because so answer three half bars : March PM ± ≤ √ ½ ² ∞ ∪ ，"
 )  # fmt: skip
 pieces = st.sampled_from([*PIECES.split(), "\n"])
 any_text = st.one_of(
-    st.text(max_size=300), st.lists(pieces, max_size=60).map("".join), st.lists(pieces, max_size=60).map(" ".join)
+    st.text(max_size=300), st.lists(pieces, max_size=60).map("".join), st.lists(pieces, max_size=60).map(" ".join),
+    st.lists(pieces, max_size=7).map(" ".join),  # short enough to be read as an answer
 )  # fmt: skip
 
 
@@ -91,6 +93,19 @@ def test_no_text_raises_or_takes_two_seconds(prediction, answer):
     began = time.process_time()
     compare(prediction, answer)
     assert time.process_time() - began < 2
+
+
+def test_answers_cut_and_joined_anywhere_raise_nothing():
+    answers = [text for case in CASES for text in case[2:4]]
+    draw = random.Random(0)
+
+    def crossed():
+        one, other = draw.choices(answers, k=2)
+        begin, end = one[: draw.randint(0, len(one))], other[draw.randint(0, len(other)) :]
+        return draw.choice(["", " ", ": "]).join((begin, end))
+
+    for _ in range(10_000):
+        accuracy_of(crossed(), draw.choice(answers))
 
 
 @settings(deadline=None)
