@@ -97,16 +97,25 @@ def number_of(text: str) -> Decimal | None:
     if not text or len(text) > MAX_ANSWER_CHARS:
         return None
     if _is_number(text):
-        value = Decimal(text)
-        return value if value.is_finite() else None
+        return _in_range(Decimal(text))
     found = read(plain_text(_LATEX_SPACE.sub(" ", text)))
-    return found.value.constant if isinstance(found, Quantity) else None
+    return _in_range(found.value.constant) if isinstance(found, Quantity) else None
 
 
 def only_number_in(text: str) -> Decimal | None:
     """The number of a phrase that has exactly one: "about 14 apples"; None with none or several."""
     found = {item.group().replace(",", "") for item in _NUMBER_INSIDE.finditer(text)}
-    return Decimal(found.pop()) if len(found) == 1 else None
+    return _in_range(Decimal(found.pop())) if len(found) == 1 else None
+
+
+MAX_EXPONENT = 300  # a double holds it, and its digits are soon written
+
+
+def _in_range(value: Decimal | None) -> Decimal | None:
+    """A number that benchmarks can round, truncate and print; infinity and 1e999999 are none."""
+    if value is None or not value.is_finite() or abs(value.adjusted()) > MAX_EXPONENT:
+        return None
+    return value
 
 
 REFUSALS = (

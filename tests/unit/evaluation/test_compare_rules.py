@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from vr1_ray.data.figure_math import random_items
-from vr1_ray.evaluation import BENCHMARKS
+from vr1_ray.evaluation import BENCHMARKS, find_answer
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "evaluation"
 sys.path.insert(0, str(EXAMPLE))
 
-from compare_rules import compare, report  # noqa: E402
+from compare_rules import compare, question_of, report  # noqa: E402
 from layouts import item_of  # noqa: E402
 
 # What a benchmark's rule judges otherwise than the checker, on the responses below: (rule, its verdict).
@@ -86,6 +86,28 @@ def test_verdicts_differ_only_where_a_rule_of_the_benchmark_does(name, cases):
     found = {(one.rule, one.by_benchmark) for one in differences}
     assert found <= DIFFERENCES[name]
     assert not any(rule.startswith("checker") for rule, _ in found)
+
+
+HOSTILE = [
+    "∞", "-\\infty", "7inf/2", "nan", "1e999999", "1e-999999", "9" * 5000, "about " + "9" * 5000, "3:0", "3 red: 4", "[" * 300,
+    "[1e999, nan]", "[9**9**9]", "²", "\x00", "{}", "A" * 3000, "(B) or (C)", "$" * 999, "=" * 99, "5=", "%", "1/0", "\\frac{1}{0}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_no_response_ends_an_evaluation_or_is_right_by_being_odd(name, cases):
+    items = list({item.number: item for item, _, _ in cases}.values())
+    judged = 0
+    for item in items:
+        question = question_of(name, item)
+        if question is None:
+            continue
+        for text in HOSTILE:
+            response = f"<think> I look. </think><answer> Final Answer:{text} </answer>"
+            verdict = BENCHMARKS[name]().check(question, find_answer(response, is_cut=False))
+            assert not verdict.is_correct or verdict.rule.endswith("edit distance"), (text, verdict)
+            judged += 1
+    assert judged >= len(HOSTILE)
 
 
 def test_the_report_names_every_difference(cases):

@@ -43,7 +43,8 @@ def test_a_sentence_as_a_whole_response_is_not_the_last_word():
     ("text", "value"),
     [
         ("14", "14"), ("1,200", "1200"), ("3/4", "0.75"), ("14 years", "14"), ("-2.5", "-2.5"), ("$1.45", "1.45"),
-        ("two", "2"), ("12%", "12"), ("nan", None), ("1e999", "1e999"), ("x + 1", None), ("", None), ("a lot", None),
+        ("two", "2"), ("12%", "12"), ("nan", None), ("1e299", "1e299"), ("1e999", None), ("1e999999", None),
+        ("∞", None), ("x + 1", None), ("", None), ("a lot", None),
     ],
 )  # fmt: skip
 def test_numbers_are_read_with_their_units(text, value):
