@@ -29,7 +29,7 @@ from vr1_ray.data.figure_math import write_dataset
 RUNS = ROOT / "runs"
 QUICKSTART = RUNS / "quickstart"
 FIRST_STAGE = 8  # steps; the second stage lasts until the end
-MOST_ENGINES = 3
+NUM_ENGINES, MOST_ENGINES = 2, 3
 
 # Title of an actor's process -> what the run says when a lost one is there again.
 SAID = {
@@ -60,7 +60,7 @@ def settings(policy: Path, figures: Path) -> list[str]:
         "trainer.num_workers=2",
         f"trainer.max_restarts={many}",
         f"trainer.collective_timeout_seconds={LIMIT}",
-        "rollout.num_engines=2",
+        f"rollout.num_engines={NUM_ENGINES}",
         "rollout.save=all",
         "rollout.verify_weights=true",
         f"rollout.health.max_restarts={many}",
@@ -92,7 +92,7 @@ class Chaos:
         self.cluster, self.chosen, self.kinds = cluster, chosen, kinds
         self.random = random.Random(seed)
         self.node = cluster.add_node(num_cpus=2)
-        self.engines = 2
+        self.engines = NUM_ENGINES
         self.recoveries: dict[str, list[float]] = {kind: [] for kind in KINDS}
         self.scaled: list[str] = []
         self.last_step = self.redone = 0
@@ -137,6 +137,7 @@ class Chaos:
         expected = self.kill_one(kind)
         if kind == "driver":
             self.live.start()
+            self.engines = NUM_ENGINES  # what was scaled is not in the command
         if kind == "node":
             self.node = self.cluster.add_node(num_cpus=2)
 
