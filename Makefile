@@ -26,7 +26,7 @@ quickstart: setup  ## cold start, RL under PTST and evaluation of a tiny model, 
 test: setup  ## the main paths with real Ray, vLLM and DeepSpeed; the other unit tests are in make check
 	$(BIN)/pytest tests/unit/test_vr1_tiny.py tests/integration -m "not gpu"
 
-test-long: setup  ## slower paths: engines that come and go, SIGTERM, bridging, benchmarks, serving
+test-long: setup  ## slower paths: engines that come and go, groups for broadcasts, SIGTERM, bridging, benchmarks, serving
 	$(BIN)/pytest tests/long -m "not gpu"
 
 test-extra: setup  ## by hand, half an hour: a Ray job, colocation, benchmarks during RL, what test-faults does part by part

@@ -1,6 +1,6 @@
 """Weights broadcast over gloo between real DeepSpeed ranks (ZeRO-3) and real vLLM engines, which are killed and hang.
 
-The groups alone: `tests/unit/rollout/test_broadcast.py`; over NCCL: the gpu-marked one there. One vLLM engine and updates
+The groups alone: `tests/long/test_broadcast_groups.py`; over NCCL: the gpu-marked one there. One vLLM engine and updates
 that are broken off: `test_broken_off_update.py`.
 """
 
