@@ -5,7 +5,7 @@ a set compares all pairs of its items, so sets within sets may only have a few.
 """
 
 import re
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from itertools import pairwise
 
 from vr1_ray.rewards.answer_choice import Choice
@@ -24,7 +24,7 @@ from vr1_ray.rewards.answer_reading import (
 )
 from vr1_ray.rewards.answer_relation import as_interval, is_same_relation, name_of, named_values
 from vr1_ray.rewards.answer_units import may_be_equal, split_unit
-from vr1_ray.rewards.answer_value import Value, is_close, is_same, rounds_to, scaled
+from vr1_ray.rewards.answer_value import COMPARISON, Value, is_close, is_same, rounds_to, scaled
 from vr1_ray.rewards.answer_words import is_same_phrase
 
 _MAX_DEPTH = 3
@@ -168,26 +168,28 @@ def _ratios_agree(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
     """Proportional, in order; two clock times are compared as they are."""
     if len(left) != len(right):
         return False
-    pairs = list(zip(map(_constant, left), map(_constant, right), strict=True))
-    if any(one is None or other is None for one, other in pairs):
-        return all(
-            isinstance(ours := read_quantity(one), Quantity)
-            and isinstance(theirs := read_quantity(other), Quantity)
-            and is_same(ours.value, theirs.value)
-            for one, other in zip(left, right, strict=True)
-        )
-    numbers = [(one, other) for one, other in pairs if one is not None and other is not None]
-    if all(_CLOCK.fullmatch(":".join(side)) for side in (left, right)):
+    readings = [
+        (read_quantity(one), read_quantity(other)) for one, other in zip(left, right, strict=True)
+    ]
+    values = [
+        (one.value, other.value)
+        for one, other in readings
+        if isinstance(one, Quantity) and isinstance(other, Quantity)
+    ]
+    if len(values) < len(readings):
+        return False
+    constants = [(one.constant, other.constant) for one, other in values]
+    numbers = [(one, other) for one, other in constants if one is not None and other is not None]
+    if len(numbers) < len(values):
+        return all(is_same(one, other) for one, other in values)
+    is_clock = all(_CLOCK.fullmatch(":".join(side)) for side in (left, right))
+    if is_clock or not all(one.is_finite() and other.is_finite() for one, other in numbers):
         return all(one == other for one, other in numbers)
-    return all(
-        is_close(one * next_other, other * next_one, abs(one * next_other))
-        for (one, other), (next_one, next_other) in pairwise(numbers)
-    )
-
-
-def _constant(text: str) -> Decimal | None:
-    reading = read_quantity(text)
-    return reading.value.constant if isinstance(reading, Quantity) else None
+    with localcontext(COMPARISON):
+        return all(
+            is_close(one * next_other, other * next_one, abs(one * next_other))
+            for (one, other), (next_one, next_other) in pairwise(numbers)
+        )
 
 
 def _collections_agree(left: Items, right: Items, depth: int) -> bool:

@@ -6,11 +6,10 @@ come out equal and 3.14 does not equal pi. An expression with letters is compare
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, localcontext
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from functools import lru_cache
 
 from vr1_ray.rewards.answer_expression import (
-    ARITHMETIC,
     MAX_DIGITS,
     NUM_POINTS,
     NotAnExpressionError,
@@ -20,6 +19,8 @@ from vr1_ray.rewards.answer_expression import (
 )
 
 MAX_EXPRESSION_CHARS = 400
+# Wide enough that the product or quotient of any two values is within it: comparing raises nothing.
+COMPARISON = Context(prec=50, Emax=10_000, Emin=-10_000)
 _TOLERANCE = Decimal("1e-38")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)")
 _MIXED = re.compile(r"(?<![\d.)}^/])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])")
@@ -95,7 +96,7 @@ def is_close(left: Decimal, right: Decimal, scale: Decimal) -> bool:
     if not (left.is_finite() and right.is_finite()):
         return False
     scale = max(scale, abs(left), abs(right))
-    return abs(ARITHMETIC.subtract(left, right)) <= ARITHMETIC.multiply(_TOLERANCE, scale)
+    return abs(COMPARISON.subtract(left, right)) <= COMPARISON.multiply(_TOLERANCE, scale)
 
 
 def rounds_to(value: Value, reference: Value) -> bool:
@@ -105,14 +106,14 @@ def rounds_to(value: Value, reference: Value) -> bool:
         return False
     if not number.is_finite() or abs(number) > abs(wanted) * 2 + 1:
         return False
-    with localcontext(ARITHMETIC):
+    with localcontext(COMPARISON):
         steps = (number / reference.quantum).to_integral_value(rounding=ROUND_HALF_UP)
         return steps * reference.quantum == wanted
 
 
 def scaled(value: Value, factor: Decimal) -> Value:
     """`value` times `factor`, its last digit's place with it."""
-    with localcontext(ARITHMETIC):
+    with localcontext(COMPARISON):
         return Value(
             at_points=tuple(None if one is None else one * factor for one in value.at_points),
             scale=value.scale * abs(factor),
