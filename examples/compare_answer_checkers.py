@@ -1,4 +1,4 @@
-"""Compares answer checkers on the table of `tests/unit/rewards/answer_cases.tsv`, or on one of your own.
+"""Compares answer checkers on the table of `tests/unit/answers/answer_cases.tsv`, or on one of your own.
 
     pip install -e ".[dev]"; python examples/compare_answer_checkers.py [TABLE.tsv]
 
@@ -24,7 +24,7 @@ Checker = Callable[[str, str], bool]
 
 def ours() -> Checker:
     """The checker of this project."""
-    from vr1_ray.rewards import answers_match
+    from vr1_ray.answers import answers_match
 
     return answers_match
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import torch
 
-from vr1_ray.rollout.broadcast import BroadcastBucket, BroadcastGroup, BroadcastMember
 from vr1_ray.training.distributed import LOOPBACK, listen
+from vr1_ray.weights.broadcast import BroadcastBucket, BroadcastGroup, BroadcastMember
 
 
 @contextmanager

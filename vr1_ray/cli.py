@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray import __version__
-from vr1_ray.loops.stopping import EXIT_CODE, Stopped, StopSignal
+from vr1_ray.runs.stopping import EXIT_CODE, Stopped, StopSignal
 
 COMMANDS = {
     "run": "run a config of any kind (recipe, figure_math, bridge, sft, rl, eval)",
@@ -143,7 +143,7 @@ def _generate(parsed: argparse.Namespace) -> int:
         rollout=rollout,
         data=data,
     )
-    from vr1_ray.loops.generate_loop import run_generate
+    from vr1_ray.commands.generate import run_generate
 
     try:
         run_generate(config)
@@ -178,7 +178,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _status(parsed: argparse.Namespace) -> int:
-    from vr1_ray.loops.status import status_text
+    from vr1_ray.commands.status import status_text
 
     print(status_text(parsed.run, runs_folder=parsed.runs_folder))
     return 0
@@ -186,7 +186,7 @@ def _status(parsed: argparse.Namespace) -> int:
 
 def _replay(parsed: argparse.Namespace) -> int:
     """The verdict of a replay; exit code 1 if the update is not reproduced."""
-    from vr1_ray.loops.replay import replay
+    from vr1_ray.commands.replay import replay
 
     verdict = replay(
         parsed.run,
@@ -199,7 +199,7 @@ def _replay(parsed: argparse.Namespace) -> int:
 
 
 def _scale(parsed: argparse.Namespace) -> int:
-    from vr1_ray.loops.scale import scale
+    from vr1_ray.commands.scale import scale
 
     answer = scale(
         parsed.run,
@@ -215,8 +215,8 @@ def _scale(parsed: argparse.Namespace) -> int:
 
 def _check(config: Any) -> int:
     """One table of everything that can be known before a run; exit code 1 if a row is bad."""
-    from vr1_ray.loops.check_loop import run_check
-    from vr1_ray.loops.contamination_loop import contamination_lines
+    from vr1_ray.commands.check import run_check
+    from vr1_ray.commands.contamination import contamination_lines
     from vr1_ray.preflight import is_sound, render
 
     if config.kind == "bridge":

@@ -32,8 +32,8 @@ from vr1_ray.config import (
     EndpointConfig,
     RunConfig,
 )
-from vr1_ray.data.figure_drawing import RectangleFigure
-from vr1_ray.data.figure_math import encode_png
+from vr1_ray.figure_math.dataset import encode_png
+from vr1_ray.figure_math.drawing import RectangleFigure
 
 DELAY_SECONDS = 0.001
 REPLY = {

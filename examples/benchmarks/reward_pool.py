@@ -21,8 +21,8 @@ from statistics import median, quantiles
 
 import ray
 
-from vr1_ray.actors.reward_actor import RewardActor
-from vr1_ray.actors.reward_pool import RewardPool
+from vr1_ray.actors.rewards.reward_actor import RewardActor
+from vr1_ray.actors.rewards.reward_pool import RewardPool
 from vr1_ray.config import RewardPoolConfig, RewardSpec, RunConfig
 from vr1_ray.rewards import Reward
 from vr1_ray.tracking.rollout_store import load_groups, saved_steps

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vr1_ray.config import DataConfig, RewardSpec
-from vr1_ray.data.figure_drawing import GridFigure
-from vr1_ray.data.figure_math import random_items, to_row
-from vr1_ray.data.figure_questions import Question, quantities
-from vr1_ray.data.figure_thoughts import chain
 from vr1_ray.data.images import ImageReader
 from vr1_ray.data.prompts import to_prompt
+from vr1_ray.figure_math.dataset import random_items, to_row
+from vr1_ray.figure_math.drawing import GridFigure
+from vr1_ray.figure_math.questions import Question, quantities
+from vr1_ray.figure_math.thoughts import chain
 from vr1_ray.rewards import RewardUnavailableError, combine_batch, make_rewards
 from vr1_ray.tracking import load_groups
 from vr1_ray.types import Prompt, RewardInput, Rollout, RolloutGroup, Stage

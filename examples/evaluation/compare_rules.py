@@ -20,13 +20,13 @@ sys.path.insert(0, str(HERE))  # so that it runs from anywhere
 
 from layouts import LAYOUTS, Item, item_of_row  # noqa: E402
 
-from vr1_ray.data.figure_diagnosis import figure_from_json  # noqa: E402
-from vr1_ray.data.figure_math import encode_png  # noqa: E402
+from vr1_ray.answers import accuracy_of  # noqa: E402
 from vr1_ray.data.images import ImageReader  # noqa: E402
 from vr1_ray.evaluation import BENCHMARKS, find_answer  # noqa: E402
 from vr1_ray.evaluation.base import Question  # noqa: E402
 from vr1_ray.evaluation.rows import Row  # noqa: E402
-from vr1_ray.rewards import accuracy_of  # noqa: E402
+from vr1_ray.figure_math.dataset import encode_png  # noqa: E402
+from vr1_ray.figure_math.diagnosis import figure_from_json  # noqa: E402
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from vr1_ray.data.figure_drawing import Figure, draw
-from vr1_ray.data.figure_questions import LETTERS, Question, solve
+from vr1_ray.figure_math.drawing import Figure, draw
+from vr1_ray.figure_math.questions import LETTERS, Question, solve
 
 VERSIONS = ("Text Dominant", "Text Lite", "Vision Intensive", "Vision Dominant", "Vision Only")
 SUBJECT = {"rectangle": "Plane Geometry", "bar_chart": "Functions"}

@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE))  # so that it runs from anywhere
 from layouts import LAYOUTS, Item, item_of  # noqa: E402
 from schemas import SCHEMAS  # noqa: E402
 
-from vr1_ray.data.figure_math import random_items  # noqa: E402
+from vr1_ray.figure_math.dataset import random_items  # noqa: E402
 
 NUM_ITEMS = 12
 FILES = {

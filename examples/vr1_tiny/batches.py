@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
-from vr1_ray.data.figure_drawing import Figure, draw
+from vr1_ray.figure_math.drawing import Figure, draw
 
 PATCH_SIZE, MERGE_SIZE, TEMPORAL_PATCH_SIZE = 14, 2, 2
 GRID = 6  # patches a side

@@ -26,9 +26,9 @@ from transformers import (
 )
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
-from vr1_ray.data.figure_drawing import read_out
-from vr1_ray.data.figure_questions import random_question, solve
-from vr1_ray.data.figure_thoughts import (
+from vr1_ray.figure_math.drawing import read_out
+from vr1_ray.figure_math.questions import random_question, solve
+from vr1_ray.figure_math.thoughts import (
     CHOICES_REQUEST,
     COUNT_REQUEST,
     READ_OUT_REQUEST,

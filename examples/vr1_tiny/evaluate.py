@@ -15,10 +15,10 @@ import torch
 from batches import Batcher, Example
 from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
 
-from vr1_ray.data.figure_drawing import GridFigure, read_out
-from vr1_ray.data.figure_math import TEST_BUCKETS
-from vr1_ray.data.figure_questions import random_question, solve
-from vr1_ray.data.figure_thoughts import READ_OUT_REQUEST, STEP_REQUEST, step_by_step
+from vr1_ray.figure_math.dataset import TEST_BUCKETS
+from vr1_ray.figure_math.drawing import GridFigure, read_out
+from vr1_ray.figure_math.questions import random_question, solve
+from vr1_ray.figure_math.thoughts import READ_OUT_REQUEST, STEP_REQUEST, step_by_step
 
 STYLES = ("read_out", "direct", "steps")
 

@@ -30,10 +30,10 @@ from evaluate import evaluate
 from muon import Muon
 from transformers import AutoProcessor
 
-from vr1_ray.data.figure_drawing import Figure, GridFigure, random_figure, read_out
-from vr1_ray.data.figure_math import DEMONSTRATION_BUCKETS, TRAIN_BUCKETS
-from vr1_ray.data.figure_questions import Question, random_question, solve
-from vr1_ray.data.figure_thoughts import (
+from vr1_ray.figure_math.dataset import DEMONSTRATION_BUCKETS, TRAIN_BUCKETS
+from vr1_ray.figure_math.drawing import Figure, GridFigure, random_figure, read_out
+from vr1_ray.figure_math.questions import Question, random_question, solve
+from vr1_ray.figure_math.thoughts import (
     CHOICES_REQUEST,
     COUNT_REQUEST,
     DOUBTS,

@@ -7,8 +7,8 @@ import pytest
 from tests.builders import prompt, save_random_tiny_model
 from tests.integration.conftest import start_pair
 from tests.sender import broadcasting
-from vr1_ray.rollout.broadcast import BroadcastLostError
-from vr1_ray.rollout.packing import pack_buckets
+from vr1_ray.weights.broadcast import BroadcastLostError
+from vr1_ray.weights.packing import pack_buckets
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -21,7 +21,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from vr1_ray.data.figure_math import write_dataset
+from vr1_ray.figure_math.dataset import write_dataset
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

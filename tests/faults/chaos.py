@@ -24,7 +24,7 @@ from ray.cluster_utils import Cluster
 
 from tests.faults.chaos_report import compare, table
 from tests.faults.live_run import LIMIT, ROOT, LiveRun, below, engine_core_of, kill, raylet_of
-from vr1_ray.data.figure_math import write_dataset
+from vr1_ray.figure_math.dataset import write_dataset
 
 RUNS = ROOT / "runs"
 QUICKSTART = RUNS / "quickstart"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from vr1_ray.data.figure_math import write_split
+from vr1_ray.figure_math.dataset import write_split
 
 NUM_ROWS = 120
 
@@ -27,7 +27,7 @@ def servers(folder):
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
-        words = [sys.executable, "-m", "vr1_ray.bridging.figure_server", "--role", role]
+        words = [sys.executable, "-m", "vr1_ray.figure_math.rehearsal_server", "--role", role]
         words += ["--port", str(port), "--ledger", str(folder / f"{role}.jsonl")]
         words += ["--data", str(folder), "--no_faults", "--delay_seconds", "0.1"]
         started.append(subprocess.Popen(words))

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.faults.live_run import LIMIT
-from vr1_ray.actors.trainer_group import TrainerGroup
+from vr1_ray.actors.training.trainer_group import TrainerGroup
 from vr1_ray.config import ClusterConfig, ConfigError, ModelConfig, RunConfig, TrainerConfig
 from vr1_ray.training.distributed import (
     LOOPBACK,

@@ -22,7 +22,7 @@ from tests.faults.live_run import (
     until_gone,
     weights_of,
 )
-from vr1_ray.data.figure_math import write_dataset
+from vr1_ray.figure_math.dataset import write_dataset
 
 pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(LIMIT * 6)]
 

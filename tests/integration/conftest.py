@@ -11,8 +11,8 @@ from tests.builders import random_weights, save_random_tiny_model
 from vr1_ray.config import ModelConfig, RolloutConfig
 from vr1_ray.models import ModelBatch, load_adapter
 from vr1_ray.rollout import rollout_engine_class
-from vr1_ray.rollout.packing import pack_buckets
 from vr1_ray.types import SamplingSpec
+from vr1_ray.weights.packing import pack_buckets
 
 
 @dataclass

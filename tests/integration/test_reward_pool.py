@@ -11,11 +11,11 @@ import pytest
 import ray
 
 from tests.builders import TINY_MODEL, prompt
-from vr1_ray.actors.engine_place import launcher
-from vr1_ray.actors.engine_set import EngineSet
-from vr1_ray.actors.reward_actor import InvalidReward, RewardActor
-from vr1_ray.actors.reward_pool import RewardPool, placement_options
-from vr1_ray.actors.rollout_pool import InvalidRolloutsError, RolloutPool
+from vr1_ray.actors.rewards.reward_actor import InvalidReward, RewardActor
+from vr1_ray.actors.rewards.reward_pool import RewardPool, placement_options
+from vr1_ray.actors.rollouts.engine_place import launcher
+from vr1_ray.actors.rollouts.engine_set import EngineSet
+from vr1_ray.actors.rollouts.rollout_pool import InvalidRolloutsError, RolloutPool
 from vr1_ray.config import (
     InvalidRolloutsConfig,
     ModelConfig,

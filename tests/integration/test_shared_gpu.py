@@ -15,9 +15,9 @@ from tests.builders import prompt, random_weights, save_random_tiny_model
 from vr1_ray.config import ModelConfig, RolloutConfig
 from vr1_ray.models import load_adapter
 from vr1_ray.rollout import rollout_engine_class
-from vr1_ray.rollout.cuda_ipc import WeightExporter, open_block
-from vr1_ray.rollout.packing import pack_buckets, unpack_block
 from vr1_ray.types import SamplingSpec
+from vr1_ray.weights.cuda_ipc import WeightExporter, open_block
+from vr1_ray.weights.packing import pack_buckets, unpack_block
 
 pytestmark = [
     pytest.mark.gpu,

@@ -12,8 +12,8 @@ from transformers import AutoModelForImageTextToText
 from tests.builders import TINY_MODEL, prompt, random_weights, save_random_tiny_model
 from tests.integration.conftest import start_pair
 from vr1_ray.rollout import EngineDiedError
-from vr1_ray.rollout.packing import pack_bucket
 from vr1_ray.types import SamplingSpec, TokenSpan
+from vr1_ray.weights.packing import pack_bucket
 
 pytestmark = pytest.mark.vllm
 

@@ -12,8 +12,8 @@ from vr1_ray.config import load_config
 from vr1_ray.evaluation.table import PAPER_LABEL
 from vr1_ray.loops.benchmark_loop import ask, judge_and_write, read_benchmarks
 from vr1_ray.loops.eval_loop import run_eval
-from vr1_ray.loops.stopping import StopSignal
 from vr1_ray.models import load_adapter
+from vr1_ray.runs.stopping import StopSignal
 from vr1_ray.types import SamplingSpec
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

@@ -7,7 +7,7 @@ import pytest
 from vr1_ray.config import DataConfig, check_config, load_config
 from vr1_ray.data import load_demonstrations
 from vr1_ray.loops.recipe_loop import run_one
-from vr1_ray.loops.stopping import StopSignal
+from vr1_ray.runs.stopping import StopSignal
 
 NUM_ROWS = 40
 
@@ -57,7 +57,7 @@ def test_a_rehearsal_builds_demonstrations_and_a_second_run_asks_nothing(local_r
 
 @pytest.mark.ray
 def test_a_wrong_address_ends_the_run_with_the_setting_to_mend(local_ray, tmp_path):
-    from tests.unit.rewards.scripted_server import Reply, serve
+    from tests.unit.endpoints.scripted_server import Reply, serve
 
     with serve(Reply({"error": {"message": "no such model"}}, 404)) as (_, url):
         config = settings(

@@ -11,13 +11,13 @@ import psutil
 import pytest
 import torch
 
-from vr1_ray.rollout.broadcast import (
+from vr1_ray.training.distributed import LOOPBACK, listen
+from vr1_ray.weights.broadcast import (
     BroadcastGroup,
     BroadcastLostError,
     BroadcastMember,
     outlive_lost_peers,
 )
-from vr1_ray.training.distributed import LOOPBACK, listen
 
 SECONDS = 8.0  # the groups' time limit, long enough for a busy machine
 SHORT = 3.0  # where it passes

@@ -13,13 +13,13 @@ import ray
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from tests.builders import TINY_MODEL, prompt, random_weights
-from vr1_ray.actors.colocation import put_to_sleep
-from vr1_ray.actors.engine_health import ASLEEP, DEAD, HEALTHY, RESTARTING, RETIRED, STALE
-from vr1_ray.actors.engine_place import launcher
-from vr1_ray.actors.engine_set import EngineSet
-from vr1_ray.actors.rollout_pool import RolloutPool
+from vr1_ray.actors.rollouts.colocation import put_to_sleep
+from vr1_ray.actors.rollouts.engine_health import ASLEEP, DEAD, HEALTHY, RESTARTING, RETIRED, STALE
+from vr1_ray.actors.rollouts.engine_place import launcher
+from vr1_ray.actors.rollouts.engine_set import EngineSet
+from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.actors.waiting import ActorError
-from vr1_ray.actors.weight_sync import ObjectStoreTransport
+from vr1_ray.actors.weights.weight_sync import ObjectStoreTransport
 from vr1_ray.config import (
     EngineHealthConfig,
     InvalidRolloutsConfig,
@@ -27,8 +27,8 @@ from vr1_ray.config import (
     RolloutConfig,
     RunConfig,
 )
-from vr1_ray.rollout.packing import pack_bucket
 from vr1_ray.types import SamplingSpec, Stage
+from vr1_ray.weights.packing import pack_bucket
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1200)]
 STAGE = Stage(number=1, max_response_tokens=12, group_size=4, steps=1)

@@ -14,9 +14,9 @@ from urllib.request import urlopen
 import pytest
 
 from tests.builders import picture
+from vr1_ray.commands.generate import run_generate
 from vr1_ray.config import RolloutConfig
 from vr1_ray.config.generate import GenerateConfig
-from vr1_ray.loops.generate_loop import run_generate
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "examples/serving/README.md").read_text()

@@ -18,7 +18,7 @@ import ray
 from safetensors.torch import load_file
 
 from vr1_ray.actors.waiting import wait_for
-from vr1_ray.loops.stopping import Stopped, StopSignal
+from vr1_ray.runs.stopping import Stopped, StopSignal
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1800)]
 

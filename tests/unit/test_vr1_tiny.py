@@ -10,9 +10,9 @@ import pytest
 import torch
 from transformers import AutoProcessor, AutoTokenizer, Qwen2_5_VLForConditionalGeneration
 
-from vr1_ray.data.figure_drawing import draw
-from vr1_ray.data.figure_math import TEST_BUCKETS
-from vr1_ray.data.figure_questions import random_question
+from vr1_ray.figure_math.dataset import TEST_BUCKETS
+from vr1_ray.figure_math.drawing import draw
+from vr1_ray.figure_math.questions import random_question
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "vr1_tiny"
 MODEL = EXAMPLE / "model"

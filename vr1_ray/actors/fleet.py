@@ -9,24 +9,24 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.broadcast_transport import BroadcastTransport
 from vr1_ray.actors.cluster import with_absolute_paths
-from vr1_ray.actors.colocation import guest_launcher, put_to_sleep
 from vr1_ray.actors.control import Control
 from vr1_ray.actors.curriculum_actor import CurriculumHandle
-from vr1_ray.actors.engine_place import launcher
-from vr1_ray.actors.engine_set import EngineSet
-from vr1_ray.actors.evaluating import EVALUATION_STEP, evaluate_each
-from vr1_ray.actors.fleet_size import FleetSize
-from vr1_ray.actors.ipc_transport import IpcTransport
-from vr1_ray.actors.reference_actor import ReferenceGroup
-from vr1_ray.actors.reward_actor import RewardActor
-from vr1_ray.actors.reward_pool import RewardPool, placement_options
-from vr1_ray.actors.rollout_pool import RolloutPool
+from vr1_ray.actors.rewards.reward_actor import RewardActor
+from vr1_ray.actors.rewards.reward_pool import RewardPool, placement_options
+from vr1_ray.actors.rollouts.colocation import guest_launcher, put_to_sleep
+from vr1_ray.actors.rollouts.engine_place import launcher
+from vr1_ray.actors.rollouts.engine_set import EngineSet
+from vr1_ray.actors.rollouts.evaluating import EVALUATION_STEP, evaluate_each
+from vr1_ray.actors.rollouts.fleet_size import FleetSize
+from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.actors.seats import Seats
-from vr1_ray.actors.trainer_group import TrainerGroup
+from vr1_ray.actors.training.reference_actor import ReferenceGroup
+from vr1_ray.actors.training.trainer_group import TrainerGroup
 from vr1_ray.actors.waiting import wait_for
-from vr1_ray.actors.weight_sync import ObjectStoreTransport, WeightTransport
+from vr1_ray.actors.weights.broadcast_transport import BroadcastTransport
+from vr1_ray.actors.weights.ipc_transport import IpcTransport
+from vr1_ray.actors.weights.weight_sync import ObjectStoreTransport, WeightTransport
 from vr1_ray.config import RunConfig
 from vr1_ray.training.rows import Unit, unit_of_group
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.bridging.figure_script import read_outs
 from vr1_ray.bridging.rows import Outcome
-from vr1_ray.data.figure_diagnosis import figure_from_json
-from vr1_ray.data.figure_drawing import read_out
+from vr1_ray.figure_math.diagnosis import figure_from_json
+from vr1_ray.figure_math.drawing import read_out
+from vr1_ray.figure_math.rehearsal_script import read_outs
 
 
 def read_ledger(path: Path) -> tuple[dict[str, tuple[str, str]], int]:

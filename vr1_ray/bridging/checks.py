@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vr1_ray.answers import answers_match
 from vr1_ray.bridging.chains import Chain
-from vr1_ray.rewards.math_answer import answers_match
 
 _VALUE = r"(?P<value>(?:[^\n.!?;,]|[.,](?=\d)){1,60})"
 _ASIDE = r"(?:(?:therefore|thus|then|so|clearly|indeed|just|simply|actually|really|option|choice|exactly|now)\s+)*"

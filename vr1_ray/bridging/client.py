@@ -15,8 +15,8 @@ from typing import Any, Self
 from vr1_ray.bridging.limits import RateLimit
 from vr1_ray.bridging.rows import Reply
 from vr1_ray.config import ConfigError, EndpointConfig
+from vr1_ray.endpoints.endpoint import PassingError, check_url, read_key, status_error, without_key
 from vr1_ray.rewards.base import RewardUnavailableError
-from vr1_ray.rewards.endpoint import PassingError, check_url, read_key, status_error, without_key
 
 # What the pipeline sets itself; and headers, since a key among them would be written to config.yaml.
 _OURS = {"model", "messages", "stream", "n", "seed", "timeout", "extra_headers"}

@@ -44,7 +44,7 @@ class RehearsalConfig:
     """A rehearsal on figures drawn by code, with scripted servers that err at known rates, and an audit.
 
     The run draws the questions, which are its only source; the servers are named in `mllm.command` and
-    `reasoner.command` (vr1_ray/bridging/figure_server.py), where `{data}` and `{ledger}` are filled in too.
+    `reasoner.command` (vr1_ray/figure_math/rehearsal_server.py), where `{data}` and `{ledger}` are filled in too.
     """
 
     num_questions: int = 0  # 0: no rehearsal

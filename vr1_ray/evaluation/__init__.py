@@ -10,18 +10,18 @@ from dataclasses import dataclass
 
 from vr1_ray.config import ConfigError, EvalConfig
 from vr1_ray.evaluation.base import Benchmark, Check, Judged, JudgeRequest, Question, Verdict
-from vr1_ray.evaluation.chartqa import ChartQA
-from vr1_ray.evaluation.dynamath import DynaMath
+from vr1_ray.evaluation.benchmarks.chartqa import ChartQA
+from vr1_ray.evaluation.benchmarks.dynamath import DynaMath
+from vr1_ray.evaluation.benchmarks.geometry3k import Geometry3K
+from vr1_ray.evaluation.benchmarks.hallusion_bench import HallusionBench
+from vr1_ray.evaluation.benchmarks.math_vision import MathVision
+from vr1_ray.evaluation.benchmarks.mathverse import MathVerse
+from vr1_ray.evaluation.benchmarks.mathvista import MathVista
+from vr1_ray.evaluation.benchmarks.mm_math import MMMath
+from vr1_ray.evaluation.benchmarks.mmstar import MMStar
+from vr1_ray.evaluation.benchmarks.we_math import WeMath
 from vr1_ray.evaluation.extraction import Answer, find_answer
-from vr1_ray.evaluation.geometry3k import Geometry3K
-from vr1_ray.evaluation.hallusion_bench import HallusionBench
-from vr1_ray.evaluation.math_vision import MathVision
-from vr1_ray.evaluation.mathverse import MathVerse
-from vr1_ray.evaluation.mathvista import MathVista
-from vr1_ray.evaluation.mm_math import MMMath
-from vr1_ray.evaluation.mmstar import MMStar
 from vr1_ray.evaluation.sources import read_questions
-from vr1_ray.evaluation.we_math import WeMath
 
 BENCHMARKS: dict[str, type[Benchmark]] = {
     "mathvista": MathVista,

@@ -25,10 +25,10 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from vr1_ray.answers import compare
 from vr1_ray.evaluation.extraction import Answer
 from vr1_ray.evaluation.rows import Row
 from vr1_ray.evaluation.statistics import Score
-from vr1_ray.rewards import compare
 from vr1_ray.types import EncodedImage, Prompt
 
 

@@ -7,11 +7,11 @@ Two letters, or a letter beside another option's text, commit to nothing and are
 import re
 from dataclasses import dataclass
 
+from vr1_ray.answers import answers_match
+from vr1_ray.answers.choice import read_choice
+from vr1_ray.answers.text import plain_text
 from vr1_ray.evaluation.base import Verdict
 from vr1_ray.evaluation.extraction import Answer
-from vr1_ray.rewards import answers_match
-from vr1_ray.rewards.answer_choice import read_choice
-from vr1_ray.rewards.answer_text import plain_text
 
 _IN_BRACKETS = re.compile(r"\(([A-Za-z])\)")
 _OPTION_LINE = re.compile(

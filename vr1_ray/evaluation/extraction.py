@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from vr1_ray.rewards.answer_latex import boxed
-from vr1_ray.rewards.answer_reading import Quantity, read
-from vr1_ray.rewards.answer_text import MAX_ANSWER_CHARS, plain_text
+from vr1_ray.answers.latex import boxed
+from vr1_ray.answers.reading import Quantity, read
+from vr1_ray.answers.text import MAX_ANSWER_CHARS, plain_text
 
 MAX_WHOLE_CHARS = 200  # a longer response without a mark is no answer by itself
 MAX_TAIL_CHARS = 2000  # where a statement is looked for

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import ConfigError, JudgeConfig
+from vr1_ray.endpoints.chat import ChatModel
+from vr1_ray.endpoints.endpoint import Endpoint
 from vr1_ray.evaluation.base import Check, JudgeRequest, Question, Verdict
 from vr1_ray.rewards.base import RewardUnavailableError
-from vr1_ray.rewards.chat import ChatModel
-from vr1_ray.rewards.endpoint import Endpoint
 
 MISSING = "no judgement"  # rule of a verdict that the judge should have given and did not
 TEMPLATE = """\

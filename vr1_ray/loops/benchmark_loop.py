@@ -24,8 +24,8 @@ from vr1_ray.evaluation.responses import Response, ResponseFile, check_settings
 from vr1_ray.evaluation.scoring import judge_responses, result_of, rows_of
 from vr1_ray.evaluation.statistics import pass_scores
 from vr1_ray.evaluation.table import result_text
-from vr1_ray.loops.run_folder import write_json
 from vr1_ray.models import ModelAdapter
+from vr1_ray.runs.run_folder import write_json
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec
 
 BENCHMARKS = "benchmarks"

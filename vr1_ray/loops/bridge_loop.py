@@ -31,9 +31,9 @@ from vr1_ray.bridging.rules import load_rules, run_examples
 from vr1_ray.bridging.servers import Servers
 from vr1_ray.bridging.tally import Tally
 from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig, check_config, save_config
-from vr1_ray.data.figure_math import write_split
-from vr1_ray.loops.run_folder import CONFIG, RESULT, write_json, write_result
-from vr1_ray.loops.stopping import StopSignal
+from vr1_ray.figure_math.dataset import write_split
+from vr1_ray.runs.run_folder import CONFIG, RESULT, write_json, write_result
+from vr1_ray.runs.stopping import StopSignal
 
 STORE, DATASET = "store.sqlite", "dataset"
 _LEFTOVERS = (STORE, f"{STORE}-wal", f"{STORE}-shm", "logs", DATASET)

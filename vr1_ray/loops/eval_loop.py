@@ -25,10 +25,10 @@ from vr1_ray.loops.benchmark_loop import (
     unanswered,
 )
 from vr1_ray.loops.measures import HELD_OUT_FIGURES, evaluation_metrics, judged
-from vr1_ray.loops.run_folder import open_run, write_json, write_result
-from vr1_ray.loops.stopping import StopSignal
 from vr1_ray.models import ModelAdapter, load_adapter
 from vr1_ray.preflight import check_inputs, read_eval_prompts
+from vr1_ray.runs.run_folder import open_run, write_json, write_result
+from vr1_ray.runs.stopping import StopSignal
 from vr1_ray.types import Prompt, SamplingSpec
 
 EVALUATIONS = "evaluations"

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import RunConfig
-from vr1_ray.data.figure_math import write_dataset
-from vr1_ray.loops.run_folder import write_result
-from vr1_ray.loops.stopping import StopSignal
+from vr1_ray.figure_math.dataset import write_dataset
+from vr1_ray.runs.run_folder import write_result
+from vr1_ray.runs.stopping import StopSignal
 
 
 def run_figure_math(config: RunConfig, stop: StopSignal) -> dict[str, Any]:

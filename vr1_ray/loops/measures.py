@@ -3,8 +3,9 @@
 from statistics import fmean
 from typing import Any
 
-from vr1_ray.data.figure_diagnosis import diagnose
-from vr1_ray.rewards import SHARED_PARTS, accuracy_of, hard_format_reward, parse_response
+from vr1_ray.answers import accuracy_of
+from vr1_ray.figure_math.diagnosis import diagnose
+from vr1_ray.rewards import SHARED_PARTS, hard_format_reward, parse_response
 from vr1_ray.types import Rollout, RolloutGroup, Stage
 
 LOGPROB_ALARM = {"float32": 1e-3, "bfloat16": 0.5}  # nats

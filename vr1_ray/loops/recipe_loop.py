@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import RunConfig, check_config, recipe_runs
-from vr1_ray.data.figure_diagnosis import error_counts
+from vr1_ray.figure_math.diagnosis import error_counts
 from vr1_ray.loops.bridge_loop import run_bridge
 from vr1_ray.loops.eval_loop import EVALUATIONS, run_eval
 from vr1_ray.loops.figure_math_loop import run_figure_math
 from vr1_ray.loops.measures import HELD_OUT_FIGURES
 from vr1_ray.loops.rl_loop import run_rl
-from vr1_ray.loops.run_folder import finished_result, write_json
 from vr1_ray.loops.sft_loop import run_sft
-from vr1_ray.loops.stopping import StopSignal
 from vr1_ray.report import plot_curves, result_table, write_report
+from vr1_ray.runs.run_folder import finished_result, write_json
+from vr1_ray.runs.stopping import StopSignal
 
 RUNS = {
     "figure_math": run_figure_math,

@@ -14,18 +14,18 @@ from vr1_ray.algorithms import Algorithm, make_algorithm
 from vr1_ray.config import RunConfig
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.data import PromptSampler
-from vr1_ray.loops.checkpoints import Checkpoint
-from vr1_ray.loops.clock import Clock
 from vr1_ray.loops.eval_loop import HeldOut, evaluate_anew, read_held_out
 from vr1_ray.loops.measures import group_metrics, logprob_alarms, stage_metrics, with_trained
-from vr1_ray.loops.policy_card import write_policy
-from vr1_ray.loops.recovery import Recovery
 from vr1_ray.loops.rl_evaluation import RlEvaluation
-from vr1_ray.loops.run_folder import open_run, write_result
-from vr1_ray.loops.saving import Saver
-from vr1_ray.loops.stopping import StopSignal
 from vr1_ray.models import load_adapter
 from vr1_ray.preflight import check_cold_started, check_inputs, check_quickly, read_prompts
+from vr1_ray.runs.checkpoints import Checkpoint
+from vr1_ray.runs.clock import Clock
+from vr1_ray.runs.policy_card import write_policy
+from vr1_ray.runs.recovery import Recovery
+from vr1_ray.runs.run_folder import open_run, write_result
+from vr1_ray.runs.saving import Saver
+from vr1_ray.runs.stopping import StopSignal
 from vr1_ray.tracking import RolloutStore, Tracker
 from vr1_ray.types import Prompt, RolloutGroup, Stage
 

@@ -11,15 +11,15 @@ from vr1_ray.actors.cluster import connect
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
 from vr1_ray.data import PromptSampler
-from vr1_ray.loops.checkpoints import Checkpoint
-from vr1_ray.loops.clock import Clock
-from vr1_ray.loops.policy_card import write_policy
-from vr1_ray.loops.recovery import Recovery
-from vr1_ray.loops.run_folder import open_run, write_result
-from vr1_ray.loops.saving import Saver
-from vr1_ray.loops.stopping import StopSignal
 from vr1_ray.models import ModelAdapter, load_adapter
 from vr1_ray.preflight import check_inputs, check_quickly, read_demonstrations
+from vr1_ray.runs.checkpoints import Checkpoint
+from vr1_ray.runs.clock import Clock
+from vr1_ray.runs.policy_card import write_policy
+from vr1_ray.runs.recovery import Recovery
+from vr1_ray.runs.run_folder import open_run, write_result
+from vr1_ray.runs.saving import Saver
+from vr1_ray.runs.stopping import StopSignal
 from vr1_ray.tracking import Tracker
 from vr1_ray.training.rows import num_tokens, unit_of_demonstration
 from vr1_ray.types import Demonstration

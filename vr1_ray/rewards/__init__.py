@@ -19,7 +19,6 @@ from vr1_ray.rewards.hard_format import HardFormatReward, hard_format_reward
 from vr1_ray.rewards.length_shaping import LengthShapingReward, overlong_penalty
 from vr1_ray.rewards.llm_judge import LlmJudgeReward
 from vr1_ray.rewards.loading import load_rewards
-from vr1_ray.rewards.math_answer import Verdict, accuracy_of, answers_match, compare
 from vr1_ray.rewards.remote import RemoteReward
 from vr1_ray.rewards.repetition import RepetitionReward, repeated_share
 from vr1_ray.rewards.response_format import ParsedResponse, parse_response
@@ -44,12 +43,8 @@ __all__ = [
     "RewardError",
     "RewardOutcome",
     "RewardUnavailableError",
-    "Verdict",
-    "accuracy_of",
-    "answers_match",
     "combine",
     "combine_batch",
-    "compare",
     "hard_format_reward",
     "make_rewards",
     "overlong_penalty",

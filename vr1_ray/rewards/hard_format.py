@@ -4,8 +4,8 @@
 cut has no `</answer>` and earns nothing, which is what makes progressive thinking suppression work.
 """
 
+from vr1_ray.answers import accuracy_of, answers_match, compare
 from vr1_ray.rewards.base import Reward
-from vr1_ray.rewards.math_answer import accuracy_of, answers_match, compare
 from vr1_ray.rewards.response_format import parse_response
 from vr1_ray.types import RewardInput, RewardOutput
 

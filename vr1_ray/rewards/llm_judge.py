@@ -17,9 +17,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from vr1_ray.endpoints.chat import ChatModel
+from vr1_ray.endpoints.endpoint import Endpoint, PassingError, without_key
 from vr1_ray.rewards.base import Reward, RewardOutcome, RewardUnavailableError
-from vr1_ray.rewards.chat import ChatModel
-from vr1_ray.rewards.endpoint import Endpoint, PassingError, without_key
 from vr1_ray.types import EncodedImage, RewardInput, RewardOutput
 
 TEMPLATE = """\

@@ -23,8 +23,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vr1_ray.rewards.base import Reward, RewardOutcome, RewardUnavailableError
-from vr1_ray.rewards.endpoint import (
+from vr1_ray.endpoints.endpoint import (
     Endpoint,
     PassingError,
     check_url,
@@ -32,6 +31,7 @@ from vr1_ray.rewards.endpoint import (
     status_error,
     without_key,
 )
+from vr1_ray.rewards.base import Reward, RewardOutcome, RewardUnavailableError
 from vr1_ray.types import RewardInput, RewardOutput
 
 MAX_REPLY_BYTES = 16 * 2**20

@@ -4,8 +4,8 @@ Half the reward for the format, half for the right answer, each without the othe
 cold start needs to find the format at all. Trained from a cold start, take `hard_format`.
 """
 
+from vr1_ray.answers import accuracy_of
 from vr1_ray.rewards.base import Reward
-from vr1_ray.rewards.math_answer import accuracy_of
 from vr1_ray.rewards.response_format import parse_response
 from vr1_ray.types import RewardInput, RewardOutput
 

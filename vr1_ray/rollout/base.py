@@ -23,10 +23,10 @@ from typing import Any, Literal
 
 from vr1_ray.config import ModelConfig, RolloutConfig
 from vr1_ray.models import ModelAdapter, RenderedPrompt
-from vr1_ray.rollout.broadcast import BroadcastBucket
-from vr1_ray.rollout.cuda_ipc import SharedBucket
-from vr1_ray.rollout.packing import PackedBucket
 from vr1_ray.types import SamplingSpec, TokenSpan
+from vr1_ray.weights.broadcast import BroadcastBucket
+from vr1_ray.weights.cuda_ipc import SharedBucket
+from vr1_ray.weights.packing import PackedBucket
 
 Bucket = PackedBucket | SharedBucket | BroadcastBucket
 Buckets = Iterable[Bucket] | AsyncIterable[Bucket]

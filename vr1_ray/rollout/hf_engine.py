@@ -20,10 +20,10 @@ from vr1_ray.rollout.base import (
     Sample,
     iterate_buckets,
 )
-from vr1_ray.rollout.broadcast import BroadcastBucket, BroadcastMember
-from vr1_ray.rollout.cuda_ipc import SharedBucket
-from vr1_ray.rollout.packing import crc32, unpack_block
 from vr1_ray.types import SamplingSpec, TokenSpan
+from vr1_ray.weights.broadcast import BroadcastBucket, BroadcastMember
+from vr1_ray.weights.cuda_ipc import SharedBucket
+from vr1_ray.weights.packing import crc32, unpack_block
 
 
 class HFEngine(RolloutEngine):

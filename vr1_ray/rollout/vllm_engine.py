@@ -33,10 +33,10 @@ from vr1_ray.rollout.base import (
     Sample,
     iterate_buckets,
 )
-from vr1_ray.rollout.broadcast import BroadcastLostError
 from vr1_ray.rollout.vllm_environment import set_environment
 from vr1_ray.rollout.vllm_weights import load_bucket
 from vr1_ray.types import SamplingSpec, TokenSpan
+from vr1_ray.weights.broadcast import BroadcastLostError
 
 MAX_IMAGES_PER_PROMPT = 4  # `rollout.options.limit_mm_per_prompt` changes it
 UNIPROC = "vllm.v1.executor.uniproc_executor.UniProcExecutor"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.rollout.base import Bucket, EngineDiedError
-from vr1_ray.rollout.broadcast import BroadcastBucket, BroadcastLostError
-from vr1_ray.rollout.cuda_ipc import SharedBucket
-from vr1_ray.rollout.packing import PackedBucket, crc32
+from vr1_ray.weights.broadcast import BroadcastBucket, BroadcastLostError
+from vr1_ray.weights.cuda_ipc import SharedBucket
+from vr1_ray.weights.packing import PackedBucket, crc32
 
 
 async def load_bucket(engine: Any, bucket: Bucket, crc: int | None) -> int:

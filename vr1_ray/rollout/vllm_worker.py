@@ -30,9 +30,9 @@ from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 
 from vr1_ray.config import ModelConfig
 from vr1_ray.models import load_adapter
-from vr1_ray.rollout.broadcast import BroadcastGroup, BroadcastLostError, BroadcastMember
-from vr1_ray.rollout.cuda_ipc import Handle, open_block
-from vr1_ray.rollout.packing import crc32, unpack_block
+from vr1_ray.weights.broadcast import BroadcastGroup, BroadcastLostError, BroadcastMember
+from vr1_ray.weights.cuda_ipc import Handle, open_block
+from vr1_ray.weights.packing import crc32, unpack_block
 
 BACKEND = "vr1_packed"
 BANNED_IDS_KEY = "vr1_banned_ids"  # in vLLM's additional_config

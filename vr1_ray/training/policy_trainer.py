@@ -2,7 +2,7 @@
 
 It is algorithm-blind (asks for the loss of each token) and model-blind (asks the adapter). It does the
 averaging: over tokens, micro-batches and ranks, so that loss and gradient are those of the whole
-mini-batch. It knows no Ray; `actors/trainer_actor.py` puts it behind one.
+mini-batch. It knows no Ray; `actors/training/trainer_actor.py` puts it behind one.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """The arithmetic of a colocated run's seats, and whose handles each engine gets."""
 
-from vr1_ray.actors.ipc_transport import IpcTransport
 from vr1_ray.actors.seats import seat_bundle, shared_gpus
+from vr1_ray.actors.weights.ipc_transport import IpcTransport
 from vr1_ray.config import (
     AlgorithmConfig,
     ReferenceConfig,
@@ -9,7 +9,7 @@ from vr1_ray.config import (
     RunConfig,
     TrainerConfig,
 )
-from vr1_ray.rollout.cuda_ipc import SharedBucket
+from vr1_ray.weights.cuda_ipc import SharedBucket
 
 
 def config(kl_coef=0.01, gpus=1.0):

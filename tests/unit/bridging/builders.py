@@ -1,8 +1,8 @@
 """What the tests of bridging build: rows, replies, outcomes, pictures."""
 
 from vr1_ray.bridging.rows import BridgeRow, Candidate, Outcome, Reply
-from vr1_ray.data.figure_drawing import RectangleFigure
-from vr1_ray.data.figure_math import encode_png
+from vr1_ray.figure_math.dataset import encode_png
+from vr1_ray.figure_math.drawing import RectangleFigure
 
 
 def picture(left=0):

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.unit.rewards.scripted_server import Reply as Sent
-from tests.unit.rewards.scripted_server import dead_address, serve
+from tests.unit.endpoints.scripted_server import Reply as Sent
+from tests.unit.endpoints.scripted_server import dead_address, serve
 from vr1_ray.bridging.client import EndpointClient, EndpointError, NoReplyError, check_endpoint
 from vr1_ray.config import ConfigError, EndpointConfig
 

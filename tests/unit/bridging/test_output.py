@@ -15,7 +15,7 @@ from vr1_ray.bridging.rules import load_rules
 from vr1_ray.bridging.tally import Tally
 from vr1_ray.config import BridgeConfig, DataConfig, EndpointConfig
 from vr1_ray.data import load_demonstrations
-from vr1_ray.data.figure_drawing import RectangleFigure, figure_to_json
+from vr1_ray.figure_math.drawing import RectangleFigure, figure_to_json
 from vr1_ray.rewards.response_format import parse_response
 
 

@@ -9,8 +9,8 @@ from vr1_ray.bridging.intake import block_lines, take_in
 from vr1_ray.bridging.readers import BadRow, reader_named
 from vr1_ray.bridging.rows import row_from_json
 from vr1_ray.config import BridgeConfig, BridgeSourceConfig, ConfigError
-from vr1_ray.data.figure_math import write_split
 from vr1_ray.data.images import DataError
+from vr1_ray.figure_math.dataset import write_split
 
 LLAVA_RESPONSE = (
     "<SUMMARY> I will count. </SUMMARY>\n\n<CAPTION> Two cats. </CAPTION>\n\n"

@@ -5,16 +5,16 @@ from random import Random
 import pytest
 
 from tests.unit.bridging.builders import reply
-from vr1_ray.bridging.figure_script import reason
-from vr1_ray.bridging.figure_words import PHRASES, phrases
 from vr1_ray.bridging.prompts import fill, load_prompts
 from vr1_ray.bridging.rows import Reply
 from vr1_ray.bridging.rules import load_rules, run_examples
 from vr1_ray.config import ConfigError
-from vr1_ray.data.figure_drawing import read_out
-from vr1_ray.data.figure_math import random_items
-from vr1_ray.data.figure_questions import solve
-from vr1_ray.data.figure_thoughts import thoughts
+from vr1_ray.figure_math.dataset import random_items
+from vr1_ray.figure_math.drawing import read_out
+from vr1_ray.figure_math.questions import solve
+from vr1_ray.figure_math.rehearsal_script import reason
+from vr1_ray.figure_math.rehearsal_words import PHRASES, phrases
+from vr1_ray.figure_math.thoughts import thoughts
 
 BOOK = load_rules()
 

@@ -12,14 +12,14 @@ from aiohttp import web
 from tests.unit.bridging.builders import row
 from vr1_ray.bridging.asking import Asker
 from vr1_ray.bridging.client import EndpointClient
-from vr1_ray.bridging.figure_server import FigureServer
 from vr1_ray.bridging.prompts import fill, load_prompts
 from vr1_ray.bridging.rows import Candidate, Outcome, outcome_from_json, to_json
 from vr1_ray.bridging.stages import MODEL_OF, STAGES, Stage, select
 from vr1_ray.bridging.store import ReplyStore
 from vr1_ray.config import BridgeConfig, ConfigError, EndpointConfig
-from vr1_ray.data.figure_drawing import RectangleFigure
-from vr1_ray.data.figure_math import encode_png
+from vr1_ray.figure_math.dataset import encode_png
+from vr1_ray.figure_math.drawing import RectangleFigure
+from vr1_ray.figure_math.rehearsal_server import FigureServer
 
 FIGURE = RectangleFigure(colour="red", width=2, height=3, left=0, top=0)
 

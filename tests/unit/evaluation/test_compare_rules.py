@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from vr1_ray.data.figure_math import random_items
 from vr1_ray.evaluation import BENCHMARKS, find_answer
+from vr1_ray.figure_math.dataset import random_items
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "evaluation"
 sys.path.insert(0, str(EXAMPLE))

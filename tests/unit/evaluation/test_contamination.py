@@ -4,9 +4,9 @@ import pytest
 from PIL import Image
 
 from tests.builders import picture
-from vr1_ray.data.figure_math import encode_png, random_items
 from vr1_ray.data.prompts import make_prompt
 from vr1_ray.evaluation.contamination import TrainingIndex, normalised
+from vr1_ray.figure_math.dataset import encode_png, random_items
 from vr1_ray.types import EncodedImage
 
 QUESTION = (

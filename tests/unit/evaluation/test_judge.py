@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from tests.unit.endpoints.scripted_server import Reply, dead_address, serve
 from tests.unit.evaluation.questions import question, wrapped
-from tests.unit.rewards.scripted_server import Reply, dead_address, serve
 from vr1_ray.config import ConfigError, EvalConfig, JudgeConfig
 from vr1_ray.evaluation import BENCHMARKS
 from vr1_ray.evaluation.judge import Judge, JudgeError

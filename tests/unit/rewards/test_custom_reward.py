@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from tests.unit.rewards.samples import reward_input
-from vr1_ray.data.figure_drawing import GridFigure, draw, random_grid
-from vr1_ray.data.figure_math import encode_png
+from vr1_ray.figure_math.dataset import encode_png
+from vr1_ray.figure_math.drawing import GridFigure, draw, random_grid
 from vr1_ray.rewards import combine
 from vr1_ray.tracking import RolloutStore
 from vr1_ray.types import EncodedImage

@@ -3,8 +3,8 @@ import time
 
 import pytest
 
+from tests.unit.endpoints.scripted_server import Reply, dead_address, serve
 from tests.unit.rewards.samples import png, reward_input
-from tests.unit.rewards.scripted_server import Reply, dead_address, serve
 from vr1_ray.config import RewardSpec
 from vr1_ray.rewards import RewardError, RewardUnavailableError, combine_batch, make_rewards
 from vr1_ray.rewards.llm_judge import LlmJudgeReward, read_score

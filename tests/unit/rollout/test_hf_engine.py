@@ -11,10 +11,10 @@ from tests.sender import broadcasting
 from vr1_ray.config import ModelConfig, RolloutConfig
 from vr1_ray.models import ModelBatch, load_adapter
 from vr1_ray.rollout import EngineDiedError
-from vr1_ray.rollout.broadcast import BroadcastLostError
 from vr1_ray.rollout.hf_engine import HFEngine
-from vr1_ray.rollout.packing import pack_bucket, pack_buckets
 from vr1_ray.types import SamplingSpec, TokenSpan
+from vr1_ray.weights.broadcast import BroadcastLostError
+from vr1_ray.weights.packing import pack_bucket, pack_buckets
 
 
 @pytest.fixture(scope="module")

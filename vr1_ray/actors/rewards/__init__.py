@@ -1,0 +1,1 @@
+"""Reward actors, and the pools that hand them groups."""

@@ -1,0 +1,1 @@
+"""Rollout actors: engines that start, fail, sleep and leave, and the pool that hands them requests."""

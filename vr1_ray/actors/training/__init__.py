@@ -1,0 +1,1 @@
+"""The trainer's ranks and the reference policy."""

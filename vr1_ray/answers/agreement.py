@@ -1,0 +1,257 @@
+"""Third stage of the answer checker: whether two plain texts say the same, kind by kind.
+
+Tuples, intervals and ratios are ordered (2:3 is 4:6), sets and "and" / "or" lists are not. The work is bounded:
+a set compares all pairs of its items, so sets within sets may only have a few.
+"""
+
+import re
+from decimal import Decimal, localcontext
+from itertools import pairwise
+
+from vr1_ray.answers.choice import Choice
+from vr1_ray.answers.moment import Moment, clock_time, is_same_moment
+from vr1_ray.answers.reading import (
+    MAX_ITEMS,
+    Compound,
+    Items,
+    Quantity,
+    Reading,
+    Relation,
+    Words,
+    factor_of,
+    read,
+    read_quantity,
+)
+from vr1_ray.answers.relation import as_interval, is_same_relation, name_of, named_values
+from vr1_ray.answers.units import may_be_equal, split_unit
+from vr1_ray.answers.value import COMPARISON, Value, is_close, is_same, rounds_to, scaled
+from vr1_ray.answers.words import is_same_phrase
+
+_MAX_DEPTH = 3
+_MAX_INNER_ITEMS = 6
+_CLOCK = re.compile(r"\d{1,2}:[0-5]\d")
+_UNORDERED = {"", "{}"}
+
+
+def agree(predicted: str, reference: str, depth: int = 0) -> bool:
+    """Whether two plain texts say the same; `depth` counts the lists around them."""
+    if predicted == reference:
+        return True
+    if depth > _MAX_DEPTH:
+        return False
+    left, right = read(predicted), read(reference)
+    if _readings_agree(left, right, depth):
+        return True
+    return _are_words(left, right) and is_same_phrase(predicted, reference)
+
+
+def _are_words(left: Reading, right: Reading) -> bool:
+    """Whether the two may be compared as phrases, which leaves brackets and signs out."""
+    is_value = any(
+        isinstance(one, Choice) or (isinstance(one, Quantity) and one.value.constant is not None)
+        for one in (left, right)
+    )
+    return not is_value and any(isinstance(one, Words | Moment) for one in (left, right))
+
+
+def _readings_agree(left: Reading, right: Reading, depth: int) -> bool:
+    if isinstance(left, Choice) or isinstance(right, Choice):
+        return _choices_agree(left, right, depth)
+    if isinstance(left, Moment) or isinstance(right, Moment):
+        one, other = _as_moment(left), _as_moment(right)
+        return one is not None and other is not None and is_same_moment(one, other)
+    if isinstance(left, Compound) or isinstance(right, Compound):
+        return _compounds_agree(left, right)
+    if isinstance(left, Relation) or isinstance(right, Relation):
+        return _relations_agree(left, right, depth)
+    if isinstance(left, Items) or isinstance(right, Items):
+        return _items_agree(left, right, depth)
+    if isinstance(left, Quantity) and isinstance(right, Quantity):
+        return _quantities_agree(left, right)
+    return False
+
+
+def _choices_agree(left: Reading, right: Reading, depth: int) -> bool:
+    """The same letters; an option's text counts where the other side has no letter."""
+    if isinstance(left, Choice) and isinstance(right, Choice):
+        if left.letters != right.letters:
+            return False
+        if not left.text or not right.text:
+            return True
+        ours, theirs = read(left.text), read(right.text)
+        both_values = isinstance(ours, Quantity) and isinstance(theirs, Quantity)
+        return not both_values or _readings_agree(ours, theirs, depth + 1)
+    choice, other = (left, right) if isinstance(left, Choice) else (right, left)
+    if not isinstance(choice, Choice) or not choice.text:
+        return False
+    inner = read(choice.text)
+    if isinstance(inner, Words) and isinstance(other, Words):
+        return is_same_phrase(inner.text, other.text)
+    return not isinstance(inner, Choice) and _readings_agree(inner, other, depth + 1)
+
+
+def _as_moment(reading: Reading) -> Moment | None:
+    if isinstance(reading, Items) and reading.brackets == ":":
+        return clock_time(reading.items)
+    return reading if isinstance(reading, Moment) else None
+
+
+def _compounds_agree(left: Reading, right: Reading) -> bool:
+    """Two totals, or a total in one of the units it was said in: 2 h 30 min is 2.5 h and 150 min."""
+    if isinstance(left, Compound) and isinstance(right, Compound):
+        return (left.family, left.total) == (right.family, right.total)
+    compound, other = (left, right) if isinstance(left, Compound) else (right, left)
+    if not isinstance(compound, Compound) or not isinstance(other, Quantity):
+        return False
+    unit = other.unit or compound.units[0]
+    total = other.value.constant
+    return (
+        unit in compound.units and total is not None and total * factor_of(unit) == compound.total
+    )
+
+
+def _relations_agree(left: Reading, right: Reading, depth: int) -> bool:
+    if isinstance(left, Relation) and isinstance(right, Relation):
+        names = {name_of(left), name_of(right)}
+        if len(names - {"*"}) <= 1 and "" not in names:
+            ours, theirs = named_values(left), named_values(right)
+            if any(agree(one, other, depth + 1) for one in ours for other in theirs):
+                return True
+        return is_same_relation(left, right)
+    relation, other = (left, right) if isinstance(left, Relation) else (right, left)
+    if not isinstance(relation, Relation):
+        return False
+    if isinstance(other, Items) and other.brackets in ("()", "[)", "(]", "[]"):
+        interval = as_interval(relation)
+        if interval is not None:
+            return _items_agree(interval, other, depth)
+    return any(
+        _readings_agree(
+            *((read(value), right) if relation is left else (left, read(value))), depth + 1
+        )
+        for value in named_values(relation)
+        if depth < _MAX_DEPTH
+    )
+
+
+def _items_agree(left: Reading, right: Reading, depth: int) -> bool:
+    if isinstance(left, Items) and isinstance(right, Items):
+        if left.brackets == right.brackets == ":":
+            return _ratios_agree(left.items, right.items)
+        return _collections_agree(left, right, depth)
+    items, other = (left, right) if isinstance(left, Items) else (right, left)
+    if not isinstance(items, Items):
+        return False
+    if items.brackets == ":" and len(items.items) == 2 and isinstance(other, Quantity):
+        quotient = _quotient(*items.items)
+        return isinstance(quotient, Quantity) and _quantities_agree(
+            *((quotient, other) if items is left else (other, quotient))
+        )
+    is_single = items.brackets == "{}" and len(items.items) == 1 and bool(items.items[0])
+    if is_single:
+        inner = read(items.items[0])
+        return depth < _MAX_DEPTH and _readings_agree(
+            *((inner, right) if items is left else (left, inner)), depth + 1
+        )
+    return False
+
+
+def _quotient(dividend: str, divisor: str) -> Reading:
+    """What a ratio is worth as a number, without units that may be equal; Words if it is worth none."""
+    (above, unit), (below, other) = split_unit(dividend), split_unit(divisor)
+    if not may_be_equal(unit, other):
+        return Words(text=f"{dividend}:{divisor}")
+    return read_quantity(f"({above})/({below})")
+
+
+def _ratios_agree(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
+    """Proportional, in order; two clock times are compared as they are."""
+    if len(left) != len(right):
+        return False
+    readings = [
+        (read_quantity(one), read_quantity(other)) for one, other in zip(left, right, strict=True)
+    ]
+    values = [
+        (one.value, other.value)
+        for one, other in readings
+        if isinstance(one, Quantity) and isinstance(other, Quantity)
+    ]
+    if len(values) < len(readings):
+        return False
+    constants = [(one.constant, other.constant) for one, other in values]
+    numbers = [(one, other) for one, other in constants if one is not None and other is not None]
+    if len(numbers) < len(values):
+        return all(is_same(one, other) for one, other in values)
+    is_clock = all(_CLOCK.fullmatch(":".join(side)) for side in (left, right))
+    if is_clock or not all(one.is_finite() and other.is_finite() for one, other in numbers):
+        return all(one == other for one, other in numbers)
+    with localcontext(COMPARISON):
+        return all(
+            is_close(one * next_other, other * next_one, abs(one * next_other))
+            for (one, other), (next_one, next_other) in pairwise(numbers)
+        )
+
+
+def _collections_agree(left: Items, right: Items, depth: int) -> bool:
+    ours, theirs = _members(left, right)
+    is_ordered = not {left.brackets, right.brackets} <= _UNORDERED
+    if (
+        is_ordered
+        and left.brackets != right.brackets
+        and {left.brackets, right.brackets} != {"", "()"}
+    ):
+        return False
+    if not is_ordered:
+        limit = MAX_ITEMS if depth == 0 else _MAX_INNER_ITEMS
+        return max(len(ours), len(theirs)) <= limit and _same_members(ours, theirs, depth)
+    return len(ours) == len(theirs) <= 4 * MAX_ITEMS and all(
+        agree(one, other, depth + 1) for one, other in zip(ours, theirs, strict=True)
+    )
+
+
+def _members(left: Items, right: Items) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The items of both; "y = 3, x = 2" against (2, 3) gives its values in the order of the names."""
+    named = [_values_by_name(items) for items in (left, right)]
+    if bool(named[0]) == bool(named[1]):
+        return left.items, right.items
+    return named[0] or left.items, named[1] or right.items
+
+
+def _values_by_name(items: Items) -> tuple[str, ...]:
+    relations = [reading for reading in map(read, items.items) if isinstance(reading, Relation)]
+    if items.brackets or len(relations) < len(items.items):
+        return ()
+    values = sorted((name_of(relation), named_values(relation)) for relation in relations)
+    names = {name for name, _ in values}
+    if len(names) < len(values) or not all(name and given for name, given in values):
+        return ()
+    return tuple(given[0] for _, given in values)
+
+
+def _same_members(left: tuple[str, ...], right: tuple[str, ...], depth: int) -> bool:
+    """Whether each item has its equal on the other side, in any order; repeated items count once."""
+    remaining = list(right)
+    for item in left:
+        equal = [other for other in remaining if agree(item, other, depth + 1)]
+        if not equal and not any(agree(item, other, depth + 1) for other in right):
+            return False
+        remaining = [other for other in remaining if other not in equal]
+    return not remaining
+
+
+def _quantities_agree(left: Quantity, right: Quantity) -> bool:
+    """Equal values with units that may be equal; 50 % is 0.5 and, the sign missing, 50."""
+    units = {left.unit, right.unit}
+    if not may_be_equal(left.unit, right.unit):
+        return False
+    if _values_agree(left.value, right.value):
+        return True
+    if units != {"%", ""}:
+        return False
+    if left.unit == "%":
+        return _values_agree(scaled(left.value, Decimal("0.01")), right.value)
+    return _values_agree(scaled(left.value, Decimal(100)), right.value)
+
+
+def _values_agree(left: Value, right: Value) -> bool:
+    return is_same(left, right) or rounds_to(left, right)

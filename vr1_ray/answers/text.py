@@ -1,0 +1,89 @@
+"""First stage of the answer checker: an answer to plain text without prefixes, bold marks and noise.
+
+Nothing is evaluated here, and what the text means is not decided here. Text is at most MAX_ANSWER_CHARS
+long, and every pattern runs in about linear time.
+"""
+
+import re
+
+from vr1_ray.answers.latex import boxed, plain_signs
+
+MAX_ANSWER_CHARS = 2000  # a longer prediction commits to nothing
+
+_CONNECTOR = r"(?:(?:so|thus|therefore|hence|then|finally|ok|okay|consequently)\b,?\s+)?(?:,\s*)?"
+_PREFIX = re.compile(
+    _CONNECTOR
+    + r"(?:(?:i\s+(?:think|believe|choose|pick|say|guess)(?:\s+that)?\s+(?:(?:it\s+is|it's)\s+)?"
+    r"|(?:i'd\s+say|it\s+(?:must|should|would)\s+be|it\s+is|it's)\s+)"
+    r"|(?:(?:the|my|your|our)\s+)?(?:final\s+|correct\s+|right\s+|best\s+|estimated\s+)*"
+    r"(?:answer|result|solution|ans|option|choice)s?(?:\s+(?:to|for|of)\s+(?:this|the)\s+\w+)?"
+    r"(?:\s*[:=]+\s*|\s+-\s+|\s+(?:is|are|would\s+be|should\s+be|must\s+be)\b\s*:?\s*)"
+    r"(?:(?:option|choice|equal\s+to)\s*:?\s+(?=\S))?"
+    r"|(?:最终)?(?:答案|选项)\s*(?:为|是|:)?\s*:?|故?选\s*:?|#+\s+)",
+    re.IGNORECASE,
+)
+_LEADING_CONNECTOR = re.compile(
+    r"(?:so|thus|therefore|hence|consequently|finally)\b,?\s+|∴\s*|we\s+(?:get|have|find|obtain)\s+(?:that\s+)?",
+    re.IGNORECASE,
+)
+_ABOUT = re.compile(
+    r"(?:≈|~|=|(?:is\s+)?(?:approximately|about|roughly|around|approx\.?|exactly|equals|equal to)(?=[\s\d]))\s*",
+    re.IGNORECASE,
+)
+_POWER_STARS = re.compile(r"(?<=[\w)])\*\*(?=[\w(])")
+_UNDERLINED = re.compile(r"(?<!\w)__([^_]+)__(?!\w)")
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_SPACED_THOUSANDS = re.compile(r"(?<![\d.,^_/] )(?<![\d.,^_/])\d{1,3}(?: \d{3})+(?![\d/]| \d)")
+_TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)")
+_TIMES = re.compile(r"(?<=\d)\s+[xX]\s+(?=\d)")
+
+
+def plain_text(text: str) -> str:
+    """`text` without LaTeX noise, prefixes, bold marks and final punctuation; signs in one spelling."""
+    text = _without_marks(plain_signs(boxed(text)))
+    text = _TIMES.sub("*", _TIMES_TEN.sub("*", " ".join(text.split())))
+    text = without_prefix(text)
+    return _without_thousands(text)
+
+
+def without_prefix(text: str) -> str:
+    """ "Final Answer: The answer is 5." -> "5"."""
+    for _ in range(3):
+        stripped = _trimmed(text)
+        for pattern in (_PREFIX, _LEADING_CONNECTOR, _ABOUT):
+            match = pattern.match(stripped)
+            stripped = stripped[match.end() :] if match else stripped
+        if stripped == text:
+            break
+        text = stripped
+    return _trimmed(text)
+
+
+def _trimmed(text: str) -> str:
+    """Without final punctuation and without quotes around the whole."""
+    text = text.strip().rstrip(".;,:").strip()
+    if text.endswith("!") and not text[-2:-1].isdigit() and text[-2:-1] not in (")", ""):
+        text = text.rstrip("!").rstrip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1].strip().rstrip(".;,")
+    return text
+
+
+def _without_marks(text: str) -> str:
+    """Without the marks of bold and italics; `x**2` is a power."""
+    text = _UNDERLINED.sub(r"\1", text)
+    if "*" not in text:
+        return text
+    if not re.search(r"(?:^|[\s:(])\*\*|\*\*(?:$|[\s.,:)])", text):
+        text = _POWER_STARS.sub("^", text)
+    text = text.replace("**", "")
+    stripped = text.strip()
+    is_italic = len(stripped) > 2 and stripped[0] == stripped[-1] == "*"
+    return stripped[1:-1] if is_italic else text
+
+
+def _without_thousands(text: str) -> str:
+    if text[:1] in "([{":  # (1,234) may be a pair
+        return text
+    text = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), text)
+    return _SPACED_THOUSANDS.sub(lambda number: number[0].replace(" ", ""), text)

@@ -1,0 +1,221 @@
+"""Answers in words: what two phrases must share to be the same answer, and what a longer text commits to.
+
+Case, articles, quotes, hyphens and plurals are free; kinds and negations are not. A reason after the answer
+is fine, a second answer is not. Also number words ("twenty-five", "two thirds") to digits.
+"""
+
+import re
+
+from vr1_ray.answers.text import without_prefix
+from vr1_ray.answers.units import singular
+
+_UNITS = str.split(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    " fifteen sixteen seventeen eighteen nineteen"
+)
+_TENS = dict(
+    zip(
+        str.split("twenty thirty forty fifty sixty seventy eighty ninety"),
+        range(20, 100, 10),
+        strict=True,
+    )
+)
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+_SMALL = {word: number for number, word in enumerate(_UNITS)} | _TENS
+_PARTS = {
+    "half": 2, "halve": 2, "third": 3, "fourth": 4, "quarter": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
+    "ninth": 9, "tenth": 10,
+}  # fmt: skip
+_ORDINALS = {
+    word: f"{number}th"
+    for number, word in enumerate(
+        str.split(
+            "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+        )
+    )
+}
+_NUMBER_WORD = "|".join(sorted([*_SMALL, *_SCALES], key=len, reverse=True))
+_NUMBER_RUN = re.compile(
+    rf"\b(?:{_NUMBER_WORD})(?:(?:[\s-]+(?:and\s+)?)(?:{_NUMBER_WORD}))*\b(?!')", re.IGNORECASE
+)
+_FRACTION = re.compile(
+    rf"(?:(\d+) and )?\b(an?|\d+)[\s-]+({'|'.join(_PARTS)})s?\b(?!\s+(?:place|quadrant|floor|day|row|column))",
+    re.IGNORECASE,
+)
+_ROOT = re.compile(r"\b(?:the\s+)?square\s+root\s+of\s+", re.IGNORECASE)
+_MINUS = re.compile(r"\b(?:minus|negative)\s+(?=\d)", re.IGNORECASE)
+_INFINITY = re.compile(r"\b(?:positive\s+)?infinity\b", re.IGNORECASE)
+_SPELLINGS = [
+    (re.compile(r"\bcan(?:'|no)t\b|\bcan not\b"), "cannot"), (re.compile(r"n't\b"), " not"),
+    (re.compile(r"\bgr[ea]y\b"), "gray"), (re.compile(r"\bcolour"), "color"), (re.compile(r"\bcentre\b"), "center"),
+    (re.compile(r"\b(\d+)(?:st|nd|rd|th)\b"), r"\1th"), (re.compile(r"&"), " and "), (re.compile(r"_"), " "),
+    (re.compile(r"\bit's\b"), "it is"),
+    (re.compile(r"^(?:it|this|that|the answer)\s+(?=cannot)"), ""),
+]  # fmt: skip
+_SAME_PHRASES = {
+    **dict.fromkeys(("true", "yeah", "yep", "y"), "yes"), **dict.fromkeys(("false", "nope", "n"), "no"),
+    **dict.fromkeys(
+        ("∅", "empty set", "no solution", "no solutions", "{}", "{ }", "there is no solution",
+         "no solution exists", "null set", "there are no solution", "has no solution"), "∅"
+    ),
+    **dict.fromkeys(("dne", "does not exist", "do not exist"), "dne"),
+    **dict.fromkeys(("undefined", "not defined", "is undefined"), "undefined"),
+    **dict.fromkeys(("infinity", "inf", "+inf", "positive infinity", "infinite"), "inf"),
+    **dict.fromkeys(("negative infinity", "minus infinity", "-inf", "- inf"), "-inf"),
+    **dict.fromkeys(("cannot determine", "cannot be determined", "not enough information",
+                     "insufficient information"), "cannot be determined"),
+}  # fmt: skip
+_ARTICLES = frozenset(("a", "an", "the"))
+_TOKEN = re.compile(r"\w+(?:\.\d+)?|[^\s\w\"'.,!?():;-]|(?<!\w)-(?=\d)")
+
+_HEDGE = re.compile(
+    r"\b(?:or|maybe|perhaps|possibly|wait|actually|alternatively|but|however|might|could|hmm|unsure|no wait)\b|\?",
+    re.IGNORECASE,
+)
+_REASON = re.compile(
+    r"\s*[,;.(:-]*\s*\b(?:because|since|as\s+(?:it|the|they|there|both|all|\w+\s+(?:is|are|=))|due\s+to|given\s+that"
+    r"|so\s+that|which\s+(?:is|are|has|have|means)|based\s+on|according\s+to|where|rather\s+than|when\s+rounded"
+    r"|rounded)\b",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.;!]\s+(?=[A-Z(])|\s*\n")
+_PARENTHESIS = re.compile(r"\s+\(([^()]*)\)$")
+_YES_NO = re.compile(r"(yes|no|true|false)\s*(?:[,.;:!(-]|\s-)+\s*(.+)", re.IGNORECASE | re.DOTALL)
+_NEGATION = re.compile(
+    r"\b(?:not|never|neither|nor|no|cannot|incorrect|wrong)\b|n't\b", re.IGNORECASE
+)
+_COMMA_REASON = re.compile(
+    r",\s+(?:so|it|they|this|that|the|there|these|those|with|not|by|from|using|for)\b(?=.*\s)",
+    re.IGNORECASE,
+)
+_SUBJECT = re.compile(
+    r"(?P<subject>(?:[A-Za-z]|∠)[^,;:=?!<>≤≥]{0,120}?)\s+(?:is|are|was|were|equals?|measures|has|have|contains|shows|needs|requires|takes|costs|gives|gets|totals|makes|uses"
+    r"|will\s+be|would\s+be|must\s+be|should\s+be|comes?\s+(?:out\s+)?to)\s+"
+    r"(?:(?:approximately|about|roughly|exactly|equal\s+to|therefore|thus|simply|called|given\s+by|a\s+total\s+of)\s+)*"
+    r"(?P<rest>\S.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_LABEL = re.compile(
+    r"(?!lambda|return|print|else|def|import)[A-Za-z][A-Za-z ]{2,40}\s*:\s*(?P<rest>\S.*)",
+    re.DOTALL,
+)
+_CONCLUSION = re.compile(
+    r"(?:^|[.,;!]\s+|\s)(?:so|thus|therefore|hence|consequently|∴|=>)(?=[\s,])[\s,]*", re.IGNORECASE
+)
+_MARKER = re.compile(
+    r"\b(?:final\s+|correct\s+)*(?:answer|result)(?:\s+(?:is|would\s+be)\b\s*:?|\s*[:=])\s*",
+    re.IGNORECASE,
+)
+_UNSURE = re.compile(r"(?:maybe|perhaps|possibly|not|either|neither|could|might)\b", re.IGNORECASE)
+
+
+def is_same_phrase(said: str, wanted: str) -> bool:
+    """Whether two phrases are the same but for case, articles, quotes, hyphens, plurals and spelling."""
+    return bool(said) and bool(wanted) and _phrase(said) == _phrase(wanted)
+
+
+def _phrase(text: str) -> tuple[str, ...]:
+    text = text.lower()
+    for pattern, plain in _SPELLINGS:
+        text = pattern.sub(plain, text)
+    text = _SAME_PHRASES.get(" ".join(text.split()), text)
+    words = [word for word in _TOKEN.findall(text) if word not in _ARTICLES] or [text.strip()]
+    return tuple(singular(_ORDINALS.get(word, word)) for word in words)
+
+
+def with_digits(text: str) -> str:
+    """Number words as digits: "twenty-five apples" -> "25 apples"."""
+    text = _INFINITY.sub("inf", text)
+    text = _ROOT.sub("sqrt ", text)
+    return _MINUS.sub("-", _NUMBER_RUN.sub(lambda run: str(_number(run[0])), text))
+
+
+def with_fractions(text: str) -> str:
+    """Spoken fractions in digits: "2 thirds" -> "2/3", "a half" -> "1/2"."""
+    return "1/2" if text.lower() == "half" else _FRACTION.sub(_fraction, text)
+
+
+def _number(words: str) -> int:
+    total = current = 0
+    for word in re.split(r"[\s-]+(?:and\s+)?", words.lower()):
+        scale = _SCALES.get(word)
+        if scale is None:
+            current += _SMALL[word]
+        elif scale == 100:
+            current = max(current, 1) * 100
+        else:
+            total, current = total + max(current, 1) * scale, 0
+    return total + current
+
+
+def _fraction(match: re.Match[str]) -> str:
+    whole, count, part = match.groups()
+    numerator = "1" if count.lower() in ("a", "an") else count
+    return f"{whole + ' ' if whole else ''}{numerator}/{_PARTS[part.lower()]}"
+
+
+def commitments(text: str) -> list[str]:
+    """What a text that is more than an answer commits to, the likeliest reading first; [] if it hedges."""
+    found = []
+    for candidate in (without_reason(text), conclusion(text)):
+        if candidate and candidate != text:
+            found.append(candidate)
+        for inner in (predicate(candidate or text), label_value(candidate or text)):
+            if inner:
+                found.extend([inner, without_reason(inner)])
+    return [one for one in dict.fromkeys(found) if one and not _UNSURE.match(one)]
+
+
+def without_reason(text: str) -> str:
+    """ "circle, because it is round" -> "circle"; "" where what follows takes the answer back."""
+    if yes_no := _YES_NO.fullmatch(text):
+        return _committed_yes_no(yes_no[1], yes_no[2])
+    reason = _REASON.search(text)
+    if reason and reason.start():
+        return without_prefix(text[: reason.start()])
+    end = _SENTENCE_END.search(text) or _COMMA_REASON.search(text)
+    if end and end.start():
+        is_option = text[: end.start()].strip("()").isalpha() and end.start() < 4
+        return (
+            ""
+            if is_option or _HEDGE.search(text, end.start())
+            else without_prefix(text[: end.start()])
+        )
+    parenthesis = _PARENTHESIS.search(text)
+    if parenthesis and parenthesis.start():
+        return "" if _HEDGE.search(parenthesis[1]) else without_prefix(text[: parenthesis.start()])
+    return text
+
+
+def _committed_yes_no(said: str, rest: str) -> str:
+    is_yes = said.lower() in ("yes", "true")
+    is_explained = bool(re.match(r"because|since|as\b", rest, re.IGNORECASE))
+    opposite = r"^(?:no|false)\b" if is_yes else r"^true\b|\byes\b"
+    if re.search(opposite, rest, re.IGNORECASE) or (_HEDGE.search(rest) and not is_explained):
+        return ""
+    if is_yes and not is_explained and _NEGATION.search(rest):
+        return ""
+    return said
+
+
+def predicate(text: str) -> str:
+    """ "The area of the triangle is 24" -> "24"; "" for anything else, also for a negated sentence."""
+    match = _SUBJECT.fullmatch(text)
+    if match is None or _NEGATION.search(match["subject"]) or _HEDGE.search(match["subject"]):
+        return ""
+    return without_prefix(match["rest"])
+
+
+def label_value(text: str) -> str:
+    """ "Area: 24" -> "24"."""
+    match = _LABEL.fullmatch(text)
+    return without_prefix(match["rest"]) if match and not _NEGATION.search(text) else ""
+
+
+def conclusion(text: str) -> str:
+    """What stands behind the last "so", "therefore" or "the answer is"; "" if two answers are given."""
+    marked = {without_prefix(part) for part in _MARKER.split(text)[1:]}
+    if marked:
+        return marked.pop() if len(marked) == 1 else ""
+    parts = _CONCLUSION.split(text)
+    return without_prefix(parts[-1]) if 1 < len(parts) < 6 else ""

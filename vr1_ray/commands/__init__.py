@@ -1,0 +1,1 @@
+"""What `vr1` answers without being a run: check, contamination, generate, replay, scale, status."""

@@ -1,0 +1,158 @@
+"""How a run is doing, read from its folder by any process: `vr1 status RUN`. Without Ray, without the run.
+
+A recipe is shown as one line a step of it, and the whole screen of the one that changed last.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from vr1_ray.config import ConfigError, RunConfig, load_config
+from vr1_ray.curriculum import make_curriculum
+from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
+from vr1_ray.runs.run_folder import CONFIG, RESULT
+from vr1_ray.tracking.jsonl import read_rows
+from vr1_ray.tracking.sinks import format_seconds
+
+METRICS = "metrics.jsonl"
+# A metric, what the screen calls it, and its format; what a run's rows lack is left out.
+FIGURES = (
+    ("loss", "loss", "{:.4f}"),
+    ("reward/mean", "reward", "{:.3f}"),
+    ("accuracy", "accuracy", "{:.3f}"),
+    ("response_tokens/mean", "length", "{:.1f} tokens"),
+    ("truncation_rate", "cut", "{:.1%}"),
+    ("time/step", "step time", "{:.1f} s"),
+    ("engines/healthy", "engines", "{:.0f} serve"),
+)
+
+
+def status_text(run: str, *, runs_folder: str = "runs") -> str:
+    """The screen of a run, given its folder or its name in `runs_folder`.
+
+    Raises ConfigError, listing the runs there are, if there is no such run.
+    """
+    folder = find_run(run, Path(runs_folder))
+    steps = [] if is_run(folder) else [step for step in folder.iterdir() if is_run(step)]
+    if not steps:
+        return screen(folder)
+    steps.sort(key=last_change)
+    lines = [f"{step.name:<16} {summary(step)}" for step in steps]
+    return "\n".join([f"recipe      {folder}", *lines, "", screen(steps[-1])])
+
+
+def find_run(run: str, runs_folder: Path) -> Path:
+    """The folder of a run or recipe."""
+    for folder in (runs_folder / run, Path(run)):
+        if folder.is_dir() and (is_run(folder) or any(map(is_run, folder.iterdir()))):
+            return folder
+    known = ", ".join(known_runs(runs_folder)) or "none"
+    raise ConfigError(
+        f"run {run!r} is neither a run folder nor a run in {runs_folder} (there: {known}); "
+        "give one of these, or the folder with --runs_folder"
+    )
+
+
+def known_runs(runs_folder: Path) -> list[str]:
+    """Names of the runs in a folder; those of a recipe's steps as RECIPE/STEP."""
+    found = [
+        path.parent for depth in ("*", "*/*") for path in runs_folder.glob(f"{depth}/{CONFIG}")
+    ]
+    return sorted(str(path.relative_to(runs_folder)) for path in found)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of one run."""
+    return (folder / CONFIG).is_file() or (folder / RESULT).is_file()
+
+
+def last_change(folder: Path) -> float:
+    """When the run last wrote something that is shown, in seconds of the epoch."""
+    paths = (folder / name for name in (CONFIG, METRICS, RESULT))
+    return max(path.stat().st_mtime for path in paths if path.is_file())
+
+
+def screen(folder: Path) -> str:
+    """All that is told of one run."""
+    config = load_config(folder / CONFIG) if (folder / CONFIG).is_file() else None
+    rows = read_rows(folder / METRICS)
+    checkpoints, found = checkpoint_lines(folder)
+    lines = [("run", str(folder)), ("kind", kind_of(folder, config)), ("state", summary(folder))]
+    if rows:
+        total = total_steps(config, found)
+        lines.append(("step", f"{rows[-1]['step']}/{total or '?'}{stage_of(rows[-1])}"))
+        lines.append(("figures", figures_of(rows[-1])))
+    lines += [("checkpoint", line) for line in checkpoints]
+    lines.append(("logs", str(folder / "logs")))
+    return "\n".join(f"{name:<11} {value}" for name, value in lines if value)
+
+
+def summary(folder: Path) -> str:
+    """Whether a run is finished, in one line."""
+    if (folder / RESULT).is_file():
+        seconds = read_result(folder).get("wall_seconds")
+        took = "" if seconds is None else f", took {format_seconds(seconds)}"
+        return f"finished {age(folder / RESULT)} ago{took}"
+    rows = read_rows(folder / METRICS)
+    if not rows:
+        return f"not finished; no step yet, started {age(folder / CONFIG)} ago"
+    return f"not finished; step {rows[-1]['step']} was logged {age(folder / METRICS)} ago"
+
+
+def kind_of(folder: Path, config: RunConfig | None) -> str:
+    """The kind of a run; drawing a dataset leaves a result but no config."""
+    return config.kind if config else read_result(folder)["kind"]
+
+
+def total_steps(config: RunConfig | None, found: Checkpoint | None) -> int | None:
+    """Steps of the whole run; None if only the data could tell and no checkpoint does."""
+    if config is not None and config.kind == "rl":
+        return make_curriculum(config.curriculum).total_steps
+    if found is not None:
+        return found.state["total_steps"]
+    return config.max_steps or None if config else None
+
+
+def stage_of(row: dict[str, Any]) -> str:
+    """The stage of a step, where a run has stages."""
+    if "stage" not in row:
+        return ""
+    return f", stage {row['stage']} ({row['max_response_tokens']} tokens x {row['group_size']})"
+
+
+def figures_of(row: dict[str, Any]) -> str:
+    """The figures of a step that the screen has room for."""
+    shown = [
+        f"{label} {form.format(row[key])}"
+        for key, label, form in FIGURES
+        if row.get(key) is not None
+    ]
+    return ", ".join(shown)
+
+
+def checkpoint_lines(folder: Path) -> tuple[list[str], Checkpoint | None]:
+    """What is told of the checkpoints, and the newest that has all its files in full size."""
+    try:
+        found = Checkpoints(folder).latest(with_checksums=False)
+    except TornCheckpointsError as error:
+        return str(error).splitlines(), None
+    if found is None:
+        return ["none"], None
+    lines = [*found.skipped, f"step {found.step}, {age(found.folder)} ago, {found.folder}"]
+    best = found.state["best"]
+    if best:
+        [(figure, value)] = [item for item in best.items() if item[0] != "step"]
+        lines.append(f"best of step {best['step']}, {figure} {value:.3f}")
+    return lines, found
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """What a finished run left."""
+    return json.loads((folder / RESULT).read_text(encoding="utf-8"))
+
+
+def age(path: Path) -> str:
+    """How long ago something was written: 12 s, 2:51, 1:02:51."""
+    seconds = max(0.0, time.time() - path.stat().st_mtime)
+    return f"{seconds:.0f} s" if seconds < 60 else format_seconds(seconds)

@@ -1,0 +1,39 @@
+"""Policy folders: Hugging Face format plus two cards, one for people (README.md) and one for this code."""
+
+import shutil
+from pathlib import Path
+
+from vr1_ray.actors.fleet import Fleet
+from vr1_ray.config import RunConfig
+from vr1_ray.preflight.inputs import POLICY_CARD, read_card
+from vr1_ray.runs.model_card import model_card
+from vr1_ray.runs.run_folder import write_json
+
+WORDS = {"sft": "cold_start", "rl": "rl"}
+MODEL_CARD = "README.md"
+
+
+def write_policy(fleet: Fleet, config: RunConfig, folder: Path) -> None:
+    """Write the trainers' policy to FOLDER, with a card of all runs that made it."""
+    assert fleet.trainers is not None
+    unfinished = folder.with_name(f"unfinished_{folder.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    fleet.trainers.save_policy(unfinished)
+    before = read_card(config.model.path)
+    history = before.get("history", [])
+    if not history or history[-1] != WORDS[config.kind]:
+        history = [*history, WORDS[config.kind]]
+    base = before.get("first_base", config.model.path)
+    card = {
+        "history": history,
+        "run": config.name,
+        "base": config.model.path,
+        "first_base": base,
+        "system_prompt": config.model.system_prompt,
+    }
+    write_json(unfinished / POLICY_CARD, card)
+    (unfinished / MODEL_CARD).write_text(
+        model_card(config, history=history, base=base), encoding="utf-8"
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)

@@ -1,0 +1,132 @@
+"""The folder of a run: what it may be resumed from, and what a finished run leaves.
+
+runs/NAME/  config.yaml  metrics.jsonl  checkpoints/  policy/  rollouts/  logs/  evaluations/  benchmarks/  result.json
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vr1_ray.config import ConfigError, RunConfig, config_text, save_config
+from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
+
+# What may not change between the parts of one run: with another value the metrics would not be one curve.
+IDENTITY = (
+    "kind",
+    "seed",
+    "prompts_per_step",
+    "num_epochs",
+    "max_steps",
+    "model",
+    "data",
+    "algorithm",
+    "rewards",
+)
+CONTINUES = (
+    "curriculum",
+    "eval",
+    "bridge",
+    "benchmarks",
+)  # a finished run with others of these goes on
+CONFIG = "config.yaml"
+RESULT = "result.json"
+
+
+def open_run(config: RunConfig) -> Checkpoint | None:
+    """Make the run folder ready; return the checkpoint to resume from, or None for a fresh start.
+
+    Raises ConfigError if the folder holds a run with other settings, nothing to resume with resume=must, or
+    torn checkpoints alone: what was trained is not thrown away unasked.
+    """
+    checkpoints = Checkpoints(config.folder)
+    if config.checkpoint.resume == "never":
+        clear_run(config)
+    try:
+        latest = checkpoints.latest()
+    except TornCheckpointsError as error:
+        raise ConfigError(
+            f"{error}\ncheckpoint.resume: {config.checkpoint.resume}, but no checkpoint is sound; "
+            "restore one from a copy, or start over with checkpoint.resume=never"
+        ) from error
+    if latest is None and config.checkpoint.resume == "must":
+        raise ConfigError(
+            f"checkpoint.resume: must, but {checkpoints.folder} holds no complete checkpoint"
+        )
+    if latest is not None:
+        _check_same_run(config)
+    else:
+        clear_run(config)
+    save_config(config, config.folder / CONFIG)
+    return latest
+
+
+def clear_run(config: RunConfig) -> None:
+    """Remove what an earlier run of this name left; not the answers that an evaluation may go on from."""
+    goes_on = config.kind == "eval" and config.checkpoint.resume != "never"
+    benchmarks = () if goes_on else ("benchmarks",)
+    for name in (
+        "checkpoints",
+        "rollouts",
+        "evaluations",
+        "logs",
+        "policy",
+        "replay",
+        *benchmarks,
+    ):
+        shutil.rmtree(config.folder / name, ignore_errors=True)
+    for folder in config.folder.glob("reference_stage_*"):
+        shutil.rmtree(folder)
+    for name in ("metrics.jsonl", RESULT):
+        (config.folder / name).unlink(missing_ok=True)
+
+
+def finished_result(config: RunConfig) -> dict[str, Any] | None:
+    """The result of this run if it is finished already and may be kept (resume=auto or must).
+
+    A finished run whose curriculum or evaluation has changed since is not: it goes on, for instance with
+    a further stage.
+    """
+    path = config.folder / RESULT
+    if config.checkpoint.resume == "never" or not path.is_file():
+        return None
+    _check_same_run(config)
+    if _changed(config, CONTINUES):
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_result(config: RunConfig, result: dict[str, Any]) -> dict[str, Any]:
+    """Mark the run finished: result.json is there only if all of it was done."""
+    write_json(config.folder / RESULT, result)
+    return result
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def _check_same_run(config: RunConfig) -> None:
+    changed = _changed(config, IDENTITY)
+    if changed:
+        raise ConfigError(
+            f"{', '.join(changed)}: changed since the run in {config.folder} was started; give the new run another "
+            "name=..., or start over with checkpoint.resume=never"
+        )
+
+
+def _changed(config: RunConfig, keys: tuple[str, ...]) -> list[str]:
+    """Which of the config's keys differ from those the run folder was made with."""
+    path = config.folder / CONFIG
+    if not path.is_file():
+        return []
+    before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    now = yaml.safe_load(config_text(config))
+    return [key for key in keys if before.get(key) != now.get(key)]
