@@ -15,8 +15,14 @@ from typing import Any, Self
 from vr1_ray.bridging.limits import RateLimit
 from vr1_ray.bridging.rows import Reply
 from vr1_ray.config import ConfigError, EndpointConfig
-from vr1_ray.endpoints.endpoint import PassingError, check_url, read_key, status_error, without_key
-from vr1_ray.rewards.base import RewardUnavailableError
+from vr1_ray.endpoints.endpoint import (
+    EndpointUnavailableError,
+    PassingError,
+    check_url,
+    read_key,
+    status_error,
+    without_key,
+)
 
 # What the pipeline sets itself; and headers, since a key among them would be written to config.yaml.
 _OURS = {"model", "messages", "stream", "n", "seed", "timeout", "extra_headers"}
@@ -85,7 +91,7 @@ class EndpointClient:
                     return await asyncio.wait_for(
                         self._once(messages, seed), self.config.timeout_seconds
                     )
-                except RewardUnavailableError as error:
+                except EndpointUnavailableError as error:
                     raise NoReplyError(f"{self.name}: refused: {error}") from None
                 except PassingError as error:
                     reason, retry_after = str(error), error.retry_after
@@ -121,7 +127,7 @@ class EndpointClient:
     def _status_error(self, error: Any, url: str) -> Exception:
         message = without_key(str(error), self.key)
         meant = status_error(error.status_code, error.response.headers, message)
-        if isinstance(meant, PassingError | RewardUnavailableError):
+        if isinstance(meant, PassingError | EndpointUnavailableError):
             return meant
         return EndpointError(
             f"bridge.{self.name}: {url} answers {error.status_code}: {message[:300]}; check base_urls, model "

@@ -17,13 +17,13 @@ from vr1_ray.actors.cluster import connect, with_absolute_paths
 from vr1_ray.actors.training.trainer_group import TrainerGroup
 from vr1_ray.actors.waiting import wait_for
 from vr1_ray.algorithms import make_algorithm
-from vr1_ray.commands.status import METRICS, find_run
+from vr1_ray.commands.status import find_run
 from vr1_ray.config import ConfigError, RunConfig, check_config, load_config
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, find_fault
 from vr1_ray.runs.run_folder import CONFIG
 from vr1_ray.tracking import load_groups
-from vr1_ray.tracking.jsonl import read_rows
+from vr1_ray.tracking.jsonl import METRICS, read_rows
 from vr1_ray.training.rows import unit_of_group
 from vr1_ray.types import RolloutGroup
 

@@ -11,21 +11,10 @@ from typing import Any
 from vr1_ray.config import ConfigError, RunConfig, load_config
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
-from vr1_ray.runs.run_folder import CONFIG, RESULT
+from vr1_ray.runs.figures import STEP_FIGURES
+from vr1_ray.runs.run_folder import CONFIG, METRICS, RESULT
 from vr1_ray.tracking.jsonl import read_rows
 from vr1_ray.tracking.sinks import format_seconds
-
-METRICS = "metrics.jsonl"
-# A metric, what the screen calls it, and its format; what a run's rows lack is left out.
-FIGURES = (
-    ("loss", "loss", "{:.4f}"),
-    ("reward/mean", "reward", "{:.3f}"),
-    ("accuracy", "accuracy", "{:.3f}"),
-    ("response_tokens/mean", "length", "{:.1f} tokens"),
-    ("truncation_rate", "cut", "{:.1%}"),
-    ("time/step", "step time", "{:.1f} s"),
-    ("engines/healthy", "engines", "{:.0f} serve"),
-)
 
 
 def status_text(run: str, *, runs_folder: str = "runs") -> str:
@@ -125,7 +114,7 @@ def figures_of(row: dict[str, Any]) -> str:
     """The figures of a step that the screen has room for."""
     shown = [
         f"{label} {form.format(row[key])}"
-        for key, label, form in FIGURES
+        for key, label, form in STEP_FIGURES
         if row.get(key) is not None
     ]
     return ", ".join(shown)

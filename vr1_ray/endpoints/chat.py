@@ -48,7 +48,7 @@ class ChatModel:
         _check_request(self.client.chat.completions.create, self.request)
 
     async def complete(self, messages: Sequence[Any], **request: Any) -> str:
-        """What the model says. Raises PassingError, RewardUnavailableError, or RuntimeError for a wrong setting."""
+        """What the model says. Raises PassingError, EndpointUnavailableError, or RuntimeError for a wrong setting."""
         import openai
 
         create: Any = self.client.chat.completions.create

@@ -1,10 +1,10 @@
-"""Calling a service that rewards depend on: time limits, retries with back-off, a concurrency cap.
+"""Calling a service over HTTP: time limits, retries with back-off, a concurrency cap.
 
 What may pass (no connection, too slow, 408, 409, 425, 429, 5xx, a reply that can't be read) is tried again;
-then the rewards asked for are unavailable. What is the fault of one request (400, 413, 422) makes that one
-unavailable at once. Any other status is a wrong setting (401, 403, 404 ...) and an error of the reward.
+then there is no result: `EndpointUnavailableError`. What is the fault of one request (400, 413, 422) makes that one
+unavailable at once. Any other status is a wrong setting (401, 403, 404 ...) and an error.
 
-It knows nothing of judges or schemas: `llm_judge.py` and `remote.py` say what is sent and how it is read.
+It knows nothing of judges or schemas: its callers say what is sent and how it is read.
 """
 
 import asyncio
@@ -15,13 +15,15 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
-from vr1_ray.rewards.base import RewardUnavailableError
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _PASSING_STATUS = frozenset({408, 409, 425, 429})
 _REFUSED_STATUS = frozenset({400, 413, 422})
+
+
+class EndpointUnavailableError(RuntimeError):
+    """The service gives no result now, through no fault of the caller's settings; the text says why."""
 
 
 class PassingError(RuntimeError):
@@ -70,23 +72,23 @@ class Endpoint:
 
     def call_all(
         self, call: Callable[[Item], Awaitable[Result]], items: Sequence[Item]
-    ) -> list[Result | RewardUnavailableError]:
+    ) -> list[Result | EndpointUnavailableError]:
         """`call` of every item, in order, or why there is no result. Other errors of `call` are raised."""
 
-        async def gather() -> list[Result | RewardUnavailableError]:
+        async def gather() -> list[Result | EndpointUnavailableError]:
             return await asyncio.gather(*(self._call(call, item) for item in items))
 
         return asyncio.run_coroutine_threadsafe(gather(), self._loop).result()
 
     async def _call(
         self, call: Callable[[Item], Awaitable[Result]], item: Item
-    ) -> Result | RewardUnavailableError:
+    ) -> Result | EndpointUnavailableError:
         async with self._permits:
             reason = ""
             for attempt in range(self.max_attempts):
                 try:
                     return await asyncio.wait_for(call(item), self.timeout_seconds)
-                except RewardUnavailableError as error:
+                except EndpointUnavailableError as error:
                     return error
                 except PassingError as error:
                     reason, retry_after = str(error), error.retry_after
@@ -94,7 +96,7 @@ class Endpoint:
                     reason, retry_after = f"no answer in {self.timeout_seconds} s", 0.0
                 if attempt + 1 < self.max_attempts:
                     await asyncio.sleep(self._wait(attempt, retry_after))
-        return RewardUnavailableError(f"gave up after {self.max_attempts} attempts: {reason}")
+        return EndpointUnavailableError(f"gave up after {self.max_attempts} attempts: {reason}")
 
     def _wait(self, attempt: int, retry_after: float) -> float:
         """Seconds; with jitter, so that a group's calls don't come back all at once."""
@@ -108,8 +110,8 @@ def status_error(status: int, headers: Mapping[str, str], text: str) -> Exceptio
     if status in _PASSING_STATUS or status >= 500:
         return PassingError(reason, _retry_after(headers))
     if status in _REFUSED_STATUS:
-        return RewardUnavailableError(reason)
-    return RuntimeError(f"{reason}; check the address, the key and the options of this reward")
+        return EndpointUnavailableError(reason)
+    return RuntimeError(f"{reason}; check the address, the key and the options of this endpoint")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

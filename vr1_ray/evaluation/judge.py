@@ -14,9 +14,8 @@ from typing import Any
 
 from vr1_ray.config import ConfigError, JudgeConfig
 from vr1_ray.endpoints.chat import ChatModel
-from vr1_ray.endpoints.endpoint import Endpoint
+from vr1_ray.endpoints.endpoint import Endpoint, EndpointUnavailableError
 from vr1_ray.evaluation.base import Check, JudgeRequest, Question, Verdict
-from vr1_ray.rewards.base import RewardUnavailableError
 
 MISSING = "no judgement"  # rule of a verdict that the judge should have given and did not
 TEMPLATE = """\
@@ -39,7 +38,7 @@ _VERDICT = re.compile(r"Verdict:\s*([01])")
 _FIELDS = re.compile(r"\{(question|reference|answer)\}")
 
 
-class JudgeError(RuntimeError):
+class JudgeError(EndpointUnavailableError):
     """Too many judgements are missing: a score would not be honest."""
 
 
@@ -86,7 +85,7 @@ class Judge:
         found = self.endpoint.call_all(self._ask, list(missing.values()))
         kept = []
         for key, reply in zip(missing, found, strict=True):
-            if isinstance(reply, RewardUnavailableError):
+            if isinstance(reply, EndpointUnavailableError):
                 self.last_failure = str(reply)
             else:
                 self.replies[key] = reply

@@ -24,14 +24,13 @@ from vr1_ray.loops.benchmark_loop import (
     start_over,
     unanswered,
 )
-from vr1_ray.loops.measures import HELD_OUT_FIGURES, evaluation_metrics, judged
+from vr1_ray.loops.measures import evaluation_metrics, judged
 from vr1_ray.models import ModelAdapter, load_adapter
 from vr1_ray.preflight import check_inputs, read_eval_prompts
-from vr1_ray.runs.run_folder import open_run, write_json, write_result
+from vr1_ray.runs.figures import HELD_OUT_FIGURES
+from vr1_ray.runs.run_folder import EVALUATIONS, open_run, write_json, write_result
 from vr1_ray.runs.stopping import StopSignal
 from vr1_ray.types import Prompt, SamplingSpec
-
-EVALUATIONS = "evaluations"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,14 +9,6 @@ from vr1_ray.rewards import SHARED_PARTS, hard_format_reward, parse_response
 from vr1_ray.types import Rollout, RolloutGroup, Stage
 
 LOGPROB_ALARM = {"float32": 1e-3, "bfloat16": 0.5}  # nats
-# Of an evaluation on held-out prompts; "accuracy" is the mean over benchmarks where there are only these.
-HELD_OUT_FIGURES = (
-    "accuracy",
-    "hard_reward",
-    "format_rate",
-    "mean_response_tokens",
-    "truncation_rate",
-)
 
 
 def group_metrics(groups: list[RolloutGroup]) -> dict[str, float]:

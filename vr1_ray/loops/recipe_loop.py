@@ -12,13 +12,13 @@ from typing import Any
 from vr1_ray.config import RunConfig, check_config, recipe_runs
 from vr1_ray.figure_math.diagnosis import error_counts
 from vr1_ray.loops.bridge_loop import run_bridge
-from vr1_ray.loops.eval_loop import EVALUATIONS, run_eval
+from vr1_ray.loops.eval_loop import run_eval
 from vr1_ray.loops.figure_math_loop import run_figure_math
-from vr1_ray.loops.measures import HELD_OUT_FIGURES
 from vr1_ray.loops.rl_loop import run_rl
 from vr1_ray.loops.sft_loop import run_sft
 from vr1_ray.report import plot_curves, result_table, write_report
-from vr1_ray.runs.run_folder import finished_result, write_json
+from vr1_ray.runs.figures import HELD_OUT_FIGURES
+from vr1_ray.runs.run_folder import EVALUATIONS, METRICS, finished_result, write_json
 from vr1_ray.runs.stopping import StopSignal
 
 RUNS = {
@@ -107,7 +107,7 @@ def show(recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any]) -> N
     """Print the table and draw the pictures."""
     curves = []
     for config in runs:
-        metrics = config.folder / "metrics.jsonl"
+        metrics = config.folder / METRICS
         if config.kind == "rl" and metrics.is_file():
             curves.append(recipe.folder / "curves.png")
             plot_curves(metrics, curves[-1])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from vr1_ray.config import RunConfig
 from vr1_ray.evaluation.judge import JudgeError
 from vr1_ray.loops.eval_loop import evaluation_metrics_of, step_label
-from vr1_ray.loops.measures import HELD_OUT_FIGURES
+from vr1_ray.runs.figures import HELD_OUT_FIGURES
 from vr1_ray.runs.saving import Saver
 from vr1_ray.runs.stopping import Stopped, StopSignal
 from vr1_ray.tracking import Tracker

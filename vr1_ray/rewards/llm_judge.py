@@ -18,7 +18,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from vr1_ray.endpoints.chat import ChatModel
-from vr1_ray.endpoints.endpoint import Endpoint, PassingError, without_key
+from vr1_ray.endpoints.endpoint import (
+    Endpoint,
+    EndpointUnavailableError,
+    PassingError,
+    without_key,
+)
 from vr1_ray.rewards.base import Reward, RewardOutcome, RewardUnavailableError
 from vr1_ray.types import EncodedImage, RewardInput, RewardOutput
 
@@ -138,14 +143,16 @@ class LlmJudgeReward(Reward):
             "\0".join([self._question(reward_input), *seen]).encode(errors="surrogatepass")
         ).hexdigest()
 
-    def _keep(self, judged: dict[str, float | RewardUnavailableError]) -> None:
+    def _keep(self, judged: dict[str, float | EndpointUnavailableError]) -> None:
         self._scores |= {key: score for key, score in judged.items() if isinstance(score, float)}
         while len(self._scores) > MAX_CACHED:
             self._scores.pop(next(iter(self._scores)), None)
 
 
-def _outcome(judged: float | RewardUnavailableError) -> RewardOutcome:
-    return RewardOutput(value=judged) if isinstance(judged, float) else judged
+def _outcome(judged: float | EndpointUnavailableError) -> RewardOutcome:
+    if isinstance(judged, EndpointUnavailableError):
+        return RewardUnavailableError(str(judged))
+    return RewardOutput(value=judged)
 
 
 def data_url(image: EncodedImage) -> str:

@@ -25,6 +25,7 @@ from typing import Any
 
 from vr1_ray.endpoints.endpoint import (
     Endpoint,
+    EndpointUnavailableError,
     PassingError,
     check_url,
     read_key,
@@ -67,8 +68,8 @@ class RemoteReward(Reward):
 
     def score_batch(self, reward_inputs: Sequence[RewardInput]) -> list[RewardOutcome]:
         [outcomes] = self.endpoint.call_all(self._post, [reward_inputs])
-        if isinstance(outcomes, RewardUnavailableError):
-            return [outcomes] * len(reward_inputs)
+        if isinstance(outcomes, EndpointUnavailableError):
+            return [RewardUnavailableError(str(outcomes))] * len(reward_inputs)
         return outcomes
 
     async def _post(self, reward_inputs: Sequence[RewardInput]) -> list[RewardOutcome]:

@@ -11,10 +11,9 @@ from typing import Any
 import yaml
 
 from vr1_ray import __version__
-from vr1_ray.commands.status import FIGURES, METRICS
 from vr1_ray.config import RunConfig
-from vr1_ray.loops.eval_loop import EVALUATIONS
-from vr1_ray.loops.measures import HELD_OUT_FIGURES
+from vr1_ray.runs.figures import HELD_OUT_FIGURES, STEP_FIGURES
+from vr1_ray.runs.run_folder import EVALUATIONS, METRICS
 from vr1_ray.tracking.jsonl import read_rows
 
 WORDS = {"cold_start": "cold start on chains of thought", "rl": "GRPO under PTST"}
@@ -37,7 +36,7 @@ def model_card(config: RunConfig, *, history: list[str], base: str) -> str:
     if steps:
         figures = [
             (label, form.format(steps[-1][key]))
-            for key, label, form in FIGURES
+            for key, label, form in STEP_FIGURES
             if steps[-1].get(key) is not None
         ]
         parts.append(f"## Step {steps[-1]['step']}\n\n" + _table(("figure", "value"), figures))

@@ -13,6 +13,7 @@ import yaml
 
 from vr1_ray.config import ConfigError, RunConfig, config_text, save_config
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
+from vr1_ray.tracking.jsonl import METRICS
 
 # What may not change between the parts of one run: with another value the metrics would not be one curve.
 IDENTITY = (
@@ -33,6 +34,7 @@ CONTINUES = (
     "benchmarks",
 )  # a finished run with others of these goes on
 CONFIG = "config.yaml"
+EVALUATIONS = "evaluations"
 RESULT = "result.json"
 
 
@@ -71,7 +73,7 @@ def clear_run(config: RunConfig) -> None:
     for name in (
         "checkpoints",
         "rollouts",
-        "evaluations",
+        EVALUATIONS,
         "logs",
         "policy",
         "replay",
@@ -80,7 +82,7 @@ def clear_run(config: RunConfig) -> None:
         shutil.rmtree(config.folder / name, ignore_errors=True)
     for folder in config.folder.glob("reference_stage_*"):
         shutil.rmtree(folder)
-    for name in ("metrics.jsonl", RESULT):
+    for name in (METRICS, RESULT):
         (config.folder / name).unlink(missing_ok=True)
 
 

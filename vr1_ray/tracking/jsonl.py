@@ -9,6 +9,8 @@ from typing import IO, Any
 
 from vr1_ray.tracking.sinks import Value
 
+METRICS = "metrics.jsonl"
+
 
 class JsonlSink:
     """`metrics.jsonl`: one row a step, on disk before the next step begins.
@@ -19,7 +21,7 @@ class JsonlSink:
     """
 
     def __init__(self, folder: Path, resume_step: int | None) -> None:
-        self.path = folder / "metrics.jsonl"
+        self.path = folder / METRICS
         self.waiting: list[dict[str, Any]] = []  # rows that could not be written yet
         found = [] if resume_step is None else read_rows(self.path)
         kept = [row for row in found if row["step"] <= (resume_step or 0)]

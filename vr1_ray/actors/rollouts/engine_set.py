@@ -10,7 +10,7 @@ Runs on the driver. Nothing here waits but `wait_until_started` and `sync`: `rol
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -26,8 +26,10 @@ from vr1_ray.actors.rollouts.engine_health import (
 )
 from vr1_ray.actors.rollouts.engine_place import Launch
 from vr1_ray.actors.waiting import ActorError, ActorTimeoutError, take
-from vr1_ray.actors.weights.weight_sync import WeightTransport
 from vr1_ray.config import EngineHealthConfig
+
+if TYPE_CHECKING:  # a set is handed its transport, which is built on sets like this one
+    from vr1_ray.actors.weights.weight_sync import WeightTransport
 
 LOOK_SECONDS = 1.0  # between two looks at an engine that waits for room
 
@@ -107,7 +109,7 @@ class EngineSet:
         for engine in by_use[number:]:
             engine.health.retire()
 
-    def sync(self, transport: WeightTransport) -> None:
+    def sync(self, transport: "WeightTransport") -> None:
         """Bring every engine that has weights to the published version, all at once.
 
         One that is lost meanwhile is replaced; one that is just starting loads them when it has started.
