@@ -22,7 +22,7 @@ from layouts import LAYOUTS, Item, item_of_row  # noqa: E402
 
 from vr1_ray.answers import accuracy_of  # noqa: E402
 from vr1_ray.data.images import ImageReader  # noqa: E402
-from vr1_ray.evaluation import BENCHMARKS, find_answer  # noqa: E402
+from vr1_ray.evaluation import BENCHMARKS, find_answer, make_benchmark  # noqa: E402
 from vr1_ray.evaluation.base import Question  # noqa: E402
 from vr1_ray.evaluation.rows import Row  # noqa: E402
 from vr1_ray.figure_math.dataset import encode_png  # noqa: E402
@@ -48,7 +48,7 @@ def compare(name: str, cases: Iterable[tuple[Item, str, bool]]) -> tuple[int, li
         if question is None:
             continue
         number += 1
-        verdict = BENCHMARKS[name]().check(question, find_answer(response, is_cut=is_cut))
+        verdict = make_benchmark(name).check(question, find_answer(response, is_cut=is_cut))
         # What the response was sampled for: a letter where options were offered, else the value.
         ours = bool(accuracy_of(response, item.letter if item.choices else item.answer))
         if verdict.is_correct != ours:
@@ -75,7 +75,7 @@ def question_of(name: str, item: Item) -> Question | None:
     if name == "we_math":
         columns |= {"key": "2steps_multi"}
     images = ImageReader(None, 64_000_000)
-    return BENCHMARKS[name]().question(Row(columns, images, table="row", number=item.number))
+    return make_benchmark(name).question(Row(columns, images, table="row", number=item.number))
 
 
 def report(cases: Sequence[tuple[Item, str, bool]]) -> str:

@@ -11,7 +11,7 @@ from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import load_config
 from vr1_ray.evaluation.table import PAPER_LABEL
 from vr1_ray.loops.benchmark_loop import ask, judge_and_write, read_benchmarks
-from vr1_ray.loops.eval_loop import run_eval
+from vr1_ray.loops.recipe_loop import RUNS
 from vr1_ray.models import load_adapter
 from vr1_ray.runs.stopping import StopSignal
 from vr1_ray.types import SamplingSpec
@@ -38,7 +38,7 @@ def test_a_benchmark_is_evaluated_per_question_and_a_stopped_run_goes_on(
         "eval.max_questions=4",
     ]
     config = load_config(ROOT / "configs" / "evaluate.yaml", overrides)
-    result = run_eval(config, StopSignal())
+    result = RUNS["eval"](config, StopSignal())
     folder = config.folder / "benchmarks" / "policy"
     assert set(result["metrics"]) >= {"accuracy", "mathvista", "mathvista/pass@2"}
     responses = (folder / "mathvista.responses.jsonl").read_text().splitlines()
@@ -53,14 +53,14 @@ def test_a_benchmark_is_evaluated_per_question_and_a_stopped_run_goes_on(
     # As if killed: two questions' responses are there and half of a line.
     kept = "\n".join(responses[:4]) + "\n" + responses[4][:20]
     (folder / "mathvista.responses.jsonl").write_text(kept)
-    run_eval(config, StopSignal())
+    RUNS["eval"](config, StopSignal())
     again = (folder / "mathvista.responses.jsonl").read_text().splitlines()
     assert again[:4] == responses[:4]
     assert sorted(again) == sorted(responses)  # seeds come from the question, not from the order
 
     # All are there: judged again without an engine, which this one could not start.
     other = replace(config, rollout=replace(config.rollout, engine="none"))
-    assert run_eval(other, StopSignal())["metrics"] == result["metrics"]
+    assert RUNS["eval"](other, StopSignal())["metrics"] == result["metrics"]
 
 
 @pytest.mark.vllm

@@ -11,7 +11,7 @@ import ray
 from vr1_ray.actors.process import namespace
 from vr1_ray.actors.waiting import ActorError
 from vr1_ray.config import ConfigError, RunConfig
-from vr1_ray.preflight.batches import demand
+from vr1_ray.config.demand import demand
 
 START_ATTEMPTS = 3  # a busy machine can miss the time Ray gives its own processes to start
 

@@ -1,11 +1,8 @@
 """The data card: what a dataset was made of, what was dropped and why, and samples to look at.
 
-`data_card.md` for a repository, `data_card.html` with the pictures inside, to be sent alone. Every text of
-dataset and models is escaped: what a model writes can't become markup.
+`data_card.md` for a repository, `data_card.html` with the pictures inside, to be sent alone.
 """
 
-import base64
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 from vr1_ray.bridging.output import response_of
 from vr1_ray.bridging.rows import Outcome
 from vr1_ray.config import BridgeConfig
+from vr1_ray.report.markup import card, data_url, page, table, text
 
 PAPER_TABLE_4 = {  # words in Vision-R1-cold's 200K chains (arXiv 2503.06749, Table 4)
     "Wait": 585_719,
@@ -24,13 +22,6 @@ PAPER_TABLE_4 = {  # words in Vision-R1-cold's 200K chains (arXiv 2503.06749, Ta
 }
 _PAPER_CHAINS = 200_000
 _BAR = 40  # characters of the longest bar of the histogram
-_CSS = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1e293b;background:#f8fafc;margin:0 auto;max-width:960px;padding:24px}
-h1{font-size:24px} h2{font-size:18px;margin:28px 0 10px} table{border-collapse:collapse;background:#fff}
-th,td{padding:4px 16px;text-align:right;border:1px solid #e2e8f0} th:first-child,td:first-child{text-align:left}
-.card{display:flex;gap:20px;background:#fff;border:1px solid #e2e8f0;padding:14px;margin:0 0 12px}
-.card img{width:168px;border:1px solid #e2e8f0} pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:6px 0}
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,18 +48,14 @@ def write_card(
 ) -> tuple[Path, Path]:
     """Write data_card.md and data_card.html into the dataset's folder; returns their paths."""
     tables = card_tables(counts, config, num_read=num_read, num_bad=num_bad)
-    markdown, page = folder / "data_card.md", folder / "data_card.html"
-    text = ["# Cold-start data by modality bridging", *(_as_markdown(table) for table in tables)]
-    text += ["## Samples", *(_sample_as_markdown(*sample) for sample in samples)]
-    markdown.write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    markdown, html = folder / "data_card.md", folder / "data_card.html"
+    parts = ["# Cold-start data by modality bridging", *map(_as_markdown, tables)]
+    parts += ["## Samples", *(_sample_as_markdown(*sample) for sample in samples)]
+    markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     body = "<h1>Cold-start data by modality bridging</h1>" + "".join(map(_as_html, tables))
     body += "<h2>Samples</h2>" + "".join(_sample_as_html(*sample) for sample in samples)
-    page.write_text(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Data card</title><style>{_CSS}</style>'
-        f"</head><body>{body}</body></html>\n",
-        encoding="utf-8",
-    )
-    return markdown, page
+    html.write_text(page("Data card", body), encoding="utf-8")
+    return markdown, html
 
 
 def card_tables(
@@ -157,13 +144,8 @@ def _as_markdown(table: Table) -> str:
     return f"## {table.title}\n\n" + "\n".join(lines)
 
 
-def _as_html(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.head)
-    rows = (
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in table.rows
-    )
-    return f"<h2>{html.escape(table.title)}</h2><table><tr>{head}</tr>{''.join(rows)}</table>"
+def _as_html(one: Table) -> str:
+    return f"<h2>{text(one.title)}</h2>{table(one.head, one.rows)}"
 
 
 def _sample_as_markdown(outcome: Outcome, paths: list[Path]) -> str:
@@ -174,11 +156,8 @@ def _sample_as_markdown(outcome: Outcome, paths: list[Path]) -> str:
 
 
 def _sample_as_html(outcome: Outcome, paths: list[Path]) -> str:
-    pictures = "".join(
-        f'<img alt="picture" src="data:image;base64,{base64.b64encode(path.read_bytes()).decode()}">'
-        for path in paths
-    )
-    return (
-        f'<div class="card"><div>{pictures}</div><div><b>{html.escape(outcome.row.text)}</b> reference answer '
-        f"{html.escape(outcome.row.answer)}<pre>{html.escape(response_of(outcome))}</pre></div></div>"
+    return card(
+        [data_url(path.read_bytes()) for path in paths],
+        f'<p class="question">{text(outcome.row.text)}</p><p class="quiet">reference answer: '
+        f"{text(outcome.row.answer)}</p><pre>{text(response_of(outcome))}</pre>",
     )

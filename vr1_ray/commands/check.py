@@ -16,7 +16,7 @@ from vr1_ray.actors.cluster_check import (
     reach_row,
 )
 from vr1_ray.config import RunConfig, recipe_runs
-from vr1_ray.preflight.batches import num_gpus
+from vr1_ray.config.demand import num_gpus
 from vr1_ray.preflight.input_rows import (
     MADE_EARLIER,
     Inputs,

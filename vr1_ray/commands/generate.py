@@ -21,7 +21,7 @@ from vr1_ray.config import ConfigError
 from vr1_ray.config.generate import GenerateConfig
 from vr1_ray.data.questions import load_questions, one_question
 from vr1_ray.models import ModelAdapter, load_adapter
-from vr1_ray.preflight.inputs import read_card
+from vr1_ray.models.card import read_card
 from vr1_ray.rewards import parse_response
 from vr1_ray.rollout import RolloutEngine, Sample, rollout_engine_class
 from vr1_ray.types import Prompt, SamplingSpec, sample_seed

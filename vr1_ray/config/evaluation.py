@@ -42,6 +42,8 @@ class EvalConfig:
     # Which figure tells the best checkpoint: "accuracy" (of eval.data; without it the mean over benchmarks) or
     # one of a benchmark, such as "mathvista" or "mathvista/GPS".
     best_by: str = "accuracy"
+    # package.module:function that says of a row without hard reward what kind of error it is; the summary counts them.
+    diagnosis: str = ""
     # Holds a folder or file per benchmark, in any published form, see examples/evaluation; "hub": from there.
     benchmarks_folder: str = "hub"
     max_questions: int = 0  # of each benchmark, spread evenly over it; 0: all

@@ -23,6 +23,9 @@ class ModelConfig:
 
     path: str = ""  # local folder or hub name in Hugging Face format
     revision: str | None = None  # of a hub name: a branch, tag or commit
+    adapter: str = (
+        ""  # of a family kept outside: package.module:Name; "": by config.json's model_type
+    )
     dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16 on GPU, float32 on CPU
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     # Images with fewer pixels are enlarged; the same in SFT, RL and evaluation.

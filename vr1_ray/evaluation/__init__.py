@@ -1,40 +1,18 @@
 """Benchmarks: readers of their published forms, their scoring rules, scores with intervals, the pages to read.
 
-To add one, see the example in `base.py`; the row below is all the rest of the code needs. One kept outside the
-package is named in the YAML as `package.module:Name`.
+To add one, see the example in `base.py`; its row in `benchmarks/__init__.py` is all the rest of the code needs. One
+kept outside the package is named in the YAML as `package.module:Name`.
 """
 
-import importlib
 import re
 from dataclasses import dataclass
 
 from vr1_ray.config import ConfigError, EvalConfig
+from vr1_ray.config.tables import find
 from vr1_ray.evaluation.base import Benchmark, Check, Judged, JudgeRequest, Question, Verdict
-from vr1_ray.evaluation.benchmarks.chartqa import ChartQA
-from vr1_ray.evaluation.benchmarks.dynamath import DynaMath
-from vr1_ray.evaluation.benchmarks.geometry3k import Geometry3K
-from vr1_ray.evaluation.benchmarks.hallusion_bench import HallusionBench
-from vr1_ray.evaluation.benchmarks.math_vision import MathVision
-from vr1_ray.evaluation.benchmarks.mathverse import MathVerse
-from vr1_ray.evaluation.benchmarks.mathvista import MathVista
-from vr1_ray.evaluation.benchmarks.mm_math import MMMath
-from vr1_ray.evaluation.benchmarks.mmstar import MMStar
-from vr1_ray.evaluation.benchmarks.we_math import WeMath
+from vr1_ray.evaluation.benchmarks import BENCHMARKS
 from vr1_ray.evaluation.extraction import Answer, find_answer
 from vr1_ray.evaluation.sources import read_questions
-
-BENCHMARKS: dict[str, type[Benchmark]] = {
-    "mathvista": MathVista,
-    "mathverse": MathVerse,
-    "mm_math": MMMath,
-    "dynamath": DynaMath,
-    "we_math": WeMath,
-    "math_vision": MathVision,
-    "geometry3k": Geometry3K,
-    "mmstar": MMStar,
-    "chartqa": ChartQA,
-    "hallusion_bench": HallusionBench,
-}
 
 __all__ = [
     "BENCHMARKS",
@@ -73,21 +51,8 @@ class Selection:
 
 
 def make_benchmark(name: str) -> Benchmark:
-    """The benchmark of a name. Raises ConfigError listing the known ones."""
-    if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            return getattr(importlib.import_module(module), attribute)()
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(
-                f"benchmarks: {name!r} can't be imported ({error}); it is looked for on PYTHONPATH"
-            ) from error
-    if name not in BENCHMARKS:
-        raise ConfigError(
-            f"benchmarks: {name!r} is none of {', '.join(BENCHMARKS)}; give one of these, a part of one as "
-            "mathvista/GPS, or package.module:Name"
-        )
-    return BENCHMARKS[name]()
+    """The benchmark of a name. Raises ValueError listing the known ones."""
+    return find(BENCHMARKS, name, "benchmarks", kind=Benchmark)()
 
 
 def load_selections(

@@ -5,7 +5,7 @@
 A check is a generator: it yields a `JudgeRequest` when only a language model can tell, gets the reply (None if
 there is none), and returns a `Verdict`. So a benchmark knows no endpoint, and all pending requests go out together.
 
-To add a benchmark, write one file and a row in `vr1_ray/evaluation/__init__.py`:
+To add a benchmark, write one file and a row in `vr1_ray/evaluation/benchmarks/__init__.py`:
 
     class MyBenchmark(Benchmark):
         name = "my_benchmark"                      # as in benchmarks=[my_benchmark]

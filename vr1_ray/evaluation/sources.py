@@ -36,7 +36,7 @@ def read_questions(
     """All questions of a benchmark, in file order. Raises DataError naming the file, the row and the cure.
 
     Example:
-        read_questions(BENCHMARKS["mathvista"](), "data/benchmarks")
+        read_questions(make_benchmark("mathvista"), "data/benchmarks")
     """
     questions: list[Question] = []
     for rows, root, name in _tables(benchmark, folder):

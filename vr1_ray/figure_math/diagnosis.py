@@ -13,8 +13,8 @@ drawn. Kinds, the first that holds:
 
 import json
 import re
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 from vr1_ray.figure_math.drawing import (
     BarFigure,
@@ -43,9 +43,16 @@ def diagnose(response: str, *, truncated: bool, well_formed: bool, figure: str) 
     return "slip after a right look" if is_right[-1] else "wrong second look"
 
 
-def error_counts(kinds: Iterable[str]) -> dict[str, int]:
-    """How often each kind occurred, most frequent first."""
-    return dict(Counter(kinds).most_common())
+def error_of(row: Mapping[str, Any]) -> str:
+    """For `eval.diagnosis`: the kind of error of an evaluated question; "" if its row has no figure."""
+    if "figure" not in row["metadata"]:
+        return ""
+    return diagnose(
+        row["response"],
+        truncated=row["truncated"],
+        well_formed=row["well_formed"],
+        figure=row["metadata"]["figure"],
+    )
 
 
 def figure_from_json(text: str) -> Figure:

@@ -35,21 +35,140 @@ PROGRESS_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkSet:
-    """The benchmarks of a run, read; `too_long` are the ids of prompts that the model has no room for.
+    """The benchmarks of a run, read: what is asked, judged and written of them.
 
     Example:
         benchmarks = read_benchmarks(config, adapter, max_response_tokens=4096)
+        benchmarks.ask(fleet, "rl")
+        benchmarks.judge_and_write("rl")    # {"mathvista": 0.7, "mathvista/GPS": 0.8}
     """
 
+    config: RunConfig
     selections: list[Selection]
     max_response_tokens: int
     too_long: frozenset[str]
+    """Ids of prompts that the model has no room for."""
+
+    @property
+    def names(self) -> list[str]:
+        """As in `benchmarks`."""
+        return [one.name for one in self.selections]
+
+    def folder(self, label: str) -> Path:
+        """Where an evaluation is kept."""
+        return self.config.folder / BENCHMARKS / label
+
+    def start_over(self, label: str) -> None:
+        """Forget what an earlier policy of this label answered: during RL nothing is taken over."""
+        shutil.rmtree(self.folder(label), ignore_errors=True)
+
+    def unanswered(self, label: str) -> list[list[Question]]:
+        """Per selection, the questions without all their responses. Raises ConfigError if others were sampled otherwise."""
+        folder = self.folder(label)
+        check_settings(folder / "settings.json", self.sampling_settings())
+        missing = []
+        for one in self.selections:
+            found = _file(folder, one).read()
+            missing.append(
+                [
+                    question
+                    for question in one.questions
+                    if len(found.get(question.question_id, ())) < self.config.eval.num_samples
+                    and question.prompt.prompt_id not in self.too_long
+                ]
+            )
+        return missing
+
+    def sampling_settings(self) -> dict[str, Any]:
+        """What makes responses those of one evaluation. Names, sizes and times of the weight files stand for them."""
+        config = self.config
+        weights = sorted(Path(config.model.path).glob("*.safetensors"))
+        return {
+            "model": config.model.path,
+            "weights": [
+                [path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in weights
+            ],
+            "pixels": [config.model.min_pixels, config.model.max_pixels],
+            "system_prompt": config.model.system_prompt,
+            "dtype": config.model.dtype,
+            "temperature": config.eval.temperature,
+            "top_p": config.eval.top_p,
+            "max_response_tokens": self.max_response_tokens,
+            "protocol": config.eval.protocol,
+            "seed": config.seed,
+        }
+
+    def ask(self, fleet: Fleet, label: str) -> None:
+        """Sample what is missing, over all engines; each question's responses are on disk as soon as it is answered."""
+        folder = self.folder(label)
+        spec = SamplingSpec(
+            max_response_tokens=self.max_response_tokens,
+            group_size=self.config.eval.num_samples,
+            temperature=self.config.eval.temperature,
+            top_p=self.config.eval.top_p,
+        )
+        max_asked = paper.MAX_ASKED if self.config.eval.protocol == "paper" else 1
+
+        def sample(prompts: list[Prompt], attempt: int) -> Iterator[RolloutGroup]:
+            return fleet.evaluate_each(prompts, spec, attempt=attempt)
+
+        missing = self.unanswered(label)
+        for one, questions in zip(self.selections, missing, strict=True):
+            file = _file(folder, one)
+            progress = _Progress(one.name, total=len(one.questions), todo=len(questions))
+            ids = {question.prompt.prompt_id: question.question_id for question in questions}
+            prompts = [question.prompt for question in questions]
+            for group, times_asked in answered(prompts, sample, max_asked=max_asked):
+                file.append(_responses(ids[group.prompt.prompt_id], group, times_asked))
+                progress.one_more()
+
+    def judge_and_write(self, label: str, *, is_shown: bool = True) -> dict[str, float]:
+        """Judge all responses and write what a user reads. Returns figures: `mathvista`, `mathvista/GPS`, ...
+
+        Raises JudgeError if too many judgements are missing; the responses stay.
+        """
+        config, folder = self.config, self.folder(label)
+        judge = make_judge(config)
+        settings = self.sampling_settings() | {"judge": config.eval.judge.model}
+        if config.kind == "rl":  # not `model.path`, which the policy only began as
+            settings["model"] = f"{config.name}, {label}"
+        results: list[dict[str, Any]] = []
+        figures: dict[str, float] = {}
+        for one in self.selections:
+            responses = _file(folder, one).read()
+            judged = judge_responses(one.benchmark, one.questions, responses, config.eval, judge)
+            names = _write_images(folder / IMAGES, one.questions)
+            rows = rows_of(judged, responses, names)
+            result = result_of(one.name, one.benchmark, judged, rows)
+            results.append(result)
+            lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            (folder / f"{one.slug}.jsonl").write_text(lines, encoding="utf-8")
+            write_page(folder / f"{one.slug}.html", rows, result, result_text([result], settings))
+            figures |= figures_of(result)
+        table = result_text(results, settings)
+        (folder / "table.txt").write_text(table + "\n", encoding="utf-8")
+        write_json(folder / "scores.json", {"settings": settings, "results": results})
+        if is_shown:
+            print(f"\n{table}\n\n{folder}", flush=True)
+        return figures
+
+    def figure_names(self) -> list[str]:
+        """The names of all figures there will be, known before anything is asked: those of wrong answers throughout."""
+        wrong = (Verdict(is_correct=False, rule="not asked yet"),) * self.config.eval.num_samples
+        names = []
+        for one in self.selections:
+            judged = [Judged(question=question, verdicts=wrong) for question in one.questions]
+            scores = [*one.benchmark.scores(judged), *pass_scores(judged)]
+            headline = one.benchmark.headline
+            names += [_figure(one.name, s.name, headline) for s in scores if s.value is not None]
+        return list(dict.fromkeys(names))
 
 
 def read_benchmarks(
     config: RunConfig, adapter: ModelAdapter, *, max_response_tokens: int
 ) -> BenchmarkSet:
     """Read `benchmarks`, as the protocol sends them. Raises ConfigError or DataError before anything is started."""
+    make_judge(config)  # a wrong setting of it shows now
     selections = load_selections(
         config.benchmarks, config.eval, max_image_pixels=config.data.max_image_pixels
     )
@@ -66,7 +185,10 @@ def read_benchmarks(
         if len(adapter.render(question.prompt).prompt_ids) > room
     )
     return BenchmarkSet(
-        selections=selections, max_response_tokens=max_response_tokens, too_long=too_long
+        config=config,
+        selections=selections,
+        max_response_tokens=max_response_tokens,
+        too_long=too_long,
     )
 
 
@@ -75,78 +197,8 @@ def _as_paper(selection: Selection, question: Question) -> Question:
     return replace(question, prompt=paper.shrunk(replace(question.prompt, question=text)))
 
 
-def label_folder(config: RunConfig, label: str) -> Path:
-    """Where an evaluation of benchmarks is kept."""
-    return config.folder / BENCHMARKS / label
-
-
-def start_over(config: RunConfig, label: str) -> None:
-    """Forget what an earlier policy of this label answered: during RL nothing is taken over."""
-    shutil.rmtree(label_folder(config, label), ignore_errors=True)
-
-
-def unanswered(config: RunConfig, benchmarks: BenchmarkSet, label: str) -> list[list[Question]]:
-    """Per selection, the questions without all their responses. Raises ConfigError if others were sampled otherwise."""
-    folder = label_folder(config, label)
-    check_settings(folder / "settings.json", sampling_settings(config, benchmarks))
-    missing = []
-    for one in benchmarks.selections:
-        found = _file(folder, one).read()
-        missing.append(
-            [
-                question
-                for question in one.questions
-                if len(found.get(question.question_id, ())) < config.eval.num_samples
-                and question.prompt.prompt_id not in benchmarks.too_long
-            ]
-        )
-    return missing
-
-
-def sampling_settings(config: RunConfig, benchmarks: BenchmarkSet) -> dict[str, Any]:
-    """What makes responses those of one evaluation. Names, sizes and times of the weight files stand for them."""
-    weights = sorted(Path(config.model.path).glob("*.safetensors"))
-    return {
-        "model": config.model.path,
-        "weights": [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in weights],
-        "pixels": [config.model.min_pixels, config.model.max_pixels],
-        "system_prompt": config.model.system_prompt,
-        "dtype": config.model.dtype,
-        "temperature": config.eval.temperature,
-        "top_p": config.eval.top_p,
-        "max_response_tokens": benchmarks.max_response_tokens,
-        "protocol": config.eval.protocol,
-        "seed": config.seed,
-    }
-
-
 def _file(folder: Path, selection: Selection) -> ResponseFile:
     return ResponseFile(folder / f"{selection.slug}.responses.jsonl")
-
-
-def ask(fleet: Fleet, config: RunConfig, benchmarks: BenchmarkSet, label: str) -> None:
-    """Sample what is missing, over all engines; each question's responses are on disk as soon as it is answered."""
-    folder = label_folder(config, label)
-    spec = SamplingSpec(
-        max_response_tokens=benchmarks.max_response_tokens,
-        group_size=config.eval.num_samples,
-        temperature=config.eval.temperature,
-        top_p=config.eval.top_p,
-    )
-    max_asked = paper.MAX_ASKED if config.eval.protocol == "paper" else 1
-
-    def sample(prompts: list[Prompt], attempt: int) -> Iterator[RolloutGroup]:
-        return fleet.evaluate_each(prompts, spec, attempt=attempt)
-
-    missing = unanswered(config, benchmarks, label)
-    for one, questions in zip(benchmarks.selections, missing, strict=True):
-        file = _file(folder, one)
-        progress = _Progress(one.name, total=len(one.questions), todo=len(questions))
-        ids = {question.prompt.prompt_id: question.question_id for question in questions}
-        prompts = [question.prompt for question in questions]
-        for group, times_asked in answered(prompts, sample, max_asked=max_asked):
-            file.append(_responses(ids[group.prompt.prompt_id], group, times_asked))
-            progress.one_more()
 
 
 def answered(
@@ -206,39 +258,6 @@ class _Progress:
         )
 
 
-def judge_and_write(
-    config: RunConfig, benchmarks: BenchmarkSet, label: str, *, is_shown: bool = True
-) -> dict[str, float]:
-    """Judge all responses and write what a user reads. Returns figures: `mathvista`, `mathvista/GPS`, ...
-
-    Raises JudgeError if too many judgements are missing; the responses stay.
-    """
-    folder = label_folder(config, label)
-    judge = make_judge(config)
-    settings = sampling_settings(config, benchmarks) | {"judge": config.eval.judge.model}
-    if config.kind == "rl":  # not `model.path`, which the policy only began as
-        settings["model"] = f"{config.name}, {label}"
-    results: list[dict[str, Any]] = []
-    figures: dict[str, float] = {}
-    for one in benchmarks.selections:
-        responses = _file(folder, one).read()
-        judged = judge_responses(one.benchmark, one.questions, responses, config.eval, judge)
-        names = _write_images(folder / IMAGES, one.questions)
-        rows = rows_of(judged, responses, names)
-        result = result_of(one.name, one.benchmark, judged, rows)
-        results.append(result)
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        (folder / f"{one.slug}.jsonl").write_text(lines, encoding="utf-8")
-        write_page(folder / f"{one.slug}.html", rows, result, result_text([result], settings))
-        figures |= figures_of(result)
-    table = result_text(results, settings)
-    (folder / "table.txt").write_text(table + "\n", encoding="utf-8")
-    write_json(folder / "scores.json", {"settings": settings, "results": results})
-    if is_shown:
-        print(f"\n{table}\n\n{folder}", flush=True)
-    return figures
-
-
 def figures_of(result: dict[str, Any]) -> dict[str, float]:
     """The scores of a benchmark under names that `eval.best_by` can give; one of nothing is left out."""
     name, headline = result["name"], result["headline"]
@@ -247,18 +266,6 @@ def figures_of(result: dict[str, Any]) -> dict[str, float]:
         for score, found in result["scores"].items()
         if found["value"] is not None
     }
-
-
-def figure_names(config: RunConfig, benchmarks: BenchmarkSet) -> list[str]:
-    """The names of all figures there will be, known before anything is asked: those of wrong answers throughout."""
-    wrong = (Verdict(is_correct=False, rule="not asked yet"),) * config.eval.num_samples
-    names = []
-    for one in benchmarks.selections:
-        judged = [Judged(question=question, verdicts=wrong) for question in one.questions]
-        scores = [*one.benchmark.scores(judged), *pass_scores(judged)]
-        headline = one.benchmark.headline
-        names += [_figure(one.name, s.name, headline) for s in scores if s.value is not None]
-    return list(dict.fromkeys(names))
 
 
 def _figure(name: str, score: str, headline: str) -> str:

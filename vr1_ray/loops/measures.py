@@ -4,7 +4,7 @@ from statistics import fmean
 from typing import Any
 
 from vr1_ray.answers import accuracy_of
-from vr1_ray.figure_math.diagnosis import diagnose
+from vr1_ray.config.tables import find
 from vr1_ray.rewards import SHARED_PARTS, hard_format_reward, parse_response
 from vr1_ray.types import Rollout, RolloutGroup, Stage
 
@@ -92,14 +92,21 @@ def judged(group: RolloutGroup) -> dict[str, Any]:
         "correct": bool(accuracy_of(rollout.text, prompt.answer)),
         "hard_reward": hard_format_reward(rollout.text, prompt.answer, rollout.is_finished),
     }
-    if "figure" in prompt.metadata and not row["hard_reward"]:
-        row["error"] = diagnose(
-            rollout.text,
-            truncated=row["truncated"],
-            well_formed=row["well_formed"],
-            figure=prompt.metadata["figure"],
-        )
     return row
+
+
+def name_errors(rows: list[dict[str, Any]], diagnosis: str) -> None:
+    """Give each row that earned no hard reward its `error`, by the function that `eval.diagnosis` names, if any.
+
+    The function gets the row and returns what kind of error it is, "" for none. Raises ValueError for another name.
+    """
+    if not diagnosis:
+        return
+    kind_of = find({}, diagnosis, "eval.diagnosis")
+    for row in rows:
+        kind = "" if row["hard_reward"] else kind_of(row)
+        if kind:
+            row["error"] = kind
 
 
 def evaluation_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:

@@ -6,28 +6,38 @@ that was stopped goes on where it was. `vr1 run configs/quickstart.yaml`.
 
 import json
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import RunConfig, check_config, recipe_runs
-from vr1_ray.figure_math.diagnosis import error_counts
 from vr1_ray.loops.bridge_loop import run_bridge
-from vr1_ray.loops.eval_loop import run_eval
+from vr1_ray.loops.eval_loop import read_held_out, run_eval
 from vr1_ray.loops.figure_math_loop import run_figure_math
 from vr1_ray.loops.rl_loop import run_rl
 from vr1_ray.loops.sft_loop import run_sft
+from vr1_ray.preflight import read_inputs
 from vr1_ray.report import plot_curves, result_table, write_report
 from vr1_ray.runs.figures import HELD_OUT_FIGURES
 from vr1_ray.runs.run_folder import EVALUATIONS, METRICS, finished_result, write_json
 from vr1_ray.runs.stopping import StopSignal
 
-RUNS = {
-    "figure_math": run_figure_math,
-    "bridge": run_bridge,
-    "sft": run_sft,
-    "rl": run_rl,
-    "eval": run_eval,
-}
+
+def _sft(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
+    return run_sft(config, read_inputs(config), stop)
+
+
+def _rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
+    inputs = read_inputs(config)
+    return run_rl(config, inputs, read_held_out(config, inputs), stop)
+
+
+def _eval(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
+    return run_eval(config, read_held_out(config, read_inputs(config)), stop)
+
+
+# What a kind reads is read here, once, and handed down to its loop.
+RUNS = {"figure_math": run_figure_math, "bridge": run_bridge, "sft": _sft, "rl": _rl, "eval": _eval}
 
 
 def run_one(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
@@ -83,7 +93,9 @@ def summarise(
     }
     summary["num_prompts"] = {content["label"]: len(content["rows"]) for content in evaluations}
     summary["errors"] = {
-        content["label"]: error_counts(row["error"] for row in content["rows"] if "error" in row)
+        content["label"]: dict(
+            Counter(row["error"] for row in content["rows"] if "error" in row).most_common()
+        )
         for content in evaluations
     }
     summary["stages"] = [stage for result in results.values() for stage in result.get("stages", [])]

@@ -1,14 +1,14 @@
 """Evaluation during RL: when it is due, its figures in the step's row of metrics, and whether it is the best so far.
 
-What is evaluated, and how, is not here but in `eval_loop.py`; what becomes of the best is in `saving.py`.
+What is evaluated, and how, is not here but in `held_out.py`; what becomes of the best is in `saving.py`.
 """
 
 import time
 from collections.abc import Callable
 
 from vr1_ray.config import RunConfig
-from vr1_ray.evaluation.judge import JudgeError
-from vr1_ray.loops.eval_loop import evaluation_metrics_of, step_label
+from vr1_ray.endpoints.endpoint import EndpointUnavailableError
+from vr1_ray.loops.held_out import evaluation_metrics_of, step_label
 from vr1_ray.runs.figures import HELD_OUT_FIGURES
 from vr1_ray.runs.saving import Saver
 from vr1_ray.runs.stopping import Stopped, StopSignal
@@ -78,7 +78,7 @@ class RlEvaluation:
     def _is_best(self, step: int) -> bool:
         try:
             return self.saver.is_best(step, self._figures(step, step_label(step)))
-        except JudgeError as error:
+        except EndpointUnavailableError as error:
             # Training needs no judge: one that is down for a while costs this evaluation, not the run.
             self.tracker.note(f"ALARM step {step}: its evaluation has no figures: {error}")
             return False

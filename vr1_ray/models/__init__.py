@@ -1,11 +1,13 @@
 """Families of vision-language models: what must be known of each (`ModelAdapter`), in one explicit table.
 
-To add one, see the example in `base.py`; the row below is all the rest of the code needs.
+To add one, see the example in `base.py`; the row below is all the rest of the code needs. One kept outside the
+package is named in the YAML (`model.adapter`) as `package.module:Name`.
 """
 
 from pathlib import Path
 
 from vr1_ray.config import ModelConfig
+from vr1_ray.config.tables import find
 from vr1_ray.models.base import ModelAdapter, ModelBatch, RenderedPrompt
 from vr1_ray.models.qwen2_5_vl import Qwen25VLAdapter
 
@@ -17,18 +19,21 @@ __all__ = ["MODELS", "ModelAdapter", "ModelBatch", "RenderedPrompt", "load_adapt
 
 
 def load_adapter(config: ModelConfig) -> ModelAdapter:
-    """The adapter of `config.path`, by the model type its config.json names. Loads no weights.
+    """The adapter that `model.adapter` names, else that of the model type in `config.path`'s config.json.
+
+    Loads no weights.
 
     Raises ValueError with field, value and cure if the folder can't be read or the family is unknown.
     """
     model_type = _model_type(config)
-    if model_type not in MODELS:
+    if not config.adapter and model_type not in MODELS:
         raise ValueError(
-            f"model.path={config.path!r}: no adapter for model type {model_type!r}; "
-            f"known: {', '.join(sorted(MODELS))}. Take one of these, or add a file and a row in vr1_ray/models."
+            f"model.path={config.path!r}: no adapter for model type {model_type!r}; known: {', '.join(sorted(MODELS))}. "
+            "Take one of these, or name your own in model.adapter as package.module:Name."
         )
+    found = find(MODELS, config.adapter or model_type, "model.adapter", kind=ModelAdapter)
     try:
-        return MODELS[model_type](config)
+        return found(config)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ValueError(
             f"model.path={config.path!r}: its tokenizer or processor can't be loaded ({_first_line(error)}). "

@@ -6,6 +6,7 @@ Memory is in `memory.py`; both end as rows of one table in `plan.py`.
 from collections.abc import Iterator
 
 from vr1_ray.config import RunConfig, StageConfig
+from vr1_ray.config.demand import enabled_stages
 from vr1_ray.preflight.table import CheckRow
 
 
@@ -16,52 +17,6 @@ def batch_rows(config: RunConfig) -> Iterator[CheckRow]:
     if config.kind == "rl":
         for number, stage in enumerate(enabled_stages(config), start=1):
             yield _stage_batch(config, number, stage)
-
-
-def enabled_stages(config: RunConfig) -> list[StageConfig]:
-    """The stages that will be run, in order."""
-    return [stage for stage in config.curriculum.stages if stage.enabled]
-
-
-def demand(config: RunConfig) -> dict[str, float]:
-    """CPUs and GPUs that the actors of a run reserve, all together."""
-    counts = {"CPU": 0.0, "GPU": 0.0}
-
-    def add(actors: int, cpus: float, gpus: float) -> None:
-        counts["CPU"] += actors * cpus
-        counts["GPU"] += actors * gpus
-
-    trainer, rollout, reference = config.trainer, config.rollout, config.reference
-    own = (
-        0 if config.is_colocated else 1
-    )  # whether engines and reference have GPUs that no trainer rank has
-    if config.kind in ("sft", "rl"):
-        add(trainer.num_workers, trainer.num_cpus_per_worker, trainer.num_gpus_per_worker)
-    if config.kind in ("rl", "eval"):
-        # With autoscaling the others may wait for room.
-        engines = rollout.min_engines or rollout.num_engines
-        for one in (rollout.of_engine(index) for index in range(engines)):
-            add(1, one.num_cpus_per_engine, own * one.num_gpus_per_engine)
-    if config.kind == "rl":
-        for name in {spec.pool for spec in config.rewards} & set(config.reward_pools):
-            pool = config.reward_pools[name]
-            add(pool.num_actors, pool.num_cpus_per_actor, pool.num_gpus_per_actor)
-        if config.algorithm.kl_coef > 0:
-            gpus = own * reference.num_gpus_per_actor
-            add(reference.num_actors, reference.num_cpus_per_actor, gpus)
-    if (
-        config.kind == "bridge"
-    ):  # both stages of the MLLM, the reasoner, the store, a task that reads
-        mllm, reasoner = config.bridge.mllm, config.bridge.reasoner
-        add(2 * mllm.num_actors, mllm.num_cpus_per_actor, 0.0)
-        add(reasoner.num_actors, reasoner.num_cpus_per_actor, 0.0)
-        counts["CPU"] += 1.1
-    return counts
-
-
-def num_gpus(config: RunConfig) -> float:
-    """GPUs that the actors of a run reserve, all together."""
-    return demand(config)["GPU"]
 
 
 def _demonstrations(config: RunConfig) -> CheckRow:

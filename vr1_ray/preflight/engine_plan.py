@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vr1_ray.config import RunConfig
-from vr1_ray.preflight.batches import enabled_stages
+from vr1_ray.config.demand import enabled_stages
 from vr1_ray.preflight.limits import Machine, gib, judged
 from vr1_ray.preflight.memory import (
     DTYPE_BYTES,

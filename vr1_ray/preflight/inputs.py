@@ -1,48 +1,70 @@
-"""Reading a run's inputs so that every mistake in them shows before an engine starts.
+"""Reading a run's inputs, once, so that every mistake in them shows before an engine starts.
 
-Each check raises ValueError (ConfigError, DataError) with the field, the value and the cure.
+`read_inputs` is the door: a loop is handed what it returns, and reads nothing again. Each check raises ValueError
+(ConfigError, DataError) with the field, the value and the cure.
 """
 
-import json
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.config import ConfigError, RunConfig, check_config
+from vr1_ray.config.tables import find
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.data import drop_overlong, limit_prompts, load_demonstrations, load_prompts
 from vr1_ray.models import ModelAdapter, load_adapter
+from vr1_ray.models.card import POLICY_CARD, read_card
+from vr1_ray.preflight.quick import check_quickly
 from vr1_ray.rewards import make_rewards
 from vr1_ray.types import Demonstration, Prompt
 
-POLICY_CARD = "vr1_policy.json"  # written beside the weights by `vr1 sft` and `vr1 rl`
+
+@dataclass(frozen=True, kw_only=True)
+class RunInputs:
+    """What a run is handed, found sound: data that fits the model, and what the user should know.
+
+    Example:
+        inputs = read_inputs(config)
+        len(inputs.prompts), inputs.notes    # 4000, ["4000 prompts, 0 skipped as too long"]
+    """
+
+    adapter: ModelAdapter
+    prompts: list[Prompt] = field(default_factory=list)  # an RL run's
+    demonstrations: list[Demonstration] = field(default_factory=list)  # a cold start's
+    num_left_out: int = 0  # prompts or demonstrations that are too long
+    eval_prompts: list[Prompt] = field(default_factory=list)  # of `eval.data`
+    notes: list[str] = field(default_factory=list)
 
 
-def check_inputs(config: RunConfig) -> list[str]:
-    """Everything of a run's inputs that can be verified without an actor; returns what was found, in lines."""
+def read_inputs(config: RunConfig) -> RunInputs:
+    """Everything that an sft, rl or eval run reads, verified without an actor."""
     check_config(config)
-    if config.kind == "figure_math":
-        return [f"figure_math: {config.figure_math.num_train} training questions to draw"]
     make_algorithm(config.algorithm, kind=config.kind)
     make_rewards(config.rewards)
-    adapter = load_adapter(config.model)
-    lines = [f"model: {config.model.path}"]
-    if config.kind == "sft":
-        demonstrations, dropped = read_demonstrations(config, adapter)
-        lines.append(
-            f"demonstrations: {len(demonstrations)}, {dropped} dropped as longer than data.cutoff_len"
-        )
+    if config.eval.diagnosis:
+        find({}, config.eval.diagnosis, "eval.diagnosis")
     if config.kind == "rl":
         make_curriculum(config.curriculum)
         check_cold_started(config)
-        prompts, skipped = read_prompts(config, adapter)
-        lines.append(
-            f"prompts: {len(prompts)}, {skipped} skipped as longer than data.max_prompt_tokens"
-        )
-    if config.eval.data:
-        lines.append(f"evaluation prompts: {len(read_eval_prompts(config, adapter))}")
-    return lines
+    adapter = load_adapter(config.model)
+    warnings = [] if config.kind == "eval" else check_quickly(config, adapter)
+    prompts: list[Prompt] = []
+    demonstrations: list[Demonstration] = []
+    notes: list[str] = []
+    left_out = 0
+    if config.kind == "rl":
+        prompts, left_out = read_prompts(config, adapter)
+        notes = [f"{len(prompts)} prompts, {left_out} skipped as too long"]
+    if config.kind == "sft":
+        demonstrations, left_out = read_demonstrations(config, adapter)
+        notes = [f"{len(demonstrations)} demonstrations, {left_out} dropped as too long"]
+    return RunInputs(
+        adapter=adapter,
+        prompts=prompts,
+        demonstrations=demonstrations,
+        num_left_out=left_out,
+        eval_prompts=read_eval_prompts(config, adapter) if config.eval.data else [],
+        notes=[*notes, *warnings],
+    )
 
 
 def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt], int]:
@@ -94,12 +116,6 @@ def read_demonstrations(
             f"data.cutoff_len {limit}; lower it, or raise data.cutoff_len"
         )
     return kept, dropped
-
-
-def read_card(policy: str) -> dict[str, Any]:
-    """What the card of a policy folder says; nothing for a model that was not made here."""
-    path = Path(policy) / POLICY_CARD
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def check_cold_started(config: RunConfig) -> None:

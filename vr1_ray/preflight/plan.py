@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vr1_ray.config import RunConfig, recipe_runs
-from vr1_ray.preflight.batches import batch_rows, demand
+from vr1_ray.config.demand import demand
+from vr1_ray.preflight.batches import batch_rows
 from vr1_ray.preflight.colocated_plan import colocated_rows
 from vr1_ray.preflight.engine_plan import engine_rows
 from vr1_ray.preflight.limits import Machine

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from vr1_ray.config import RunConfig, StageConfig
-from vr1_ray.preflight.batches import enabled_stages
+from vr1_ray.config.demand import enabled_stages
 from vr1_ray.preflight.limits import Machine
 from vr1_ray.preflight.memory import DTYPE_BYTES
 from vr1_ray.preflight.model_size import ModelSize

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vr1_ray.config import RunConfig
-from vr1_ray.preflight.batches import enabled_stages
+from vr1_ray.config.demand import enabled_stages
 from vr1_ray.preflight.limits import OBJECT_STORE_SHARE, Machine, gib, judged
 from vr1_ray.preflight.memory import (
     DTYPE_BYTES,

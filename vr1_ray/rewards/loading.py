@@ -4,16 +4,14 @@ Every mistake is a ValueError that names the field, as `rewards[1].options`. Opt
 since a key may have been written there by mistake.
 """
 
-import importlib
 import inspect
 import math
-import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import RewardSpec
+from vr1_ray.config.tables import find
 from vr1_ray.rewards.base import FunctionReward, Reward
 from vr1_ray.rewards.combining import NamedReward
 
@@ -45,33 +43,9 @@ def load_rewards(
 
 
 def _find(name: str, field: str, known: Mapping[str, type[Reward]]) -> Callable[..., Any]:
-    if name in known:
-        return known[name]
-    names = ", ".join(known)
-    module_name, colon, attribute = name.partition(":")
-    if not (module_name and colon and attribute):
-        raise ValueError(
-            f"{field}.name={name!r} is unknown; known: {names}. "
-            "Take one of these, or name your own as package.module:Name."
-        )
-    _look_in_current_folder()
-    try:
-        found = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"{field}.name={name!r} can't be loaded ({error}); known: {names}. "
-            "Check that the module is installed, on PYTHONPATH or in the current folder "
-            f"({Path.cwd()}), and the name after the colon."
-        ) from error
+    found = find(known, name, f"{field}.name")
     _check_is_reward(found, f"{field}.name={name!r}")
     return found
-
-
-def _look_in_current_folder() -> None:
-    """`vr1` is a console script, which does not have it on its path. Last, so that it shadows nothing."""
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.append(folder)
 
 
 def _check_is_reward(found: Any, what: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
-from vr1_ray.preflight.inputs import POLICY_CARD, read_card
+from vr1_ray.models.card import POLICY_CARD, read_card
 from vr1_ray.runs.model_card import model_card
 from vr1_ray.runs.run_folder import write_json
 

@@ -145,7 +145,7 @@ def test_the_card_shows_counts_and_samples_and_escapes_what_models_write(tmp_pat
     assert "| wrong_answer | 1 | 1 |" in text
     assert f"(images/{paths[0].name})" in text
     assert "<script>" not in shown
-    assert "data:image;base64," in shown
+    assert "data:image/png;base64," in shown
 
 
 def test_progress_tells_the_time_left(tmp_path):

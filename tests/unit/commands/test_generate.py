@@ -134,7 +134,7 @@ def test_images_are_scaled_as_the_policys_processor_was_saved(policy):
         (["--question", "?", "--max_tokens", "99999999"], "lower --max_tokens"),
         (["--question", "?", "--set", "trainer.zero_stage=3"], "use model.KEY=value"),
         (["--question", "?", "--set", "model.max_pixels=x"], "max_pixels"),
-        (["--question", "?", "--engine", "none"], "take one of hf, vllm"),
+        (["--question", "?", "--engine", "none"], "known: hf, vllm"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(policy, arguments, message, capsys):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from vr1_ray.config import load_config, recipe_runs
-from vr1_ray.preflight.batches import num_gpus
+from vr1_ray.config.demand import num_gpus
 
 ROOT = Path(__file__).parents[3]
 MANIFESTS = sorted((ROOT / "examples/kubernetes").glob("*.yaml"))

@@ -1,19 +1,19 @@
 """Questions of benchmarks by hand, one row each, and what a response to them earns."""
 
 from vr1_ray.data.images import ImageReader
-from vr1_ray.evaluation import BENCHMARKS, find_answer
+from vr1_ray.evaluation import find_answer, make_benchmark
 from vr1_ray.evaluation.rows import Row
 
 
 def question(name, **columns):
     """A question of a benchmark from the columns of one row, in the hub's form; pictures left out."""
     row = Row(columns, ImageReader(None, 1_000_000), table="rows", number=0)
-    return BENCHMARKS[name]().question(row)
+    return make_benchmark(name).question(row)
 
 
 def verdict(name, asked, response, *, is_cut=False):
     """What the benchmark's rules say of a whole response."""
-    return BENCHMARKS[name]().check(asked, find_answer(response, is_cut=is_cut))
+    return make_benchmark(name).check(asked, find_answer(response, is_cut=is_cut))
 
 
 def wrapped(answer):

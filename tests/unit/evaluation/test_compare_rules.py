@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vr1_ray.evaluation import BENCHMARKS, find_answer
+from vr1_ray.evaluation import BENCHMARKS, find_answer, make_benchmark
 from vr1_ray.figure_math.dataset import random_items
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "evaluation"
@@ -104,7 +104,7 @@ def test_no_response_ends_an_evaluation_or_is_right_by_being_odd(name, cases):
             continue
         for text in HOSTILE:
             response = f"<think> I look. </think><answer> Final Answer:{text} </answer>"
-            verdict = BENCHMARKS[name]().check(question, find_answer(response, is_cut=False))
+            verdict = make_benchmark(name).check(question, find_answer(response, is_cut=False))
             assert not verdict.is_correct or verdict.rule.endswith("edit distance"), (text, verdict)
             judged += 1
     assert judged >= len(HOSTILE)

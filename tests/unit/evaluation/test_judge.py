@@ -7,7 +7,7 @@ import pytest
 from tests.unit.endpoints.scripted_server import Reply, dead_address, serve
 from tests.unit.evaluation.questions import question, wrapped
 from vr1_ray.config import ConfigError, EvalConfig, JudgeConfig
-from vr1_ray.evaluation import BENCHMARKS
+from vr1_ray.evaluation import make_benchmark
 from vr1_ray.evaluation.judge import Judge, JudgeError
 from vr1_ray.evaluation.responses import Response
 from vr1_ray.evaluation.scoring import judge_responses, result_of, rows_of
@@ -41,7 +41,7 @@ def settings(address, **changes):
 
 def judged(answers, config, folder):
     """MathVerse questions with these answers, judged: (the result, the rows)."""
-    benchmark = BENCHMARKS["mathverse"]()
+    benchmark = make_benchmark("mathverse")
     questions = [question("mathverse", **ROW, sample_index=str(n)) for n in range(len(answers))]
     responses = {
         str(n): [

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.builders import picture, prompt
 from tests.unit.evaluation.questions import question, wrapped
 from vr1_ray.config import ConfigError, EvalConfig
-from vr1_ray.evaluation import BENCHMARKS, paper
+from vr1_ray.evaluation import make_benchmark, paper
 from vr1_ray.evaluation.page import write_page
 from vr1_ray.evaluation.responses import Response, ResponseFile, check_settings
 from vr1_ray.evaluation.scoring import TOO_LONG, judge_responses, result_of, rows_of
@@ -38,9 +38,9 @@ def scored(samples, config=None, benchmark="mathvista"):
         for number, texts in enumerate(samples)
         if texts
     }
-    found = judge_responses(BENCHMARKS[benchmark](), questions, responses, config, None)
+    found = judge_responses(make_benchmark(benchmark), questions, responses, config, None)
     rows = rows_of(found, responses, {})
-    return result_of(benchmark, BENCHMARKS[benchmark](), found, rows), rows
+    return result_of(benchmark, make_benchmark(benchmark), found, rows), rows
 
 
 def test_a_row_says_what_was_asked_said_found_and_by_which_rule():
@@ -107,7 +107,7 @@ def test_what_a_policy_writes_can_not_become_markup(tmp_path):
 
 def test_a_subset_warns_of_what_the_policy_may_have_seen():
     row = {"id": "1", "question": "?", "options": [], "answer": "1"}
-    benchmark = BENCHMARKS["math_vision"]()
+    benchmark = make_benchmark("math_vision")
     asked = question("math_vision", **row)
     responses = {"1": [Response(question_id="1", sample=0, response="1", tokens=1, is_cut=False)]}
     judged = judge_responses(benchmark, [asked], responses, EvalConfig(), None)

@@ -10,7 +10,7 @@ import pytest
 
 from vr1_ray.config import ConfigError, EvalConfig
 from vr1_ray.data.images import DataError
-from vr1_ray.evaluation import BENCHMARKS, load_selections, read_questions, spread
+from vr1_ray.evaluation import BENCHMARKS, load_selections, make_benchmark, read_questions, spread
 from vr1_ray.evaluation.sources import file_rows, tsv_rows
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "evaluation"
@@ -22,7 +22,7 @@ from schemas import SCHEMAS  # noqa: E402
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_is_read_from_its_published_form(name):
-    questions = read_questions(BENCHMARKS[name](), str(FIXTURES))
+    questions = read_questions(make_benchmark(name), str(FIXTURES))
     assert questions
     assert all(question.answer and question.prompt.question for question in questions)
     assert all(question.prompt.images for question in questions if "VS" not in question.labels)
@@ -31,8 +31,8 @@ def test_every_benchmark_is_read_from_its_published_form(name):
 
 @pytest.mark.parametrize("name", [name for name in BENCHMARKS if name != "geometry3k"])
 def test_the_tsv_asks_the_same_of_the_same_pictures(name):
-    published = read_questions(BENCHMARKS[name](), str(FIXTURES))
-    tsv = read_questions(BENCHMARKS[name](), str(FIXTURES / "tsv"))
+    published = read_questions(make_benchmark(name), str(FIXTURES))
+    tsv = read_questions(make_benchmark(name), str(FIXTURES / "tsv"))
     # Of DynaMath the TSV here has one variant, of HallusionBench the questions with a picture.
     by_id = {question.question_id: question for question in published}
     shared = [(one, by_id[one.question_id]) for one in tsv if one.question_id in by_id]
@@ -53,17 +53,17 @@ def test_the_columns_of_each_fixture_are_the_published_ones(path):
 
 
 def test_every_benchmark_says_where_its_schema_was_read():
-    assert all(len(benchmark.schema_source) > 30 for benchmark in BENCHMARKS.values())
+    assert all(len(benchmark.schema_source) > 30 for benchmark in map(make_benchmark, BENCHMARKS))
 
 
 def test_dynamaths_splits_are_the_variants_of_one_question():
-    questions = read_questions(BENCHMARKS["dynamath"](), str(FIXTURES))
+    questions = read_questions(make_benchmark("dynamath"), str(FIXTURES))
     variants = [question.question_id for question in questions if question.cluster == "1"]
     assert variants == [f"1/{number}" for number in range(1, 11)]
 
 
 def test_a_json_file_with_pictures_beside_it_is_read(tmp_path):
-    [question, *_] = read_questions(BENCHMARKS["mathvista"](), str(FIXTURES))
+    [question, *_] = read_questions(make_benchmark("mathvista"), str(FIXTURES))
     [row, *_] = file_rows(FIXTURES / "mathvista/data/testmini-00000-of-00001.parquet")
     folder = tmp_path / "mathvista"
     (folder / "images").mkdir(parents=True)
@@ -71,7 +71,7 @@ def test_a_json_file_with_pictures_beside_it_is_read(tmp_path):
     del row["decoded_image"], row["pid"]
     (folder / "testmini.json").write_text(json.dumps({"1": row}))
     assert (
-        read_questions(BENCHMARKS["mathvista"](), str(tmp_path))[0].prompt.images
+        read_questions(make_benchmark("mathvista"), str(tmp_path))[0].prompt.images
         == question.prompt.images
     )
 
@@ -89,14 +89,14 @@ def test_a_tsv_cell_may_name_the_row_that_holds_the_image(tmp_path):
     ("names", "message"),
     [
         (["mathvista", "mathvista"], "names one twice"),
-        (["mathvist"], "none of mathvista"),
+        (["mathvist"], "benchmarks='mathvist' is unknown; known: chartqa, .*mathvista"),
         (["mathvista/none"], "its parts: FQA"),
-        (["no.such:Module"], "can't be imported"),
+        (["no.such:Module"], "can't be loaded"),
     ],
 )
 def test_a_wrong_name_is_refused_with_the_right_ones(names, message):
     config = EvalConfig(benchmarks_folder=str(FIXTURES))
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ValueError, match=message):
         load_selections(names, config)
 
 
@@ -119,7 +119,7 @@ def test_protocol_paper_is_refused_where_the_paper_has_no_figure_or_needs_a_judg
 
 
 def test_a_subset_is_spread_over_the_file_and_keeps_problems_whole():
-    questions = read_questions(BENCHMARKS["mathverse"](), str(FIXTURES))
+    questions = read_questions(make_benchmark("mathverse"), str(FIXTURES))
     found = spread(questions, 20)
     assert len(found) == 20
     assert len({question.cluster for question in found}) == 4
@@ -141,9 +141,9 @@ def test_a_broken_file_is_named_with_its_cure(tmp_path, name, content, message):
     (tmp_path / "mathvista").mkdir()
     (tmp_path / "mathvista" / name).write_text(content)
     with pytest.raises(DataError, match=message):
-        read_questions(BENCHMARKS["mathvista"](), str(tmp_path))
+        read_questions(make_benchmark("mathvista"), str(tmp_path))
 
 
 def test_a_folder_without_the_benchmark_says_what_is_looked_for(tmp_path):
     with pytest.raises(DataError, match=r"MathVista_MINI\.tsv"):
-        read_questions(BENCHMARKS["mathvista"](), str(tmp_path))
+        read_questions(make_benchmark("mathvista"), str(tmp_path))

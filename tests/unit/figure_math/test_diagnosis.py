@@ -2,7 +2,7 @@
 
 import pytest
 
-from vr1_ray.figure_math.diagnosis import diagnose, error_counts, figure_from_json
+from vr1_ray.figure_math.diagnosis import diagnose, error_of, figure_from_json
 from vr1_ray.figure_math.drawing import BarFigure, GridFigure, RectangleFigure, figure_to_json
 
 BARS = BarFigure(bars=(("red", 3), ("blue", 5), ("green", 2)))
@@ -48,5 +48,7 @@ def test_a_figure_survives_its_json(figure):
     assert figure_from_json(figure_to_json(figure)) == figure
 
 
-def test_errors_are_counted_most_frequent_first():
-    assert list(error_counts(["cut", "format", "cut"]).items()) == [("cut", 2), ("format", 1)]
+def test_an_evaluated_row_is_diagnosed_by_the_figure_in_its_metadata_and_left_alone_without_one():
+    row = {"response": "3", "truncated": True, "well_formed": False}
+    assert error_of(row | {"metadata": {"figure": figure_to_json(BARS)}}) == "cut"
+    assert error_of(row | {"metadata": {}}) == ""

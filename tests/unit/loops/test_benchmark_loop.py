@@ -16,9 +16,10 @@ from vr1_ray.config import (
 )
 from vr1_ray.evaluation import BENCHMARKS, load_selections, paper
 from vr1_ray.evaluation.scoring import judge_responses, result_of
-from vr1_ray.loops.benchmark_loop import BenchmarkSet, answered, figure_names, figures_of
+from vr1_ray.loops.benchmark_loop import BenchmarkSet, answered, figures_of
 from vr1_ray.loops.eval_loop import read_held_out
 from vr1_ray.models import load_adapter
+from vr1_ray.preflight import RunInputs
 from vr1_ray.types import Prompt, Rollout, RolloutGroup, Stage
 
 FIXTURES = Path(__file__).parents[3] / "examples" / "evaluation" / "fixtures"
@@ -102,16 +103,17 @@ def rl_config(*benchmarks, **settings):
 def test_the_names_of_all_figures_are_known_before_anything_is_asked(name):
     config = rl_config(name, num_samples=2, temperature=1.0)
     [one] = load_selections([name], config.eval)
-    benchmarks = BenchmarkSet(selections=[one], max_response_tokens=8, too_long=frozenset())
-    names = figure_names(config, benchmarks)
+    names = BenchmarkSet(
+        config=config, selections=[one], max_response_tokens=8, too_long=frozenset()
+    ).figure_names()
     judged = judge_responses(one.benchmark, one.questions, {}, config.eval, None)
     assert names == list(figures_of(result_of(name, one.benchmark, judged, [])))
     assert {name, f"{name}/pass@2"} <= set(names)
 
 
 @pytest.fixture(scope="module")
-def adapter():
-    return load_adapter(rl_config().model)
+def inputs():
+    return RunInputs(adapter=load_adapter(rl_config().model))
 
 
 @pytest.mark.parametrize(
@@ -123,8 +125,8 @@ def adapter():
         (["we_math/S1"], "we_math/S1/accuracy"),
     ],
 )
-def test_any_figure_of_the_run_can_tell_the_best_checkpoint(adapter, benchmarks, best_by):
-    held_out = read_held_out(rl_config(*benchmarks, best_by=best_by), adapter)
+def test_any_figure_of_the_run_can_tell_the_best_checkpoint(inputs, benchmarks, best_by):
+    held_out = read_held_out(rl_config(*benchmarks, best_by=best_by), inputs)
     assert held_out.max_response_tokens == 8  # the longest stage's
 
 
@@ -137,13 +139,13 @@ def test_any_figure_of_the_run_can_tell_the_best_checkpoint(adapter, benchmarks,
     ],
 )
 def test_a_figure_that_no_evaluation_has_is_refused_before_the_run(
-    adapter, benchmarks, best_by, cure
+    inputs, benchmarks, best_by, cure
 ):
     with pytest.raises(ConfigError, match=f"eval.best_by: '{best_by}' is no figure.*{cure}"):
-        read_held_out(rl_config(*benchmarks, best_by=best_by), adapter)
+        read_held_out(rl_config(*benchmarks, best_by=best_by), inputs)
 
 
-def test_a_run_that_never_evaluates_may_name_any_figure(adapter):
+def test_a_run_that_never_evaluates_may_name_any_figure(inputs):
     config = rl_config("mathvista", best_by="mathverse")
     config.eval.every_steps = 0
-    assert read_held_out(config, adapter).benchmarks is not None
+    assert read_held_out(config, inputs).benchmarks is not None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vr1_ray.loops.measures import evaluation_metrics, group_metrics, judged
+from vr1_ray.loops.measures import evaluation_metrics, group_metrics, judged, name_errors
 from vr1_ray.types import Prompt, Rollout, RolloutGroup, Stage
 
 RIGHT = "<think> 1 + 2 = 3. </think><answer> Final Answer:3 </answer>"
@@ -91,3 +91,23 @@ def test_an_evaluations_figures_are_means_over_questions():
         "mean_response_tokens": 6.0,
         "truncation_rate": 0.5,
     }
+
+
+def first_word(row):
+    return row["response"].split()[0] if row["response"] != RIGHT else ""
+
+
+def test_wrong_answers_get_the_error_that_the_named_diagnosis_sees():
+    rows = [
+        judged(group("a", rollout(0, reward=1, tokens=4))),
+        judged(group("b", rollout(0, reward=0, tokens=8, status="truncated", text="<think> 1"))),
+        judged(group("c", rollout(0, reward=0, tokens=8, status="truncated", text=RIGHT))),
+    ]
+    name_errors(rows, f"{__name__}:first_word")
+    assert [row.get("error") for row in rows] == [None, "<think>", None]
+
+
+def test_without_a_diagnosis_no_row_has_an_error():
+    rows = [judged(group("b", rollout(0, reward=0, tokens=8, status="truncated", text="1")))]
+    name_errors(rows, "")
+    assert "error" not in rows[0]

@@ -18,9 +18,9 @@ from vr1_ray.config import (
     StageConfig,
 )
 from vr1_ray.evaluation.judge import JudgeError
-from vr1_ray.loops.eval_loop import evaluation_path
+from vr1_ray.loops.held_out import evaluation_path
 from vr1_ray.loops.rl_evaluation import logged
-from vr1_ray.loops.rl_loop import RlRun
+from vr1_ray.loops.rl_run import RlRun
 from vr1_ray.runs.stopping import Stopped, StopSignal
 from vr1_ray.tracking.jsonl import read_rows
 from vr1_ray.types import Prompt, Stage

@@ -46,3 +46,22 @@ def test_a_folder_without_processor_is_refused(tmp_path):
     (tmp_path / "config.json").write_text((TINY_MODEL / "config.json").read_text())
     with pytest.raises(ValueError, match=r"model\.path=.*processor"):
         load_adapter(ModelConfig(path=str(tmp_path)))
+
+
+class OutsideAdapter(Qwen25VLAdapter):
+    """A family kept outside the package."""
+
+
+def test_a_family_outside_the_package_is_named_in_model_adapter(tmp_path):
+    config = ModelConfig(path=str(TINY_MODEL), adapter=f"{__name__}:OutsideAdapter")
+    assert type(load_adapter(config)).__name__ == "OutsideAdapter"
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(
+        ValueError, match=r"'bert'; known: .*model\.adapter as package\.module:Name"
+    ):
+        load_adapter(ModelConfig(path=str(tmp_path)))
+
+
+def test_what_is_no_adapter_is_refused_by_field_and_value():
+    with pytest.raises(ValueError, match=r"model\.adapter='pathlib:Path' is no ModelAdapter"):
+        load_adapter(ModelConfig(path=str(TINY_MODEL), adapter="pathlib:Path"))

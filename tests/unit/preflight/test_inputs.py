@@ -11,7 +11,7 @@ from PIL import Image as Picture
 
 from vr1_ray.config import DataConfig, EvalConfig, ModelConfig, RewardSpec, RunConfig, StageConfig
 from vr1_ray.config.schema import AlgorithmConfig, CurriculumConfig
-from vr1_ray.preflight import check_inputs
+from vr1_ray.preflight import read_inputs
 
 MODEL = str(Path("examples/vr1_tiny/model").resolve())
 
@@ -59,13 +59,14 @@ def rl_config(data: str, **changes) -> RunConfig:
 
 def refusal(config: RunConfig) -> str:
     with pytest.raises(ValueError, match=r"\S") as raised:
-        check_inputs(config)
+        read_inputs(config)
     return str(raised.value)
 
 
 def test_a_sound_run_passes_and_says_what_it_found(tmp_path):
-    lines = check_inputs(rl_config(write_rows(tmp_path)))
-    assert "prompts: 4, 0 skipped as longer than data.max_prompt_tokens" in lines
+    inputs = read_inputs(rl_config(write_rows(tmp_path)))
+    assert len(inputs.prompts) == 4
+    assert inputs.notes[0] == "4 prompts, 0 skipped as too long"
 
 
 def test_a_missing_model_is_refused_with_its_path(tmp_path):
@@ -120,8 +121,9 @@ def test_image_marks_that_do_not_match_the_images_are_refused(tmp_path):
 
 def test_a_prompt_over_the_limit_is_skipped_and_counted(tmp_path):
     rows = write_rows(tmp_path, {"problem": "<image>" + "How many squares are there? " * 40})
-    lines = check_inputs(rl_config(rows))
-    assert "prompts: 3, 1 skipped as longer than data.max_prompt_tokens" in lines
+    inputs = read_inputs(rl_config(rows))
+    assert (len(inputs.prompts), inputs.num_left_out) == (3, 1)
+    assert inputs.notes[0] == "3 prompts, 1 skipped as too long"
 
 
 def test_a_prompt_over_the_limit_is_refused_if_the_config_says_so(tmp_path):
@@ -178,5 +180,11 @@ def test_demonstrations_longer_than_the_cutoff_are_dropped_never_cut(tmp_path):
     path.write_text(json.dumps(rows))
     data = DataConfig(demonstrations=[str(path)], cutoff_len=100)
     config = replace(rl_config(""), kind="sft", data=data)
-    lines = check_inputs(config)
-    assert "demonstrations: 2, 1 dropped as longer than data.cutoff_len" in lines
+    inputs = read_inputs(config)
+    assert [one.response for one in inputs.demonstrations] == [short, short]
+    assert inputs.notes[0] == "2 demonstrations, 1 dropped as too long"
+
+
+def test_a_diagnosis_that_is_not_there_is_refused_by_its_field(tmp_path):
+    config = rl_config(write_rows(tmp_path), eval=EvalConfig(diagnosis="no.such:function"))
+    assert "eval.diagnosis='no.such:function' can't be loaded" in refusal(config)

@@ -13,7 +13,7 @@ from vr1_ray.config import (
     check_config,
     load_config,
 )
-from vr1_ray.preflight.batches import demand
+from vr1_ray.config.demand import demand
 
 CONFIG = """
 kind: rl

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.evaluation.questions import question, run, verdict, wrapped
-from vr1_ray.evaluation import BENCHMARKS, Judged, Verdict
+from vr1_ray.evaluation import Judged, Verdict, make_benchmark
 from vr1_ray.evaluation.benchmarks.chartqa import relaxed
 from vr1_ray.evaluation.benchmarks.mm_math import judge
 from vr1_ray.evaluation.benchmarks.we_math import split_options
@@ -128,14 +128,14 @@ def test_relaxed_accuracy(prediction, reference, is_right):
 
 def test_the_harness_takes_five_percent_of_the_prediction():
     asked = question("chartqa", **CHARTQA | {"answer": "100"})
-    found, _ = run(BENCHMARKS["chartqa"]().paper_check(asked, "105.2"))
+    found, _ = run(make_benchmark("chartqa").paper_check(asked, "105.2"))
     assert found.is_correct  # |105.2 - 100| is 4.9 % of 105.2, but 5.2 % of 100
     assert not verdict("chartqa", asked, wrapped("105.2")).is_correct
 
 
 def test_dynamaths_harness_never_reads_the_json_it_asks_for():
     asked = question("dynamath", **DYNAMATH_TEXT)
-    benchmark = BENCHMARKS["dynamath"]()
+    benchmark = make_benchmark("dynamath")
     assert "short answer" in benchmark.paper_text(asked)
     found, _ = run(benchmark.paper_check(asked, '{"solution": "s", "short answer": "May"}'))
     assert not found.is_correct
@@ -156,7 +156,7 @@ def judged(name, *rows):
 
 
 def values(name, *rows):
-    return {score.name: score.value for score in BENCHMARKS[name]().scores(judged(name, *rows))}
+    return {score.name: score.value for score in make_benchmark(name).scores(judged(name, *rows))}
 
 
 def test_dynamaths_worst_case_wants_all_variants_of_a_question():

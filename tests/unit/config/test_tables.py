@@ -1,0 +1,41 @@
+"""What a config names: a row, or something outside the package."""
+
+from collections import OrderedDict
+from decimal import Decimal
+
+import pytest
+
+from vr1_ray.config.tables import find
+
+ROWS = {"plain": OrderedDict, "text": "collections:OrderedDict"}
+
+
+@pytest.mark.parametrize("name", ["plain", "text", "collections:OrderedDict"])
+def test_a_row_is_found_as_a_class_as_text_and_by_its_path(name):
+    assert find(ROWS, name, "some.name", kind=dict) is OrderedDict
+
+
+@pytest.mark.parametrize("name", ["", "other", ":x", "collections:", "a.b.c"])
+def test_an_unknown_name_is_refused_with_field_value_and_the_known_ones(name):
+    with pytest.raises(ValueError, match=f"some.name='{name}' is unknown; known: plain, text"):
+        find(ROWS, name, "some.name")
+
+
+@pytest.mark.parametrize("name", ["no.such:Name", "collections:NoSuchName"])
+def test_what_cannot_be_loaded_is_refused_with_the_reason_and_where_it_was_looked_for(name):
+    with pytest.raises(ValueError, match=rf"some.name='{name}' can't be loaded \(.*current folder"):
+        find(ROWS, name, "some.name")
+
+
+@pytest.mark.parametrize("name", ["decimal:Decimal", "os.path:join"])
+def test_what_is_of_another_kind_is_refused(name):
+    with pytest.raises(ValueError, match=f"some.name='{name}' is no dict; derive it from dict"):
+        find(ROWS, name, "some.name", kind=dict)
+    assert find(ROWS, "decimal:Decimal", "some.name") is Decimal
+
+
+def test_a_module_in_the_current_folder_is_found(tmp_path, monkeypatch):
+    (tmp_path / "only_here_7.py").write_text("class Mine(dict):\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    assert find({}, "only_here_7:Mine", "some.name", kind=dict).__name__ == "Mine"

@@ -1,0 +1,130 @@
+"""What the RL loop holds between its steps, and what it does at their edges: stages, saved rollouts, evaluation."""
+
+from pathlib import Path
+from typing import Any
+
+from vr1_ray.actors.fleet import CurriculumHandle, Fleet
+from vr1_ray.algorithms import Algorithm, make_algorithm
+from vr1_ray.config import RunConfig
+from vr1_ray.curriculum import make_curriculum
+from vr1_ray.data import PromptSampler
+from vr1_ray.loops.held_out import HeldOut, evaluate_anew
+from vr1_ray.loops.measures import logprob_alarms
+from vr1_ray.loops.rl_evaluation import RlEvaluation
+from vr1_ray.runs.checkpoints import Checkpoint
+from vr1_ray.runs.policy_card import write_policy
+from vr1_ray.runs.stopping import StopSignal
+from vr1_ray.runs.training_run import TrainingRun
+from vr1_ray.tracking import RolloutStore
+from vr1_ray.types import Prompt, RolloutGroup, Stage
+
+
+class RlRun(TrainingRun):
+    """What the RL loop holds beside what every training run does: algorithm, stages, saved rollouts, evaluation."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        fleet: Fleet,
+        prompts: list[Prompt],
+        held_out: HeldOut,
+        *,
+        resumed: Checkpoint | None,
+        stop: StopSignal,
+    ) -> None:
+        # Only asked for its lengths: the actor decides.
+        self.stages = make_curriculum(config.curriculum)
+        super().__init__(
+            config,
+            fleet,
+            PromptSampler(prompts, seed=config.seed),
+            total_steps=self.stages.total_steps,
+            start={"curriculum": self.stages.state_dict(), "stage": 0, "reference": ""},
+            resumed=resumed,
+            stop=stop,
+        )
+        self.algorithm: Algorithm = make_algorithm(config.algorithm, kind=config.kind)
+        self.held_out = held_out
+        self.store = RolloutStore(
+            config.folder, config.rollout.save, config.rollout.save_groups_per_step
+        )
+        self.stage_number = 0
+        self.evaluation = RlEvaluation(
+            config,
+            self.saver,
+            self.tracker,
+            stop,
+            total_steps=self.stages.total_steps,
+            evaluate=self.evaluate,
+        )
+
+    @property
+    def curriculum(self) -> CurriculumHandle:
+        assert self.fleet.curriculum is not None
+        return self.fleet.curriculum
+
+    def restore(self, found: Checkpoint) -> None:
+        """Go on from a checkpoint: trainer, curriculum, data position, and the engines' weights."""
+        super().restore(found)
+        self.store.rewind(found.step)
+        self.curriculum.load_state_dict(found.state["curriculum"])
+        self.stage_number = found.state["stage"]
+        self.fleet.reset_reference(found.state["reference"])
+        self.fleet.sync_weights(policy_version=found.step)
+        self.evaluation.catch_up(found.step)
+
+    def enter(self, stage: Stage) -> None:
+        """A stage change rebuilds nothing; at most the reference is reset, if the config says so."""
+        assert self.fleet.size is not None
+        self.fleet.size.begin_step(stage)
+        if stage.number == self.stage_number:
+            return
+        if self.stage_number:
+            self.tracker.note(
+                f"stage {stage.number}: up to {stage.max_response_tokens} tokens, groups of {stage.group_size}"
+            )
+            if self.config.reference.reset_at_stage_change and self.fleet.references is not None:
+                folder = self.reference_folder(stage.number)
+                write_policy(self.fleet, self.config, folder)
+                self.fleet.reset_reference(str(folder))
+        self.stage_number = stage.number
+
+    def reference_folder(self, stage_number: int) -> Path:
+        return self.config.folder / f"reference_stage_{stage_number}"
+
+    def keep(self, step: int, groups: list[RolloutGroup]) -> None:
+        """Save the step's rollouts. A full disk costs these, not the run."""
+        try:
+            self.store.save(groups)
+        except OSError as error:
+            self.tracker.note(f"ALARM step {step}: its rollouts could not be saved: {error}")
+
+    def report(self, step: int, metrics: dict[str, float], alarms: list[str]) -> None:
+        alarms = [*alarms, *logprob_alarms(metrics, self.config.model.dtype)]
+        self.tracker.log(step, metrics | self.saver.metrics() | self.fleet.policy_hash())
+        self.step = step
+        assert self.fleet.size is not None
+        self.fleet.size.observe(metrics)
+        for alarm in alarms:
+            self.tracker.note(f"ALARM step {step}: {alarm}")
+
+    def after_step(self, step: int, stage: Stage) -> None:
+        """Evaluate and save when it is time. Raises Stopped, after saving, if a SIGTERM has come."""
+        is_best = self.evaluation.is_due(step) and self.evaluation.is_best(step)
+        if self.saver.is_due(step) or is_best or self.stop.is_requested:
+            self.saver.save(step, self.state(stage))
+        self.stop.check()
+
+    def state(self, stage: Stage) -> dict[str, Any]:
+        """What a checkpoint holds beside the trainer's state."""
+        has_reset = self.reference_folder(stage.number).is_dir()
+        return {
+            "curriculum": self.curriculum.state,
+            "sampler": self.sampler.state_dict(),
+            "stage": stage.number,
+            "reference": str(self.reference_folder(stage.number)) if has_reset else "",
+        }
+
+    def evaluate(self, label: str) -> dict[str, float]:
+        """The figures of the engines' policy; what was asked and answered is kept under the label."""
+        return evaluate_anew(self.fleet, self.config, self.held_out, label=label)
