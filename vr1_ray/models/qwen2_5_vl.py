@@ -2,8 +2,8 @@
 
 Prompts go through the model's own chat template. Images are scaled by the model's own processor, with
 the config's `min_pixels` and `max_pixels`. The forward pass is transformers', taken apart in one place:
-the vision tower runs once per DIFFERENT image of a batch and its features are handed to every row that
-shows the image, so a group of 16 rollouts pays for one picture.
+the vision tower runs once per different image of a micro-batch, and its features are handed to every row of it
+that shows the image.
 """
 
 import io
