@@ -4,8 +4,6 @@ Trainer and reference run this same forward, and it is what DeepSpeed wraps, so 
 submodule. It knows no loss and no model family (that is the adapter's).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -50,32 +48,3 @@ class PolicyModel(nn.Module):
     def use_gradient_checkpointing(self) -> None:
         """Recompute each layer's activations in the backward pass instead of keeping them."""
         self.model.gradient_checkpointing_enable({"use_reentrant": False})
-
-
-class _PartitionedLoading:
-    """What transformers asks for DeepSpeed's settings (its own `HfDeepSpeedConfig` needs accelerate)."""
-
-    def __init__(self, deepspeed_config: dict[str, Any]) -> None:
-        self.config = deepspeed_config
-
-    def is_zero3(self) -> bool:
-        return True
-
-
-@contextmanager
-def partitioned_loading(deepspeed_config: dict[str, Any]) -> Iterator[None]:
-    """Inside, `from_pretrained` loads under ZeRO-3 each rank's part only; a no-op for other stages.
-
-    On leaving, transformers is told to forget it, so that another model of this process loads whole.
-    """
-    if deepspeed_config["zero_optimization"]["stage"] < 3:
-        yield
-        return
-    from transformers.integrations import deepspeed as transformers_deepspeed
-
-    kept_alive = _PartitionedLoading(deepspeed_config)  # transformers holds a weak reference only
-    transformers_deepspeed.set_hf_deepspeed_config(kept_alive)
-    try:
-        yield
-    finally:
-        transformers_deepspeed.unset_hf_deepspeed_config()

@@ -18,6 +18,7 @@ from vr1_ray.training import checkpoint
 from vr1_ray.training.batch import MicroBatch, VisionInputs
 from vr1_ray.training.deepspeed_config import deepspeed_config
 from vr1_ray.training.distributed import fix_arithmetic, max_over_ranks, training_device
+from vr1_ray.training.loading import load_policy
 from vr1_ray.training.mini_batch import (
     StepSums,
     Totals,
@@ -25,7 +26,6 @@ from vr1_ray.training.mini_batch import (
     token_weights,
     totals_over_ranks,
 )
-from vr1_ray.training.policy_model import PolicyModel, partitioned_loading
 from vr1_ray.training.schedule import learning_rate
 from vr1_ray.training.scoring import MicroBatches, score
 from vr1_ray.training.weights import device_weights, named_weights, weight_shapes
@@ -71,9 +71,13 @@ class PolicyTrainer:
     def _start_engine(self, model: ModelConfig) -> Any:
         import deepspeed
 
-        settings = deepspeed_config(model, self.config)
-        with partitioned_loading(settings):
-            policy = PolicyModel(self.adapter, model, chunk_tokens=self.config.logprob_chunk_tokens)
+        settings = deepspeed_config(model, self.config, is_gpu=self.device.type == "cuda")
+        policy = load_policy(
+            self.adapter,
+            model,
+            chunk_tokens=self.config.logprob_chunk_tokens,
+            deepspeed_config=settings,
+        )
         policy.freeze(model)
         if self.config.gradient_checkpointing:
             policy.use_gradient_checkpointing()
