@@ -83,6 +83,8 @@ class TrainerConfig:
     max_tokens_per_micro_batch: int = 8192  # prompt + response tokens, padding counted
     logprob_chunk_tokens: int = 1024  # response positions whose logits exist at once
     gradient_checkpointing: bool = False
+    # An update whose loss or gradient is not finite is skipped, with an alarm; more than so many in a row end the run.
+    max_skipped_updates: int = 3
     # A rank that died or hangs: all ranks are replaced, and the run goes back to its last checkpoint.
     max_restarts: int = 3  # times that a run does so
     collective_timeout_seconds: float = 1800.0  # so long others wait for a rank: it hangs

@@ -12,7 +12,7 @@ from torch import nn
 from vr1_ray.config import ModelConfig
 from vr1_ray.models.base import ModelAdapter
 from vr1_ray.training.batch import MicroBatch
-from vr1_ray.training.logprobs import ResponseLogprobs
+from vr1_ray.training.logprobs import Entropy, ResponseLogprobs
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -22,7 +22,7 @@ class PolicyModel(nn.Module):
 
     Example:
         policy = PolicyModel(load_adapter(config), config, chunk_tokens=1024)
-        logprobs_N, entropy_N = policy(micro_batch)
+        logprobs_N, entropy_N = policy(micro_batch)  # entropy="none" where it is of no use
     """
 
     def __init__(self, adapter: ModelAdapter, config: ModelConfig, *, chunk_tokens: int) -> None:
@@ -33,11 +33,15 @@ class PolicyModel(nn.Module):
             adapter.output_head(self.model), adapter.banned_ids, chunk_tokens
         )
 
-    def forward(self, micro_batch: MicroBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probability and entropy [N] at each response token, float32."""
+    def forward(
+        self, micro_batch: MicroBatch, entropy: Entropy = "value"
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Log-probability and, if asked for, entropy [N] at each response token, float32."""
         hidden_BTD = self.adapter.hidden_states(self.model, micro_batch.model_batch)
         hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, micro_batch.positions_N)
-        return self.response_logprobs(hidden_ND, micro_batch.token_ids_N, micro_batch.temperature_N)
+        return self.response_logprobs(
+            hidden_ND, micro_batch.token_ids_N, micro_batch.temperature_N, entropy
+        )
 
     def freeze(self, config: ModelConfig) -> None:
         """Stop the gradient of what `model.freeze_*` names. To be called before DeepSpeed wraps the policy."""

@@ -6,7 +6,7 @@ would come again, so it ends the run.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,15 @@ class TrainerGroup:
     In a colocated run that group is the seats', which hold engines and references too.
     """
 
-    def __init__(self, config: RunConfig, seats: Seats | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        seats: Seats | None = None,
+        *,
+        note: Callable[[str], None] = print,
+    ) -> None:
         self.config = config
+        self.note = note  # tells the user
         self.seats = seats
         self.timeout = config.cluster.step_timeout_seconds
         self.start_timeout = config.cluster.start_timeout_seconds
@@ -154,7 +161,10 @@ class TrainerGroup:
             pending[f"trainer {rank}"] = actor.train_step.remote(
                 mini_batches, images_of(prompts, own_units)
             )
-        return self._wait(pending, phase="training")[0]
+        metrics, alarms = self._wait(pending, phase="training")[0]
+        for alarm in alarms:
+            self.note(f"ALARM step {step}: {alarm}")
+        return metrics
 
     def publish(
         self, version: int, bucket_bytes: int, *, is_hashed: bool = False
