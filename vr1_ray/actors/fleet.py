@@ -81,6 +81,8 @@ class Fleet:
         self._wait_for(starting)
         if self.engines is not None:
             self.engines.wait_until_started()
+        if self.trainers is not None:
+            self.note(self.trainers.describe())
 
     def _wait_for(self, starting: dict[str, Any]) -> None:
         wait_for(starting, phase="starting the run's actors", timeout_seconds=self.start_timeout)

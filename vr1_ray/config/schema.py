@@ -24,7 +24,8 @@ class ModelConfig:
     path: str = ""  # local folder or hub name in Hugging Face format
     revision: str | None = None  # of a hub name: a branch, tag or commit
     dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16 on GPU, float32 on CPU
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    # Of trainer and reference. auto: flash_attention_2 where it is installed (bfloat16 on GPU), else sdpa.
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
     # Images with fewer pixels are enlarged; the same in SFT, RL and evaluation.
     min_pixels: int = 3136
     max_pixels: int = 1_003_520  # images with more pixels are shrunk

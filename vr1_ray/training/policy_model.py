@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from vr1_ray.config import ModelConfig
+from vr1_ray.models.attention import chosen_attention
 from vr1_ray.models.base import ModelAdapter
 from vr1_ray.training.batch import MicroBatch
 from vr1_ray.training.logprobs import Entropy, ResponseLogprobs
@@ -28,7 +29,8 @@ class PolicyModel(nn.Module):
     def __init__(self, adapter: ModelAdapter, config: ModelConfig, *, chunk_tokens: int) -> None:
         super().__init__()
         self.adapter = adapter
-        self.model: Any = adapter.load_model(dtype=DTYPES[config.dtype], attention=config.attention)
+        self.attention = chosen_attention(config)
+        self.model: Any = adapter.load_model(dtype=DTYPES[config.dtype], attention=self.attention)
         self.response_logprobs = ResponseLogprobs(
             adapter.output_head(self.model), adapter.banned_ids, chunk_tokens
         )

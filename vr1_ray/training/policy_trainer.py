@@ -123,6 +123,13 @@ class PolicyTrainer:
             "updates/skipped": float(len(norms) - len(finite)),
         }
 
+    def describe(self) -> str:
+        """How it learns, in one line: ranks, ZeRO stage as DeepSpeed runs it, precision, attention."""
+        policy, stage = self.engine.module, self.engine.zero_optimization_stage()
+        precision = str(policy.model.dtype).removeprefix("torch.")
+        where = f"{self.world_size} x {self.device.type}"
+        return f"trainer: {where}, ZeRO-{stage}, {precision}, attention {policy.attention}"
+
     def take_alarms(self) -> list[str]:
         """What the user must hear of the updates since the last call; the same on every rank."""
         found, self._alarms = self._alarms, []

@@ -101,6 +101,10 @@ class TrainerActor:
         )
         self._make_room()
 
+    def describe(self) -> str:
+        """How this rank learns, in one line."""
+        return self.trainer.describe()
+
     @telling_lost_peers()
     def train_step(
         self, rows_by_mini_batch: list[list[TrainRow]], images: dict[str, EncodedImage]

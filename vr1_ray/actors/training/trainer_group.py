@@ -145,6 +145,11 @@ class TrainerGroup:
         starting = self.starting(*self._start_arguments)
         self._wait(starting, phase="starting the trainer again", timeout=self.start_timeout)
 
+    def describe(self) -> str:
+        """How the ranks learn, in one line: ZeRO stage, precision, attention."""
+        call = self.actors[0].describe.remote()
+        return self._wait({"trainer 0": call}, phase="asking how it learns")[0]
+
     def train_step(
         self, units: list[Unit], prompts: list[Prompt], *, step: int
     ) -> dict[str, float]:
