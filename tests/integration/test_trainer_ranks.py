@@ -3,6 +3,7 @@
 Each fixture starts fresh processes that go through all ZeRO stages, so that imports are paid for once.
 """
 
+import math
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +76,10 @@ def run_updates(rank, world_size, folder):
     trainer = start_trainer(rank, world_size, zero_stage=3, optimizer=adam)
     odd = [row for row in own if not row.row_id.endswith("1")]
     even = [row for row in own if row.row_id.endswith("1")]
+    before = [trainer.compute_logprobs(rows, images) for rows in (odd, even)]
+    pi_old = record_pi_old(trainer.algorithm)
     found["mini_batches"] = trainer.train_step([odd, even], images), weights_of(trainer)
+    found["pi_old"] = [flat(values) for values in before], [values.tolist() for values in pi_old]
     found["logprobs"] = trainer.compute_logprobs(own, images)
     trainer.save_policy(Path(folder) / f"policy_{world_size}")
     frozen = model_config(freeze_vision_tower=True, freeze_projector=True)
@@ -83,13 +87,27 @@ def run_updates(rank, world_size, folder):
         rank, world_size, zero_stage=3, model=frozen, gradient_checkpointing=True
     )
     found["frozen"] = trainer.train_step([own], images), weights_of(trainer)
-    if rank == 0:
-        broken = replace(own[1], row_id="broken", advantage=float("nan"))
-        own = [own[0], broken, *own[2:]]
+    before = weights_of(trainer)
+    broken = [replace(row, row_id="broken", advantage=float("nan")) for row in own[1:2]]
+    bad = [own[0], *broken, *own[2:]] if rank == 0 else own
+    found["skipped"] = [trainer.train_step([bad], images) for _ in range(3)]
+    found["alarms"] = trainer.take_alarms()
     with pytest.raises(FloatingPointError) as caught:
-        trainer.train_step([own], images)
+        trainer.train_step([bad], images)
     found["error"] = str(caught.value)
+    found["skipped_weights"] = before, weights_of(trainer)
     return found
+
+
+def record_pi_old(algorithm) -> list[torch.Tensor]:
+    """What each micro-batch's loss takes for pi_old, as training goes on."""
+    seen, loss = [], algorithm.loss
+    algorithm.loss = lambda tokens: (seen.append(tokens.old_logprobs_N), loss(tokens))[1]
+    return seen
+
+
+def flat(rows) -> list[float]:
+    return [value for row in rows for value in row]
 
 
 def run_and_save(rank, world_size, folder):
@@ -277,10 +295,33 @@ def test_the_saved_policy_scores_as_the_trained_one(folder, together):
         assert one == pytest.approx(other, abs=1e-4)
 
 
-def test_a_broken_row_stops_all_ranks_and_is_named(alone, together):
-    assert "broken" in alone["error"]
-    assert "broken" in together[0]["error"]
-    assert "another rank" in together[1]["error"]
+def test_pi_old_of_the_first_mini_batch_is_bit_for_bit_what_a_pass_of_its_own_would_give(alone):
+    computed, taken = alone["pi_old"]
+    assert len(taken) == 2  # one micro-batch each
+    # Micro-batches order rows by length; the values are the same.
+    assert sorted(taken[0]) == sorted(computed[0])
+    assert sorted(taken[1]) == sorted(computed[1])  # before the first update, not after it
+
+
+def test_a_broken_row_skips_the_update_on_all_ranks_and_is_named_by_all(alone, together):
+    for found in (alone, *together):
+        assert [metrics["updates/skipped"] for metrics in found["skipped"]] == [1, 1, 1]
+        assert all(math.isnan(metrics["loss"]) for metrics in found["skipped"])
+        assert all(metrics["logprob_diff/mean"] > 0 for metrics in found["skipped"])
+        assert [alarm.split(":")[0] for alarm in found["alarms"]] == [
+            "update 2",
+            "update 3",
+            "update 4",
+        ]
+        assert all("Rows that made it: broken. " in alarm for alarm in found["alarms"])
+        before, after = found["skipped_weights"]
+        assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_more_skipped_updates_in_a_row_than_allowed_end_the_run_on_all_ranks(alone, together):
+    for found in (alone, *together):
+        assert "broken" in found["error"]
+        assert "4 in a row; more than trainer.max_skipped_updates=3" in found["error"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -81,12 +81,14 @@ class Fleet:
         self._wait_for(starting)
         if self.engines is not None:
             self.engines.wait_until_started()
+        if self.trainers is not None:
+            self.note(self.trainers.describe())
 
     def _wait_for(self, starting: dict[str, Any]) -> None:
         wait_for(starting, phase="starting the run's actors", timeout_seconds=self.start_timeout)
 
     def _start_trainers(self, total_updates: int, model_path: str | None) -> dict[str, Any]:
-        self.trainers = TrainerGroup(self.config, self.seats)
+        self.trainers = TrainerGroup(self.config, self.seats, note=self._tell)
         rollout = self.config.rollout
         is_hashed = rollout.save == "all"  # what `vr1 replay` compares with
         if rollout.weight_transport == "ipc" and self.seats:

@@ -34,8 +34,9 @@ Aggregation = Literal["token_mean", "sequence_mean"]
 class TokenBatch:
     """The N response tokens of one micro-batch, all rows one after the other.
 
-    Only `logprobs_N` carries a gradient. `entropy_N` is the entropy of the distribution each token was
-    drawn from; `row_index_N` says which row of the micro-batch a token belongs to.
+    `logprobs_N` carries a gradient; `entropy_N`, the entropy of the distribution each token was drawn from,
+    does so where the algorithm says `needs_entropy_gradient`. `row_index_N` says which row of the
+    micro-batch a token belongs to.
 
     Example:
         TokenBatch(logprobs_N=logprobs, old_logprobs_N=logprobs.detach(), ref_logprobs_N=None,
@@ -56,6 +57,7 @@ class Algorithm(ABC):
     `aggregation`: "token_mean" divides the sum of token losses by the number of response tokens of the
     whole mini-batch; "sequence_mean" takes the mean over each response, then over responses.
     `needs_reference`: whether groups must carry `ref_logprobs`.
+    `needs_entropy_gradient`: whether the loss has a term in `entropy_N`, which then carries a gradient.
     `old_logprobs`: who computed pi_old, the trainer before the step's first update or the engine.
 
     Example:
@@ -69,6 +71,7 @@ class Algorithm(ABC):
         self.aggregation: Aggregation = config.loss_aggregation
         self.old_logprobs: Literal["trainer", "rollout"] = config.old_logprobs
         self.needs_reference: bool = config.kl_coef > 0
+        self.needs_entropy_gradient: bool = False
 
     @abstractmethod
     def assign_advantages(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:

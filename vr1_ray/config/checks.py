@@ -60,6 +60,9 @@ def _positive(config: RunConfig) -> Iterator[str]:
     }.items():
         if value < 0:
             yield f"{key}: {value} must be at least 0, which is never"
+    skipped = config.trainer.max_skipped_updates
+    if skipped < 0:
+        yield f"trainer.max_skipped_updates: {skipped} must be at least 0, which ends the run at the first"
     limit = config.trainer.collective_timeout_seconds
     if limit <= 0:
         yield f"trainer.collective_timeout_seconds: {limit:g} must be above 0"

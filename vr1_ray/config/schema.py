@@ -27,7 +27,8 @@ class ModelConfig:
         ""  # of a family kept outside: package.module:Name; "": by config.json's model_type
     )
     dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16 on GPU, float32 on CPU
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    # Of trainer and reference. auto: flash_attention_2 where it is installed (bfloat16 on GPU), else sdpa.
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
     # Images with fewer pixels are enlarged; the same in SFT, RL and evaluation.
     min_pixels: int = 3136
     max_pixels: int = 1_003_520  # images with more pixels are shrunk
@@ -86,6 +87,8 @@ class TrainerConfig:
     max_tokens_per_micro_batch: int = 8192  # prompt + response tokens, padding counted
     logprob_chunk_tokens: int = 1024  # response positions whose logits exist at once
     gradient_checkpointing: bool = False
+    # An update whose loss or gradient is not finite is skipped, with an alarm; more than so many in a row end the run.
+    max_skipped_updates: int = 3
     # A rank that died or hangs: all ranks are replaced, and the run goes back to its last checkpoint.
     max_restarts: int = 3  # times that a run does so
     collective_timeout_seconds: float = 1800.0  # so long others wait for a rank: it hangs

@@ -5,7 +5,9 @@ With T parameters, P of them trained, N ranks, w bytes a weight (2 in bfloat16, 
     weights      w T, under ZeRO-3 w T / N
     gradients    float32: 4 P / N under ZeRO-2 and 3, 4 P below; ZeRO-1 in bfloat16 keeps 2 P beside it
     optimizer    Adam's two moments, and a float32 master copy wherever ZeRO shards: 12 P / N; without ZeRO 8 P
-    buffers      DeepSpeed's defaults: a bucket of 5e8 gradients; under ZeRO-3 1e9 gathered parameters
+    buffers      DeepSpeed's defaults: a bucket of 5e8 gradients, two where ZeRO-1 and 2 send one while the other
+                 fills; under ZeRO-3 1e9 gathered parameters, all of them where activations are not checkpointed
+                 (F.linear keeps the weight it saw for its backward pass)
     activations  per token: a layer's own (see `layer_elements`), of all layers; with checkpointing the
                  hidden state of each layer and one layer's own
     logits       `logprob_chunk_tokens` x vocabulary in float32, six times (value, softmax, gradients)
@@ -69,6 +71,7 @@ class TrainerShape:
     micro_batch_tokens: int
     image_tokens: int  # of a micro-batch, merged vision tokens; 0 if the tower is frozen
     chunk_tokens: int
+    overlaps: bool = False  # gradients travel while the backward pass goes on: on GPUs
 
 
 def trainer_memory(size: ModelSize, shape: TrainerShape) -> TrainerMemory:
@@ -82,9 +85,11 @@ def trainer_memory(size: ModelSize, shape: TrainerShape) -> TrainerMemory:
         host, optimizer = optimizer, 0.0
         if stage >= 2:
             host, gradients = host + gradients, 0.0
-    buffers = min(REDUCE_BUCKET, trained) * w if stage else 0
+    buckets = 2 if shape.overlaps and stage < 3 else 1
+    buffers = buckets * min(REDUCE_BUCKET, trained) * w if stage else 0
     if stage == 3:
-        buffers += min(LIVE_PARAMETERS, size.num_parameters) * w
+        live = LIVE_PARAMETERS if shape.checkpoints_activations else size.num_parameters
+        buffers += min(live, size.num_parameters) * w
     return TrainerMemory(
         weights=w * size.num_parameters / (n if stage == 3 else 1),
         gradients=gradients,

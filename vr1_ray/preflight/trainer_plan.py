@@ -49,6 +49,7 @@ def trainer_shape(config: RunConfig, size: ModelSize) -> TrainerShape:
         micro_batch_tokens=tokens,
         image_tokens=0 if model.freeze_vision_tower else per_row * max(1, tokens // row),
         chunk_tokens=min(trainer.logprob_chunk_tokens, tokens),
+        overlaps=trainer.num_gpus_per_worker > 0,
     )
 
 

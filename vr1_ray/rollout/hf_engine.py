@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from vr1_ray.models import RenderedPrompt
+from vr1_ray.models.attention import chosen_attention
 from vr1_ray.rollout.base import (
     Bucket,
     Buckets,
@@ -34,7 +35,7 @@ class HFEngine(RolloutEngine):
     async def start(self) -> None:
         torch.set_num_threads(self.rollout.num_threads)
         model = self.adapter.load_model(
-            dtype=getattr(torch, self.model.dtype), attention=self.model.attention
+            dtype=getattr(torch, self.model.dtype), attention=chosen_attention(self.model)
         )
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = model.to(device).eval().requires_grad_(False)

@@ -26,6 +26,7 @@ from vr1_ray.training.weights import named_weights
 
 TAG = "deepspeed"  # the folder DeepSpeed writes into
 MAX_SHARD_SIZE = "5GB"
+PROGRESS = ("num_updates", "num_skipped")  # of the trainer, kept in DeepSpeed's state
 
 
 def save_policy(engine: Any, folder: Path) -> None:
@@ -47,15 +48,15 @@ def save_policy(engine: Any, folder: Path) -> None:
             policy.adapter.save_processor(str(folder))
 
 
-def save_state(engine: Any, folder: Path, *, num_updates: int) -> None:
-    """Write DeepSpeed's state and each rank's random generators. Raises OSError on every rank if one can't."""
+def save_state(engine: Any, folder: Path, progress: dict[str, int]) -> None:
+    """Write DeepSpeed's state, the trainer's `progress` and each rank's random generators. Raises OSError on every rank if one can't."""
     with failing_together():
         (folder / TAG).mkdir(parents=True, exist_ok=True)  # DeepSpeed would between its barriers
     with failing_together():
         with _errors_after_the_barriers(engine):
             # No file `latest`: rank 0 alone would write it, between barriers; the tag is always named.
             engine.save_checkpoint(
-                str(folder), tag=TAG, client_state={"num_updates": num_updates}, save_latest=False
+                str(folder), tag=TAG, client_state=dict(progress), save_latest=False
             )
         torch.save(_random_state(), folder / f"rng_rank_{engine.global_rank}.pt")
 
@@ -86,9 +87,9 @@ def _errors_after_the_barriers(engine: Any) -> Iterator[None]:
         raise errors[0]
 
 
-def load_state(engine: Any, folder: Path) -> int:
+def load_state(engine: Any, folder: Path) -> dict[str, int]:
     """Restore what `save_state` wrote: bit for bit by the same number of ranks, else the same weights and
-    optimizer state, cut anew. Returns the number of updates made so far.
+    optimizer state, cut anew. Returns the trainer's progress.
 
     Raises ValueError if the folder holds no state.
     """
@@ -108,7 +109,7 @@ def load_state(engine: Any, folder: Path) -> int:
         )
     own = folder / f"rng_rank_{engine.global_rank % found}.pt"
     _set_random_state(torch.load(own, weights_only=False))
-    return int(client_state["num_updates"])
+    return {name: int(client_state[name]) for name in PROGRESS if name in client_state}
 
 
 def _load(engine: Any, folder: Path, tag: str) -> tuple[str | None, dict[str, Any]]:

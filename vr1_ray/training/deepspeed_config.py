@@ -8,21 +8,32 @@ from typing import Any
 
 from vr1_ray.config import ModelConfig, TrainerConfig
 
+# ZeRO-3, of trainer and reference alike: both are to compute what the whole policy computes, bit for bit.
+PARTITIONED = {
+    "stage3_param_persistence_threshold": 10_000,  # norms and biases stay whole on each rank
+    # DeepSpeed's own F.linear, for the whole process, would round before it adds the bias. Without it a gathered weight
+    # lives until its backward pass: the layer's own where activations are checkpointed.
+    "memory_efficient_linear": False,
+}
 
-def deepspeed_config(model: ModelConfig, trainer: TrainerConfig) -> dict[str, Any]:
-    """The dict for `deepspeed.initialize`: ZeRO stage, precision, AdamW, clipping, offload."""
+
+def deepspeed_config(
+    model: ModelConfig, trainer: TrainerConfig, *, is_gpu: bool = False
+) -> dict[str, Any]:
+    """The dict for `deepspeed.initialize`: ZeRO stage, precision, AdamW, clipping, offload.
+
+    `is_gpu`: the ranks have GPUs, where gradients travel while the backward pass goes on.
+    """
     is_bf16 = model.dtype == "bfloat16"
     optimizer = trainer.optimizer
     # Without sharding, bf16 would lose float32 master weights; stage 1 keeps them, with the same sums.
     stage = max(trainer.zero_stage, 1) if is_bf16 else trainer.zero_stage
-    zero: dict[str, Any] = {"stage": stage, "overlap_comm": False}
+    zero: dict[str, Any] = {"stage": stage, "overlap_comm": is_gpu}
     if stage == 3:
-        zero["stage3_param_persistence_threshold"] = (
-            10_000  # norms and biases stay whole on each rank
-        )
+        zero |= PARTITIONED
         zero["stage3_gather_16bit_weights_on_model_save"] = False  # we gather in groups: weights.py
     if trainer.offload_optimizer:
-        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
+        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": is_gpu}
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
@@ -38,7 +49,9 @@ def deepspeed_config(model: ModelConfig, trainer: TrainerConfig) -> dict[str, An
                 "betas": list(optimizer.betas),
                 "eps": optimizer.eps,
                 "weight_decay": optimizer.weight_decay,
-                "torch_adam": True,  # torch's own AdamW: nothing to compile, the same on CPU and GPU
+                # torch's own AdamW in one kernel: nothing to compile, the same on CPU (offloaded too) and GPU.
+                "torch_adam": True,
+                "fused": True,
             },
         },
         "zero_force_ds_cpu_optimizer": False,  # offload takes torch's AdamW too
@@ -49,16 +62,12 @@ def deepspeed_config(model: ModelConfig, trainer: TrainerConfig) -> dict[str, An
     return config
 
 
-def reference_deepspeed_config(model: ModelConfig) -> dict[str, Any]:
+def reference_deepspeed_config(model: ModelConfig, *, is_gpu: bool = False) -> dict[str, Any]:
     """The dict for a frozen policy that its ranks share: ZeRO-3 without an optimizer."""
     return {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
-        "zero_optimization": {
-            "stage": 3,
-            "overlap_comm": False,
-            "stage3_param_persistence_threshold": 10_000,
-        },
+        "zero_optimization": {"stage": 3, "overlap_comm": is_gpu} | PARTITIONED,
         "bf16": {"enabled": model.dtype == "bfloat16"},
         "steps_per_print": 1_000_000_000,
     }

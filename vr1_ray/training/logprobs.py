@@ -5,12 +5,15 @@ vocabulary of 152K would be 10 GB a row. This one definition serves trainer and 
 engine's too: the softmax runs in float32 over the vocabulary without the banned ids, after temperature.
 """
 
-from typing import cast
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
+
+# Of the distribution at each token: nothing, its entropy (a metric), or with its gradient too (a term of the loss).
+Entropy = Literal["none", "value", "gradient"]
 
 
 class ResponseLogprobs(nn.Module):
@@ -34,11 +37,15 @@ class ResponseLogprobs(nn.Module):
         )
 
     def forward(
-        self, hidden_ND: torch.Tensor, token_ids_N: torch.Tensor, temperature_N: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probability and entropy of the distribution at each response token, both [N] float32."""
+        self,
+        hidden_ND: torch.Tensor,
+        token_ids_N: torch.Tensor,
+        temperature_N: torch.Tensor,
+        entropy: Entropy = "value",
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Log-probability of each response token, and the entropy of the distribution there, both [N] float32."""
         chunks = [
-            self._checkpointed(hidden, ids, temperature)
+            self._checkpointed(hidden, ids, temperature, entropy)
             for hidden, ids, temperature in zip(
                 hidden_ND.split(self.chunk_tokens),
                 token_ids_N.split(self.chunk_tokens),
@@ -47,25 +54,39 @@ class ResponseLogprobs(nn.Module):
             )
         ]
         logprobs, entropies = zip(*chunks, strict=True)
-        return torch.cat(logprobs), torch.cat(entropies)
+        return torch.cat(logprobs), None if entropy == "none" else torch.cat(entropies)
 
     def _checkpointed(
-        self, hidden: torch.Tensor, ids: torch.Tensor, temperature: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, hidden: torch.Tensor, ids: torch.Tensor, temperature: torch.Tensor, entropy: Entropy
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         if not torch.is_grad_enabled():
-            return self._chunk(hidden, ids, temperature)
+            return self._chunk(hidden, ids, temperature, entropy)
         return checkpoint(
-            self._chunk, hidden, ids, temperature, use_reentrant=False, preserve_rng_state=False
+            self._chunk,
+            hidden,
+            ids,
+            temperature,
+            entropy,
+            use_reentrant=False,
+            preserve_rng_state=False,
         )
 
     def _chunk(
-        self, hidden: torch.Tensor, ids: torch.Tensor, temperature: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, hidden: torch.Tensor, ids: torch.Tensor, temperature: torch.Tensor, entropy: Entropy
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         weight = cast(torch.Tensor, self.head.weight)
         logits = F.linear(hidden, weight, getattr(self.head, "bias", None)).float()
         logits = (logits / temperature[:, None]).index_fill(1, self.banned_ids, -torch.inf)
         logprobs_NV = logits.log_softmax(dim=-1)
         logprobs = logprobs_NV.gather(1, ids[:, None]).squeeze(1)
+        if entropy == "none":
+            return logprobs, None
+        if entropy == "gradient":
+            return logprobs, _entropy(logprobs_NV)
         with torch.no_grad():
-            entropy = torch.special.entr(logprobs_NV.exp()).sum(dim=-1)
-        return logprobs, entropy
+            return logprobs, torch.special.entr(logprobs_NV.exp()).sum(dim=-1)
+
+
+def _entropy(logprobs_NV: torch.Tensor) -> torch.Tensor:
+    """-sum p log p; banned ids (p = 0) add nothing, neither here nor to the gradient, which `entr` makes infinite."""
+    return -(logprobs_NV.exp() * logprobs_NV.masked_fill(logprobs_NV.isneginf(), 0.0)).sum(dim=-1)

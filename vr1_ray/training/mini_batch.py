@@ -4,6 +4,7 @@ Loss and gradient are means over the whole mini-batch, however it is cut into ra
 each token carries its share of the mean from the start, and everything after that is a plain sum.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +14,7 @@ from vr1_ray.training.batch import MicroBatch
 from vr1_ray.training.distributed import max_over_ranks, sum_over_ranks
 from vr1_ray.types import TrainRow
 
-NAMED_ROWS = 8  # so many rows an error message names
+COMPARISON = ("difference", "compared")  # sums that hold also where no update was made
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +107,14 @@ class StepSums:
                 else torch.maximum(self.maximum, other.maximum)
             )
 
+    def without_update(self) -> "StepSums":
+        """What is true of an update that was skipped: how far trainer and engine are apart. The other sums are 0."""
+        kept = {
+            name: value if name in COMPARISON else torch.zeros_like(value)
+            for name, value in self.sums.items()
+        }
+        return StepSums(sums=kept, maximum=self.maximum)
+
     def over_ranks(self, device: torch.device) -> dict[str, float]:
         """The sums of all ranks, and "largest_difference". Collective; does not change this rank's sums."""
         names = sorted(self.sums)
@@ -115,13 +124,15 @@ class StepSums:
         return found | {"largest_difference": float(max_over_ranks(largest))}
 
 
-def refuse_non_finite(what: str, value: float, update: int, bad_rows: list[str]) -> None:
-    """Raise FloatingPointError if a loss or gradient norm is NaN or infinite. All ranks see the same value."""
-    if torch.isfinite(torch.tensor(value)):
-        return
-    named = ", ".join(bad_rows[:NAMED_ROWS]) or "rows of another rank"
-    raise FloatingPointError(
-        f"update {update}: the {what} is {value}; the weights are not to be used any more. "
-        f"Rows that made it: {named}"
-        + (f" and {len(bad_rows) - NAMED_ROWS} more" if len(bad_rows) > NAMED_ROWS else "")
-    )
+def step_metrics(sums: dict[str, float], made: list[Totals]) -> dict[str, float]:
+    """Means of all ranks over the updates that were `made`: the loss over these, the algorithm's metrics over their
+    tokens; NaN if none was."""
+    num_tokens = sum(total.tokens for total in made) or math.nan
+    largest, difference = sums.pop("largest_difference"), sums.pop("difference")
+    compared, loss = sums.pop("compared"), sums.pop("loss")
+    metrics = {"loss": loss / (len(made) or math.nan)} | {
+        name: value / num_tokens for name, value in sums.items()
+    }
+    if compared:
+        metrics |= {"logprob_diff/max": largest, "logprob_diff/mean": difference / compared}
+    return metrics

@@ -4,17 +4,16 @@ Trainer and reference run this same forward, and it is what DeepSpeed wraps, so 
 submodule. It knows no loss and no model family (that is the adapter's).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
 from vr1_ray.config import ModelConfig
+from vr1_ray.models.attention import chosen_attention
 from vr1_ray.models.base import ModelAdapter
 from vr1_ray.training.batch import MicroBatch
-from vr1_ray.training.logprobs import ResponseLogprobs
+from vr1_ray.training.logprobs import Entropy, ResponseLogprobs
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -24,22 +23,27 @@ class PolicyModel(nn.Module):
 
     Example:
         policy = PolicyModel(load_adapter(config), config, chunk_tokens=1024)
-        logprobs_N, entropy_N = policy(micro_batch)
+        logprobs_N, entropy_N = policy(micro_batch)  # entropy="none" where it is of no use
     """
 
     def __init__(self, adapter: ModelAdapter, config: ModelConfig, *, chunk_tokens: int) -> None:
         super().__init__()
         self.adapter = adapter
-        self.model: Any = adapter.load_model(dtype=DTYPES[config.dtype], attention=config.attention)
+        self.attention = chosen_attention(config)
+        self.model: Any = adapter.load_model(dtype=DTYPES[config.dtype], attention=self.attention)
         self.response_logprobs = ResponseLogprobs(
             adapter.output_head(self.model), adapter.banned_ids, chunk_tokens
         )
 
-    def forward(self, micro_batch: MicroBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probability and entropy [N] at each response token, float32."""
+    def forward(
+        self, micro_batch: MicroBatch, entropy: Entropy = "value"
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Log-probability and, if asked for, entropy [N] at each response token, float32."""
         hidden_BTD = self.adapter.hidden_states(self.model, micro_batch.model_batch)
         hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, micro_batch.positions_N)
-        return self.response_logprobs(hidden_ND, micro_batch.token_ids_N, micro_batch.temperature_N)
+        return self.response_logprobs(
+            hidden_ND, micro_batch.token_ids_N, micro_batch.temperature_N, entropy
+        )
 
     def freeze(self, config: ModelConfig) -> None:
         """Stop the gradient of what `model.freeze_*` names. To be called before DeepSpeed wraps the policy."""
@@ -50,32 +54,3 @@ class PolicyModel(nn.Module):
     def use_gradient_checkpointing(self) -> None:
         """Recompute each layer's activations in the backward pass instead of keeping them."""
         self.model.gradient_checkpointing_enable({"use_reentrant": False})
-
-
-class _PartitionedLoading:
-    """What transformers asks for DeepSpeed's settings (its own `HfDeepSpeedConfig` needs accelerate)."""
-
-    def __init__(self, deepspeed_config: dict[str, Any]) -> None:
-        self.config = deepspeed_config
-
-    def is_zero3(self) -> bool:
-        return True
-
-
-@contextmanager
-def partitioned_loading(deepspeed_config: dict[str, Any]) -> Iterator[None]:
-    """Inside, `from_pretrained` loads under ZeRO-3 each rank's part only; a no-op for other stages.
-
-    On leaving, transformers is told to forget it, so that another model of this process loads whole.
-    """
-    if deepspeed_config["zero_optimization"]["stage"] < 3:
-        yield
-        return
-    from transformers.integrations import deepspeed as transformers_deepspeed
-
-    kept_alive = _PartitionedLoading(deepspeed_config)  # transformers holds a weak reference only
-    transformers_deepspeed.set_hf_deepspeed_config(kept_alive)
-    try:
-        yield
-    finally:
-        transformers_deepspeed.unset_hf_deepspeed_config()

@@ -5,6 +5,7 @@ averaging: over tokens, micro-batches and ranks, so that loss and gradient are t
 mini-batch. It knows no Ray; `actors/training/trainer_actor.py` puts it behind one.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ from vr1_ray.training import checkpoint
 from vr1_ray.training.batch import MicroBatch, VisionInputs
 from vr1_ray.training.deepspeed_config import deepspeed_config
 from vr1_ray.training.distributed import fix_arithmetic, max_over_ranks, training_device
+from vr1_ray.training.loading import load_policy
 from vr1_ray.training.mini_batch import (
     StepSums,
     Totals,
-    refuse_non_finite,
+    step_metrics,
     token_weights,
     totals_over_ranks,
 )
-from vr1_ray.training.policy_model import PolicyModel, partitioned_loading
+from vr1_ray.training.non_finite import GradientWatch, Suspects, spread, told
 from vr1_ray.training.schedule import learning_rate
 from vr1_ray.training.scoring import MicroBatches, score
 from vr1_ray.training.weights import device_weights, named_weights, weight_shapes
@@ -61,7 +63,9 @@ class PolicyTrainer:
         self.config = trainer
         self.algorithm = algorithm
         self.total_updates = total_updates
-        self.num_updates = 0
+        self.num_updates = 0  # skipped ones count: the learning rate goes by it
+        self.num_skipped = 0  # in a row, up to now
+        self._alarms: list[str] = []
         self.rank = rank
         self.world_size = world_size
         self.device = training_device()
@@ -71,9 +75,14 @@ class PolicyTrainer:
     def _start_engine(self, model: ModelConfig) -> Any:
         import deepspeed
 
-        settings = deepspeed_config(model, self.config)
-        with partitioned_loading(settings):
-            policy = PolicyModel(self.adapter, model, chunk_tokens=self.config.logprob_chunk_tokens)
+        settings = deepspeed_config(model, self.config, is_gpu=self.device.type == "cuda")
+        policy = load_policy(
+            self.adapter,
+            model,
+            chunk_tokens=self.config.logprob_chunk_tokens,
+            deepspeed_config=settings,
+        )
+        self.watch = GradientWatch(policy.model.get_input_embeddings())
         policy.freeze(model)
         if self.config.gradient_checkpointing:
             policy.use_gradient_checkpointing()
@@ -90,9 +99,10 @@ class PolicyTrainer:
     ) -> dict[str, float]:
         """One optimizer update per mini-batch. Returns metrics of all ranks, the same on each.
 
-        pi_old is the policy before the first update: with one update it is the detached current one,
-        with several it is computed beforehand (or the engine's, by `algorithm.old_logprobs`).
-        Raises FloatingPointError naming the rows if a loss or gradient is not finite.
+        pi_old is the policy before the first update: for the first mini-batch it is the detached current one,
+        for the others it is computed beforehand (or the engine's, by `algorithm.old_logprobs`).
+        An update whose loss or gradient is not finite is skipped, counted and told (`take_alarms`). Raises
+        FloatingPointError naming the rows after `max_skipped_updates` of them in a row; the weights are sound then.
         """
         vision = VisionInputs(self.adapter, images)
         batches = [self._micro_batches(rows, vision) for rows in rows_by_mini_batch]
@@ -105,10 +115,25 @@ class PolicyTrainer:
         for number, (batch, total) in enumerate(zip(batches, totals, strict=True)):
             rates.append(self._set_learning_rate())
             norms.append(self._update(batch, total, old[number], sums, is_first=number == 0))
-        return _metrics(sums.over_ranks(self.device), totals) | {
-            "grad_norm": sum(norms) / len(norms),
+        finite = [norm for norm in norms if math.isfinite(norm)]
+        made = [total for total, norm in zip(totals, norms, strict=True) if math.isfinite(norm)]
+        return step_metrics(sums.over_ranks(self.device), made) | {
+            "grad_norm": sum(finite) / (len(finite) or math.nan),
             "lr": rates[-1],
+            "updates/skipped": float(len(norms) - len(finite)),
         }
+
+    def describe(self) -> str:
+        """How it learns, in one line: ranks, ZeRO stage as DeepSpeed runs it, precision, attention."""
+        policy, stage = self.engine.module, self.engine.zero_optimization_stage()
+        precision = str(policy.model.dtype).removeprefix("torch.")
+        where = f"{self.world_size} x {self.device.type}"
+        return f"trainer: {where}, ZeRO-{stage}, {precision}, attention {policy.attention}"
+
+    def take_alarms(self) -> list[str]:
+        """What the user must hear of the updates since the last call; the same on every rank."""
+        found, self._alarms = self._alarms, []
+        return found
 
     def compute_logprobs(
         self, rows: list[TrainRow], images: dict[str, EncodedImage]
@@ -136,11 +161,14 @@ class PolicyTrainer:
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write everything an exact resume needs of the trainer."""
-        checkpoint.save_state(self.engine, folder, num_updates=self.num_updates)
+        progress = {"num_updates": self.num_updates, "num_skipped": self.num_skipped}
+        checkpoint.save_state(self.engine, folder, progress)
 
     def load_checkpoint(self, folder: Path) -> None:
         """Restore what `save_checkpoint` wrote, bit for bit."""
-        self.num_updates = checkpoint.load_state(self.engine, folder)
+        progress = checkpoint.load_state(self.engine, folder)
+        self.num_updates = progress["num_updates"]
+        self.num_skipped = progress.get("num_skipped", 0)
 
     def _micro_batches(
         self, rows: list[TrainRow], vision: VisionInputs, *, drop_empty: bool = True
@@ -158,12 +186,15 @@ class PolicyTrainer:
     def _old_logprobs(
         self, batches: list[MicroBatches], totals: list[Totals]
     ) -> list[list[torch.Tensor] | None]:
-        """Per mini-batch and row pi_old of the trainer; None where no extra pass is needed."""
-        if len(batches) == 1 or self.algorithm.old_logprobs == "rollout":
+        """Per mini-batch and row pi_old of the trainer; None where no extra pass is needed.
+
+        The first mini-batch needs none: its own forward pass is that of the policy before the first update.
+        """
+        if self.algorithm.old_logprobs == "rollout":
             return [None] * len(batches)
         return [
-            score(self.engine, batch, total.num_micro_batches)
-            for batch, total in zip(batches, totals, strict=True)
+            None if number == 0 else score(self.engine, batch, total.num_micro_batches)
+            for number, (batch, total) in enumerate(zip(batches, totals, strict=True))
         ]
 
     def _update(
@@ -175,10 +206,10 @@ class PolicyTrainer:
         *,
         is_first: bool,
     ) -> float:
-        """One optimizer update. Returns the gradient norm before clipping."""
+        """One optimizer update. Returns the gradient norm before clipping; not finite if the update was skipped."""
         last = total.num_micro_batches - 1
         own = StepSums()
-        bad_rows: list[str] = []
+        suspects = Suspects()
         for place in range(total.num_micro_batches):
             self.engine.set_gradient_accumulation_boundary(place == last)
             indices, micro_batch = batch.make(place)
@@ -188,24 +219,36 @@ class PolicyTrainer:
             weights_N = token_weights(micro_batch, total, self.algorithm.aggregation)
             loss = (loss_N * weights_N).sum()
             # DeepSpeed averages over ranks; each rank's loss already is its share of the mean.
-            self.engine.backward(loss * self.world_size)
+            self.engine.backward(spread(loss) * self.world_size)
             is_filler = not indices
             own.add({"loss": loss} | {k: v * (not is_filler) for k, v in metrics.items()})
             self._compare(micro_batch, tokens, own, skip=is_filler or not (is_first or old))
-            bad_rows += _rows_not_finite(micro_batch, loss_N)
-        mean_loss = own.over_ranks(self.device)["loss"]
-        refuse_non_finite("loss", mean_loss, self.num_updates, bad_rows)
+            largest_B = self.watch.take()
+            if not is_filler:
+                suspects.add(micro_batch, loss_N.detach(), largest_B)
         norm = self._step()
-        refuse_non_finite(
-            "gradient norm", norm, self.num_updates, [row.row_id for row in batch.rows]
-        )
         self.num_updates += 1
-        sums.merge(own)
+        if math.isfinite(norm):
+            self.num_skipped = 0
+            sums.merge(own)
+        else:
+            sums.merge(own.without_update())
+            self._tell_skipped(suspects)
         return norm
+
+    def _tell_skipped(self, suspects: Suspects) -> None:
+        """Raises FloatingPointError, on every rank alike, once too many were skipped in a row."""
+        self.num_skipped += 1
+        limit = self.config.max_skipped_updates
+        alarm = told(self.num_updates, suspects.culprits(), in_a_row=self.num_skipped, limit=limit)
+        if self.num_skipped > limit:
+            raise FloatingPointError(alarm)
+        self._alarms.append(alarm)
 
     def _tokens(self, micro_batch: MicroBatch, old_N: torch.Tensor | None) -> TokenBatch:
         """Run the policy over a micro-batch, and put beside its log-probabilities what the loss needs."""
-        logprobs_N, entropy_N = self.engine(micro_batch)
+        entropy = "gradient" if self.algorithm.needs_entropy_gradient else "value"
+        logprobs_N, entropy_N = self.engine(micro_batch, entropy=entropy)
         if self.algorithm.old_logprobs == "rollout":
             old_N = micro_batch.per_token(lambda row: row.rollout_logprobs)
         ref_N = None
@@ -241,7 +284,10 @@ class PolicyTrainer:
         return rate
 
     def _step(self) -> float:
-        """Clip and update. Without ZeRO DeepSpeed keeps no norm, so clipping is ours there."""
+        """Clip and update; a gradient whose norm is not finite is dropped. Returns the norm.
+
+        Without ZeRO DeepSpeed keeps no norm, so clipping is ours there.
+        """
         if self.engine.zero_optimization():
             self.engine.step()
             return float(self.engine.get_global_grad_norm())
@@ -249,24 +295,6 @@ class PolicyTrainer:
         norm = torch.nn.utils.clip_grad_norm_(self.engine.module.parameters(), limit or torch.inf)
         if torch.isfinite(norm):
             self.engine.step()
+        else:
+            self.engine.zero_grad()
         return float(norm)
-
-
-def _rows_not_finite(micro_batch: MicroBatch, loss_N: torch.Tensor) -> list[str]:
-    is_bad_N = ~torch.isfinite(loss_N.detach())
-    if not is_bad_N.any():
-        return []
-    return [micro_batch.rows[index].row_id for index in micro_batch.row_index_N[is_bad_N].unique()]
-
-
-def _metrics(sums: dict[str, float], totals: list[Totals]) -> dict[str, float]:
-    """Means of all ranks: the loss over updates, the algorithm's metrics over tokens."""
-    num_tokens = sum(total.tokens for total in totals)
-    largest, difference = sums.pop("largest_difference"), sums.pop("difference")
-    compared, loss = sums.pop("compared"), sums.pop("loss")
-    metrics = {"loss": loss / len(totals)} | {
-        name: value / num_tokens for name, value in sums.items()
-    }
-    if compared:
-        metrics |= {"logprob_diff/max": largest, "logprob_diff/mean": difference / compared}
-    return metrics

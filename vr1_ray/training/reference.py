@@ -14,7 +14,7 @@ from vr1_ray.models import load_adapter
 from vr1_ray.training.batch import VisionInputs
 from vr1_ray.training.deepspeed_config import reference_deepspeed_config
 from vr1_ray.training.distributed import fix_arithmetic, max_over_ranks, training_device
-from vr1_ray.training.policy_model import PolicyModel, partitioned_loading
+from vr1_ray.training.loading import load_policy
 from vr1_ray.training.scoring import MicroBatches, score
 from vr1_ray.types import EncodedImage, TrainRow
 
@@ -54,14 +54,15 @@ class ReferencePolicy:
         self.adapter = load_adapter(self.config)
         chunk_tokens = self.trainer.logprob_chunk_tokens
         if not self.is_sharded:
-            policy = PolicyModel(self.adapter, self.config, chunk_tokens=chunk_tokens)
+            policy = load_policy(self.adapter, self.config, chunk_tokens=chunk_tokens)
             self.policy = policy.to(self.device).requires_grad_(False)
             return
         import deepspeed
 
-        settings = reference_deepspeed_config(self.config)
-        with partitioned_loading(settings):
-            policy = PolicyModel(self.adapter, self.config, chunk_tokens=chunk_tokens)
+        settings = reference_deepspeed_config(self.config, is_gpu=self.device.type == "cuda")
+        policy = load_policy(
+            self.adapter, self.config, chunk_tokens=chunk_tokens, deepspeed_config=settings
+        )
         policy.requires_grad_(False)
         deepspeed.utils.set_z3_leaf_modules(policy, [type(policy.response_logprobs)])
         self.policy, *_ = deepspeed.initialize(model=policy, config=settings)

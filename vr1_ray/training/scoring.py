@@ -8,7 +8,7 @@ from vr1_ray.models.base import ModelAdapter
 from vr1_ray.training.batch import MicroBatch, VisionInputs, collate, filler_row, plan_micro_batches
 from vr1_ray.types import TrainRow
 
-Forward = Callable[[MicroBatch], tuple[torch.Tensor, torch.Tensor]]
+Forward = Callable[..., tuple[torch.Tensor, torch.Tensor | None]]  # see PolicyModel.forward
 
 
 class MicroBatches:
@@ -53,7 +53,7 @@ def score(forward: Forward, micro_batches: MicroBatches, at_least: int = 0) -> l
     scored: list[torch.Tensor] = [torch.empty(0)] * len(micro_batches.rows)
     for place in range(max(at_least, len(micro_batches))):
         indices, micro_batch = micro_batches.make(place)
-        logprobs_N, _ = forward(micro_batch)
+        logprobs_N, _ = forward(micro_batch, entropy="none")
         if indices:
             lengths = [len(row.response_ids) for row in micro_batch.rows]
             for index, logprobs_T in zip(indices, logprobs_N.split(lengths), strict=True):

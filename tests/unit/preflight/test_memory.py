@@ -72,6 +72,16 @@ def test_buffers_are_deepspeeds_defaults_once_a_model_is_large(tmp_path):
     size = published_size("7b", tmp_path)
     memory = trainer_memory(size, replace(BF16_ZERO3, num_trained=size.num_parameters))
     assert memory.buffers == 2 * 500_000_000 + 2 * 1_000_000_000
+    zero2 = replace(BF16_ZERO3, num_trained=size.num_parameters, zero_stage=2)
+    assert trainer_memory(size, zero2).buffers == 2 * 500_000_000
+    assert trainer_memory(size, replace(zero2, overlaps=True)).buffers == 2 * 2 * 500_000_000
+
+
+def test_without_checkpointing_zero3_keeps_every_gathered_weight_for_the_backward_pass(tmp_path):
+    size = published_size("7b", tmp_path)
+    shape = replace(BF16_ZERO3, num_trained=size.num_parameters, checkpoints_activations=False)
+    memory = trainer_memory(size, shape)
+    assert memory.buffers == 2 * 500_000_000 + 2 * size.num_parameters
 
 
 def test_a_layer_keeps_norms_attention_and_mlp():

@@ -14,7 +14,7 @@ TINY_MODEL = Path(__file__).parents[3] / "examples" / "vr1_tiny" / "model"
 
 
 def model_config(**settings) -> ModelConfig:
-    return ModelConfig(path=str(TINY_MODEL), **settings)
+    return ModelConfig(**({"path": str(TINY_MODEL)} | settings))
 
 
 def trainer_config(**settings) -> TrainerConfig:

@@ -1,5 +1,7 @@
 """Learning rate, token weights, sums and settings, by hand-worked numbers."""
 
+import math
+
 import pytest
 import torch
 
@@ -9,10 +11,11 @@ from vr1_ray.training.batch import VisionInputs, collate
 from vr1_ray.training.deepspeed_config import deepspeed_config
 from vr1_ray.training.mini_batch import (
     StepSums,
-    refuse_non_finite,
+    step_metrics,
     token_weights,
     totals_over_ranks,
 )
+from vr1_ray.training.non_finite import Suspects, spread, told
 from vr1_ray.training.schedule import learning_rate
 from vr1_ray.training.weights import layer_of
 from vr1_ray.types import TrainRow
@@ -69,10 +72,61 @@ def test_sums_grow_and_keep_the_largest_difference():
     assert found["largest_difference"] == pytest.approx(0.5)
 
 
-def test_a_loss_that_is_not_finite_names_its_rows():
-    refuse_non_finite("loss", 1.0, 3, [])
-    with pytest.raises(FloatingPointError, match=r"update 3: the loss is nan.*9f0c/4"):
-        refuse_non_finite("loss", float("nan"), 3, ["9f0c/4"])
+def test_a_skipped_update_keeps_the_comparison_with_the_engine_and_no_other_sum():
+    own, sums = StepSums(), StepSums()
+    own.add({"loss": torch.tensor(torch.nan), "entropy": torch.tensor(torch.nan)})
+    own.add_difference(torch.tensor([0.25, 0.75]))
+    sums.merge(own.without_update())
+    [totals] = totals_over_ranks([rows_of(2)], [1], CPU)
+    found = step_metrics(sums.over_ranks(CPU), [])
+    assert found["logprob_diff/mean"] == 0.5
+    assert found["logprob_diff/max"] == 0.75
+    assert math.isnan(found["loss"])
+    assert math.isnan(found["entropy"])
+    own.add({"loss": torch.tensor(3.0), "entropy": torch.tensor(4.0)})
+    sums.merge(StepSums(sums={name: torch.tensor(4.0) for name in own.sums}))
+    found = step_metrics(sums.over_ranks(CPU), [totals])
+    assert (found["loss"], found["entropy"]) == (4.0, 2.0)  # 4 over one update, over two tokens
+
+
+def test_only_a_loss_that_is_not_finite_spreads():
+    weight = torch.tensor([2.0, 3.0], requires_grad=True)
+    spread(weight[0] * 5).backward()
+    assert weight.grad.tolist() == [5.0, 0.0]
+    weight.grad = None
+    spread(torch.inf * weight[0] + 0.0 * weight[1]).backward()
+    assert weight.grad.isnan().all()
+
+
+def suspects_of(losses, gradients):
+    rows = rows_of(2, 3)
+    micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), pad_id=0, device=CPU)
+    suspects = Suspects()
+    suspects.add(micro_batch, torch.tensor(losses), gradients and torch.tensor(gradients))
+    return suspects
+
+
+@pytest.mark.parametrize(
+    ("losses", "gradients", "culprits"),
+    [
+        ([1.0, 1.0, 1.0, torch.inf, 1.0], [torch.nan, torch.nan], ["3"]),
+        ([1.0] * 5, [torch.nan, 7.0], ["2"]),
+        ([1.0] * 5, [1e30, 1e38], ["3"]),
+        ([1.0] * 5, None, []),
+    ],
+)
+def test_culprits_are_rows_with_such_a_loss_else_with_such_a_gradient_else_the_largest(
+    losses, gradients, culprits
+):
+    assert suspects_of(losses, gradients).culprits() == culprits
+
+
+def test_the_alarm_of_a_skipped_update_names_rows_and_what_comes_next():
+    alarm = told(7, [f"9f0c/{n}" for n in range(10)], in_a_row=2, limit=3)
+    assert alarm.startswith("update 7: loss or gradient is not finite, so it was skipped")
+    assert "9f0c/0, 9f0c/1" in alarm
+    assert "9f0c/7 and 2 more" in alarm
+    assert alarm.endswith("2 in a row; more than trainer.max_skipped_updates=3 end the run")
 
 
 def test_bf16_without_sharding_keeps_float32_masters_through_stage_1():
@@ -81,6 +135,15 @@ def test_bf16_without_sharding_keeps_float32_masters_through_stage_1():
     assert bf16["zero_optimization"]["stage"] == 1
     assert fp32["zero_optimization"]["stage"] == 0
     assert fp32["optimizer"]["params"]["torch_adam"]
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_gradients_travel_beside_the_backward_pass_on_gpus_alone(stage):
+    trainer = TrainerConfig(zero_stage=stage, offload_optimizer=True)
+    for is_gpu in (False, True):
+        zero = deepspeed_config(model_config(), trainer, is_gpu=is_gpu)["zero_optimization"]
+        assert zero["overlap_comm"] is is_gpu
+        assert zero["offload_optimizer"]["pin_memory"] is is_gpu
 
 
 def test_weights_are_gathered_layer_by_layer():

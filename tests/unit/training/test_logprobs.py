@@ -56,6 +56,21 @@ def test_banned_ids_hold_no_probability(inputs):
     assert everything[1].isneginf().all()
 
 
+def test_entropy_comes_with_its_gradient_if_asked_for_and_not_at_all_if_not(inputs):
+    head, hidden_ND, ids_N, temperature_N = inputs
+    module = ResponseLogprobs(head, BANNED, 4)
+    logprobs, entropy = module(hidden_ND, ids_N, temperature_N)
+    scored, nothing = module(hidden_ND, ids_N, temperature_N, "none")
+    assert nothing is None
+    assert torch.equal(scored, logprobs)
+    logprobs, with_gradient = module(hidden_ND, ids_N, temperature_N, "gradient")
+    torch.testing.assert_close(with_gradient, entropy, rtol=1e-6, atol=1e-6)
+    _, expected = plain(head, hidden_ND, ids_N, temperature_N)
+    found = torch.autograd.grad(with_gradient.sum(), [hidden_ND, head.weight])
+    wanted = torch.autograd.grad(expected.sum(), [hidden_ND, head.weight])
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_no_tokens_give_no_logprobs_and_keep_the_graph(inputs):
     head, hidden_ND, ids_N, temperature_N = inputs
     logprobs, _ = ResponseLogprobs(head, BANNED, 4)(hidden_ND[:0], ids_N[:0], temperature_N[:0])

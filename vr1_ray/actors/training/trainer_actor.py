@@ -101,13 +101,18 @@ class TrainerActor:
         )
         self._make_room()
 
+    def describe(self) -> str:
+        """How this rank learns, in one line."""
+        return self.trainer.describe()
+
     @telling_lost_peers()
     def train_step(
         self, rows_by_mini_batch: list[list[TrainRow]], images: dict[str, EncodedImage]
-    ) -> dict[str, float]:
-        """One optimizer update per mini-batch, on this rank's rows. Metrics are those of all ranks."""
+    ) -> tuple[dict[str, float], list[str]]:
+        """One optimizer update per mini-batch, on this rank's rows. Metrics and alarms are those of all ranks."""
         self.version = None
-        return self.trainer.train_step(rows_by_mini_batch, images)
+        metrics = self.trainer.train_step(rows_by_mini_batch, images)
+        return metrics, self.trainer.take_alarms()
 
     @telling_lost_peers()
     def publish(self, bucket_bytes: int, is_hashed: bool) -> tuple[list[Any], str]:

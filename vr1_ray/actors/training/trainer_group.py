@@ -6,7 +6,7 @@ would come again, so it ends the run.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,15 @@ class TrainerGroup:
     In a colocated run that group is the seats', which hold engines and references too.
     """
 
-    def __init__(self, config: RunConfig, seats: Seats | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        seats: Seats | None = None,
+        *,
+        note: Callable[[str], None] = print,
+    ) -> None:
         self.config = config
+        self.note = note  # tells the user
         self.seats = seats
         self.timeout = config.cluster.step_timeout_seconds
         self.start_timeout = config.cluster.start_timeout_seconds
@@ -138,6 +145,11 @@ class TrainerGroup:
         starting = self.starting(*self._start_arguments)
         self._wait(starting, phase="starting the trainer again", timeout=self.start_timeout)
 
+    def describe(self) -> str:
+        """How the ranks learn, in one line: ZeRO stage, precision, attention."""
+        call = self.actors[0].describe.remote()
+        return self._wait({"trainer 0": call}, phase="asking how it learns")[0]
+
     def train_step(
         self, units: list[Unit], prompts: list[Prompt], *, step: int
     ) -> dict[str, float]:
@@ -154,7 +166,10 @@ class TrainerGroup:
             pending[f"trainer {rank}"] = actor.train_step.remote(
                 mini_batches, images_of(prompts, own_units)
             )
-        return self._wait(pending, phase="training")[0]
+        metrics, alarms = self._wait(pending, phase="training")[0]
+        for alarm in alarms:
+            self.note(f"ALARM step {step}: {alarm}")
+        return metrics
 
     def publish(
         self, version: int, bucket_bytes: int, *, is_hashed: bool = False
