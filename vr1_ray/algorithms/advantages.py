@@ -1,11 +1,20 @@
 """Advantages: what each response of a group is worth beside the others. Pure functions on plain numbers.
 
-Each takes the rewards of ONE group, `rewards_G`, and returns one number per response, in order. A group
-of one has nothing to compare with and gets 0.
+Each takes the rewards of ONE group, `rewards_G`, and returns one number per response, in order. A group of one, or of
+equal rewards, has nothing to compare and gets exactly 0.
 """
 
+import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
+
+
+def is_informative(rewards_G: Sequence[float]) -> bool:
+    """Whether the rewards of a group differ by more than rounding: only then there is an advantage in it.
+
+    Asked of the rewards: what is left of equal ones after their mean is taken off is not always 0.
+    """
+    return not math.isclose(min(rewards_G), max(rewards_G), rel_tol=1e-9, abs_tol=1e-12)
 
 
 def group_normalised(rewards_G: Sequence[float], *, epsilon: float = 1e-6) -> list[float]:
@@ -13,7 +22,7 @@ def group_normalised(rewards_G: Sequence[float], *, epsilon: float = 1e-6) -> li
 
     `std` is the unbiased one (over G - 1), plus `epsilon` so that a group of equal rewards gets 0.
     """
-    if len(rewards_G) < 2:
+    if not is_informative(rewards_G):
         return [0.0 for _ in rewards_G]
     mean, scale = fmean(rewards_G), stdev(rewards_G) + epsilon
     return [(reward - mean) / scale for reward in rewards_G]
@@ -21,7 +30,7 @@ def group_normalised(rewards_G: Sequence[float], *, epsilon: float = 1e-6) -> li
 
 def group_centred(rewards_G: Sequence[float]) -> list[float]:
     """A_i = r_i - mean(r): Dr. GRPO, arXiv 2503.20783, section 3.2. No weight for a group's difficulty."""
-    if len(rewards_G) < 2:
+    if not is_informative(rewards_G):
         return [0.0 for _ in rewards_G]
     mean = fmean(rewards_G)
     return [reward - mean for reward in rewards_G]
@@ -29,7 +38,7 @@ def group_centred(rewards_G: Sequence[float]) -> list[float]:
 
 def leave_one_out(rewards_G: Sequence[float]) -> list[float]:
     """A_i = r_i - mean of the others: RLOO, arXiv 2402.14740, Eq. 8. An unbiased baseline."""
-    if len(rewards_G) < 2:
+    if not is_informative(rewards_G):
         return [0.0 for _ in rewards_G]
     total, others = sum(rewards_G), len(rewards_G) - 1
     return [reward - (total - reward) / others for reward in rewards_G]

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from vr1_ray.algorithms.advantages import is_informative
 from vr1_ray.config import AlgorithmConfig
 from vr1_ray.types import RolloutGroup
 
@@ -78,13 +79,13 @@ class Algorithm(ABC):
         """The same groups, each rollout with its advantage. Pure; groups may differ in size."""
 
     def select(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
-        """The groups to train on: all, or with `skip_uninformative_groups` those with an advantage.
+        """The groups to train on: all, or with `skip_uninformative_groups` those whose rewards differ.
 
-        If no group has one, all stay: the KL term is then all there is to learn from.
+        If those of no group do, all stay: the KL term is then all there is to learn from.
         """
         if not self.config.skip_uninformative_groups:
             return groups
-        return [group for group in groups if any(r.advantage for r in group.rollouts)] or groups
+        return [group for group in groups if is_informative(group.rewards_G)] or groups
 
     @abstractmethod
     def loss(self, tokens: TokenBatch) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":

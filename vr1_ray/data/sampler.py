@@ -1,8 +1,9 @@
-"""In what order the prompts are trained: seeded, endless by epochs, resumable to the exact prompt.
+"""In what order the prompts are trained: seeded, epoch after epoch without end, resumable to the exact prompt.
 
-Each epoch has its own order, made from (seed, epoch) alone. A batch holds no prompt twice, because groups
-are found by prompt id: where the rest of an epoch does not fill a batch, the next epoch begins and the rest
-has its turn in later orders.
+Each epoch is a shuffle made from (seed, epoch) and holds every prompt once; where its rest does not fill a batch, the
+next epoch fills it up. So after any number of batches no prompt was given more than once oftener than another. A batch
+holds no prompt twice, because groups are found by prompt id: what the rest of the old epoch holds comes in the new one
+right behind that batch.
 
 Two positions are kept: `next` moves the submitted one, `mark_trained` lets the trained one follow. Batches
 between them are in flight; after a resume they come again.
@@ -12,9 +13,24 @@ import hashlib
 import random
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vr1_ray.types import Prompt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """How far an epoch has come, and what its beginning owes to the batch that it shares with the epoch before.
+
+    Example:
+        Position(epoch=1, given=1, shared=(4, 9), filled=1)  # 4 and 9 ended epoch 0; one of epoch 1 made three of them
+    """
+
+    epoch: int = 0
+    given: int = 0  # prompts of the epoch, from its beginning
+    shared: tuple[int, ...] = ()  # indices of the prompts that the epoch before put into the batch
+    filled: int = 0  # prompts that this epoch put into it
 
 
 class PromptSampler:
@@ -32,11 +48,10 @@ class PromptSampler:
             raise ValueError("data.train: no prompts to sample from; give a dataset with rows")
         self.prompts = prompts
         self.seed = seed
-        self._submitted = (0, 0)  # epoch, position in it
-        self._trained = (0, 0)
-        self._in_flight: deque[tuple[int, tuple[int, int]]] = deque()  # size and end of each batch
+        self._submitted = self._trained = Position()
+        self._in_flight: deque[tuple[int, Position]] = deque()  # size and end of each batch
         self._num_trained = 0
-        self._order: tuple[int, list[int]] | None = None  # the epoch last used and its order
+        self._order: list[int] = []  # of the submitted epoch; empty: not made yet
 
     def next(self, num_prompts: int) -> list[Prompt]:
         """The next `num_prompts` different prompts; they count as in flight."""
@@ -45,13 +60,16 @@ class PromptSampler:
                 f"prompts_per_step: {num_prompts} is not between 1 and the {len(self.prompts)} prompts of "
                 "data.train; lower it, or give more rows"
             )
-        epoch, position = self._submitted
-        if position + num_prompts > len(self.prompts):
-            epoch, position = epoch + 1, 0
-        order = self._order_of(epoch)
-        self._submitted = (epoch, position + num_prompts)
+        batch = self._take(num_prompts)
+        missing = num_prompts - len(batch)
+        if missing:
+            self._submitted = Position(
+                epoch=self._submitted.epoch + 1, shared=tuple(batch), filled=missing
+            )
+            self._order = []
+            batch += self._take(missing)
         self._in_flight.append((num_prompts, self._submitted))
-        return [self.prompts[index] for index in order[position : position + num_prompts]]
+        return [self.prompts[index] for index in batch]
 
     def mark_trained(self, num_batches: int = 1) -> None:
         """The oldest `num_batches` in flight are trained: a resume goes on behind them."""
@@ -76,8 +94,8 @@ class PromptSampler:
             "fingerprint": self._fingerprint(),
             "num_trained": self._num_trained,
             "num_pending": self.num_pending,
-            "trained": {"epoch": self._trained[0], "position": self._trained[1]},
-            "submitted": {"epoch": self._submitted[0], "position": self._submitted[1]},
+            "trained": asdict(self._trained),
+            "submitted": asdict(self._submitted),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -92,20 +110,33 @@ class PromptSampler:
                 f"data.train: its {len(self.prompts)} prompts are not those the checkpoint was trained on; "
                 "resume with the same data, or start a new run"
             )
-        self._trained = (state["trained"]["epoch"], state["trained"]["position"])
+        trained = state["trained"]
+        self._trained = Position(**trained | {"shared": tuple(trained["shared"])})
         self._submitted = self._trained
+        self._order = []
         self._in_flight.clear()
         self._num_trained = state["num_trained"]
 
     def metrics(self) -> dict[str, float]:
-        return {"data/epoch": self._trained[0] + self._trained[1] / len(self.prompts)}
+        return {"data/epoch": self._trained.epoch + self._trained.given / len(self.prompts)}
 
-    def _order_of(self, epoch: int) -> list[int]:
-        if self._order is None or self._order[0] != epoch:
-            order = list(range(len(self.prompts)))
-            random.Random(f"{self.seed}/{epoch}").shuffle(order)
-            self._order = (epoch, order)
-        return self._order[1]
+    def _take(self, most: int) -> list[int]:
+        """The next prompts of the submitted epoch, by index: `most`, or what is left of it."""
+        at = self._submitted
+        if not self._order:
+            self._order = self._order_of(at)
+        taken = self._order[at.given : at.given + most]
+        self._submitted = replace(at, given=at.given + len(taken))
+        return taken
+
+    def _order_of(self, at: Position) -> list[int]:
+        """The epoch's shuffle, `filled` prompts that are not among `shared` first."""
+        order = list(range(len(self.prompts)))
+        random.Random(f"{self.seed}/{at.epoch}").shuffle(order)
+        shared = set(at.shared)
+        first = [index for index in order if index not in shared][: at.filled]
+        is_first = set(first)
+        return first + [index for index in order if index not in is_first]
 
     def _fingerprint(self) -> str:
         ids = "\n".join(prompt.prompt_id for prompt in self.prompts)

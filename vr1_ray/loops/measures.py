@@ -3,6 +3,7 @@
 from statistics import fmean
 from typing import Any
 
+from vr1_ray.algorithms.advantages import is_informative
 from vr1_ray.answers import accuracy_of
 from vr1_ray.config.tables import find
 from vr1_ray.rewards import SHARED_PARTS, hard_format_reward, parse_response
@@ -26,7 +27,7 @@ def group_metrics(groups: list[RolloutGroup]) -> dict[str, float]:
         "response_tokens/max": float(max(lengths)),
         "response_tokens/sum": float(sum(lengths)),
         "truncation_rate": fmean(rollout.status == "truncated" for rollout in rollouts),
-        "informative_group_rate": fmean(is_informative(group) for group in groups),
+        "informative_group_rate": fmean(is_informative(group.rewards_G) for group in groups),
         "time/reward": sum(group.reward_seconds for group in groups),
     } | part_means(rollouts)
 
@@ -70,11 +71,6 @@ def part_means(rollouts: list[Rollout]) -> dict[str, float]:
 def part(rollout: Rollout, name: str) -> float:
     """A named part of the reward; 0 if no reward of this run reports it."""
     return rollout.reward_parts.get(name, 0.0)
-
-
-def is_informative(group: RolloutGroup) -> bool:
-    """Whether the rewards of a group differ: only then it has a gradient beside the KL term."""
-    return len(set(group.rewards_G)) > 1
 
 
 def judged(group: RolloutGroup) -> dict[str, Any]:

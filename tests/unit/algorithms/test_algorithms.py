@@ -55,6 +55,9 @@ def test_other_advantages_by_hand():
 def test_a_group_of_one_or_of_equal_rewards_has_no_advantage(function):
     assert function([1.0]) == [0.0]
     assert function([1.0, 1.0, 1.0]) == [0.0, 0.0, 0.0]
+    # The mean of three tenths is not a tenth in float64, nor is a sum of parts the same in every order.
+    assert function([0.1, 0.1, 0.1]) == [0.0, 0.0, 0.0]
+    assert function([0.3, 0.1 + 0.2]) == [0.0, 0.0]
 
 
 def test_groups_of_different_sizes_are_compared_each_within_itself():
@@ -122,3 +125,12 @@ def test_groups_without_an_advantage_are_left_out_only_if_asked_for_and_never_al
     assert kept.select([mixed, all_right]) == [mixed, all_right]
     assert skips.select([mixed, all_right]) == [mixed]
     assert skips.select([all_right]) == [all_right]
+
+
+@pytest.mark.parametrize("name", ["grpo", "dr_grpo", "rloo"])
+def test_equal_rewards_are_no_information_whatever_rounding_makes_of_their_mean(name):
+    skips = make_algorithm(AlgorithmConfig(name=name, skip_uninformative_groups=True))
+    for size in range(2, 33):
+        for reward in (0.1, 0.3, 0.7, 1.1, 1 / 3, 1e9 + 0.1):
+            mixed, equal = skips.assign_advantages([group(1, 0), group(*[reward] * size)])
+            assert skips.select([mixed, equal]) == [mixed], (size, reward)
