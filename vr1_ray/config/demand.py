@@ -1,4 +1,6 @@
-"""What a config asks of a cluster: the stages that will be run, the CPUs and GPUs that its actors reserve."""
+"""What a config asks for: stages, updates and their rows, and the CPUs and GPUs that its actors reserve."""
+
+import math
 
 from vr1_ray.config.schema import RunConfig, StageConfig
 
@@ -6,6 +8,28 @@ from vr1_ray.config.schema import RunConfig, StageConfig
 def enabled_stages(config: RunConfig) -> list[StageConfig]:
     """The stages that will be run, in order."""
     return [stage for stage in config.curriculum.stages if stage.enabled]
+
+
+def num_updates(config: RunConfig, num_demonstrations: int) -> int:
+    """Optimizer updates of a cold start: `max_steps` if given, else as many as `num_epochs` take."""
+    wanted = _rows_of_epochs(config, num_demonstrations)
+    return config.max_steps or math.ceil(wanted / config.prompts_per_step)
+
+
+def rows_of_update(config: RunConfig, num_demonstrations: int, update: int) -> int:
+    """Demonstrations of an update, counted from 1. The last one takes what the epochs have left, so that they are whole.
+
+    Example:
+        [rows_of_update(config, 63, update) for update in (1, 2, 3, 4)]  # 2 epochs, 32 an update: 32, 32, 32, 30
+    """
+    if config.max_steps:
+        return config.prompts_per_step
+    left = _rows_of_epochs(config, num_demonstrations) - (update - 1) * config.prompts_per_step
+    return min(config.prompts_per_step, left)
+
+
+def _rows_of_epochs(config: RunConfig, num_demonstrations: int) -> int:
+    return max(1, round(config.num_epochs * num_demonstrations))
 
 
 def demand(config: RunConfig) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vr1_ray.actors.cluster import connect
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
+from vr1_ray.config.demand import num_updates, rows_of_update
 from vr1_ray.data import PromptSampler
 from vr1_ray.runs.checkpoints import Checkpoint
 from vr1_ray.runs.run_folder import open_run
@@ -17,12 +18,6 @@ from vr1_ray.training.rows import num_tokens, unit_of_demonstration
 
 if TYPE_CHECKING:  # what was read before is handed in from above
     from vr1_ray.preflight import RunInputs
-
-
-def num_updates(config: RunConfig, num_demonstrations: int) -> int:
-    """Optimizer updates of the run: `max_steps` if given, else `num_epochs` over the demonstrations."""
-    by_epochs = int(config.num_epochs * num_demonstrations / config.prompts_per_step)
-    return config.max_steps or max(1, by_epochs)
 
 
 def run_sft(config: RunConfig, inputs: "RunInputs", stop: StopSignal) -> dict[str, Any]:
@@ -85,7 +80,7 @@ class SftRun(TrainingRun):
     def train_step(self, step: int) -> None:
         """One optimizer update on the next demonstrations, logged."""
         self.clock.begin()
-        prompts = self.sampler.next(self.config.prompts_per_step)
+        prompts = self.sampler.next(rows_of_update(self.config, len(self.sampler.prompts), step))
         units = [
             unit_of_demonstration(self.by_id[prompt.prompt_id], self.adapter) for prompt in prompts
         ]

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from vr1_ray.config import RunConfig, StageConfig
-from vr1_ray.config.demand import enabled_stages
+from vr1_ray.config.demand import enabled_stages, num_updates
 from vr1_ray.preflight.limits import Machine
 from vr1_ray.preflight.memory import DTYPE_BYTES
 from vr1_ray.preflight.model_size import ModelSize
@@ -222,10 +222,8 @@ def _cold_start_rows(
         value=f"{readable(update)} ({length:,.0f} tokens a demonstration)",
         **_against_timeout(config, update),
     )
-    updates = config.max_steps
-    if not updates and num_demonstrations:
-        updates = int(config.num_epochs * num_demonstrations / config.prompts_per_step)
-    if updates:
+    if config.max_steps or num_demonstrations:
+        updates = num_updates(config, num_demonstrations or 0)
         yield CheckRow(
             name="the run, about", value=f"{readable(updates * update)}, {updates:,} updates"
         )
