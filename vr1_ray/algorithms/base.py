@@ -28,7 +28,7 @@ from vr1_ray.types import RolloutGroup
 if TYPE_CHECKING:
     import torch
 
-Aggregation = Literal["token_mean", "sequence_mean"]
+Aggregation = Literal["token_mean", "sequence_mean", "constant_length"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,8 @@ class Algorithm(ABC):
     """One algorithm, made from the `algorithm` section of the config.
 
     `aggregation`: "token_mean" divides the sum of token losses by the number of response tokens of the
-    whole mini-batch; "sequence_mean" takes the mean over each response, then over responses.
+    whole mini-batch; "sequence_mean" takes the mean over each response, then over responses; "constant_length" divides
+    the sum over each response by `loss_length`, whatever its own length, and takes the mean over responses.
     `needs_reference`: whether groups must carry `ref_logprobs`.
     `needs_entropy_gradient`: whether the loss has a term in `entropy_N`, which then carries a gradient.
     `old_logprobs`: who computed pi_old, the trainer before the step's first update or the engine.
@@ -70,6 +71,7 @@ class Algorithm(ABC):
     def __init__(self, config: AlgorithmConfig) -> None:
         self.config = config
         self.aggregation: Aggregation = config.loss_aggregation
+        self.loss_length: int = config.loss_length
         self.old_logprobs: Literal["trainer", "rollout"] = config.old_logprobs
         self.needs_reference: bool = config.kl_coef > 0
         self.needs_entropy_gradient: bool = False

@@ -1,6 +1,9 @@
 """Dr. GRPO (arXiv 2503.20783): GRPO without the division by the group's standard deviation.
 
-Its other half, no division by each response's length, is the aggregation "token_mean" (up to a constant).
+Its other half, no division by each response's length, is an aggregation: `loss_aggregation: constant_length` with
+`loss_length` the longest budget, as in the paper's Listing 1 (the sum over a response's tokens divided by the generation
+budget, then the mean over responses). "token_mean" is not that: it divides by the tokens of the update at hand, so that the same response weighs
+less in an update of long ones.
 """
 
 from vr1_ray.algorithms.advantages import group_centred

@@ -40,3 +40,8 @@ def k3_kl(logprobs_N: torch.Tensor, ref_logprobs_N: torch.Tensor) -> torch.Tenso
 def cross_entropy(logprobs_N: torch.Tensor) -> torch.Tensor:
     """-log pi(o_t), per token: the loss of the cold start (arXiv 2503.06749, section 3.2)."""
     return -logprobs_N
+
+
+def entropy_bonus(entropy_N: torch.Tensor, *, entropy_coef: float) -> torch.Tensor:
+    """-c H(pi), per token: a policy that is less sure has the lower loss. EasyR1 of March 2025 had c = 1e-3."""
+    return -entropy_coef * entropy_N

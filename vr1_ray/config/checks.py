@@ -156,6 +156,20 @@ def _sampling(config: RunConfig) -> Iterator[str]:
         yield f"rollout.temperature: {config.rollout.temperature} samples equal groups; use 1.0"
     if config.algorithm.kl_coef < 0:
         yield f"algorithm.kl_coef: {config.algorithm.kl_coef} is negative; use 0 for no KL term"
+    if config.algorithm.entropy_coef < 0:
+        yield (
+            f"algorithm.entropy_coef: {config.algorithm.entropy_coef} is negative, which would make the policy sure of "
+            "itself; use 0 for no entropy bonus"
+        )
+
+
+def _aggregation(config: RunConfig) -> Iterator[str]:
+    algorithm = config.algorithm
+    if (algorithm.loss_aggregation == "constant_length") != (algorithm.loss_length > 0):
+        yield (
+            f"algorithm.loss_length: {algorithm.loss_length} with loss_aggregation {algorithm.loss_aggregation}; "
+            "constant_length divides by it (the longest stage's budget, max_response_tokens), the others leave it 0"
+        )
 
 
 def _reward_pools(config: RunConfig) -> Iterator[str]:
@@ -231,6 +245,7 @@ RULES = (
     _eval_samples,
     _batches,
     _sampling,
+    _aggregation,
     _reward_pools,
     _engines,
     placement_problems,

@@ -139,7 +139,13 @@ class AlgorithmConfig:
     clip_low: float = 0.2
     clip_high: float = 0.2
     kl_coef: float = 0.01  # weight of the k3 term; 0 starts no reference actors
-    loss_aggregation: Literal["token_mean", "sequence_mean"] = "token_mean"
+    entropy_coef: float = (
+        0.0  # weight of an entropy bonus; above 0 it costs a part of the backward pass
+    )
+    # token_mean: over all response tokens of an update. sequence_mean: over each response, then over responses.
+    # constant_length: each response's sum by `loss_length`, then over responses, as Dr. GRPO (arXiv 2503.20783) does.
+    loss_aggregation: Literal["token_mean", "sequence_mean", "constant_length"] = "token_mean"
+    loss_length: int = 0  # tokens; constant_length needs it, such as the longest stage's budget
     old_logprobs: Literal["trainer", "rollout"] = "trainer"  # who computed pi_old
     # Leave out groups whose rewards are all equal: they have no advantage, only the KL term, and cost as much
     # as the others. The mean is then over the tokens of the groups that stay (as in DAPO, arXiv 2503.14476).

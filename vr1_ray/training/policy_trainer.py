@@ -216,7 +216,9 @@ class PolicyTrainer:
             old_N = torch.cat([old[index] for index in indices]) if old and indices else None
             tokens = self._tokens(micro_batch, old_N)
             loss_N, metrics = self.algorithm.loss(tokens)
-            weights_N = token_weights(micro_batch, total, self.algorithm.aggregation)
+            weights_N = token_weights(
+                micro_batch, total, self.algorithm.aggregation, self.algorithm.loss_length
+            )
             loss = (loss_N * weights_N).sum()
             # DeepSpeed averages over ranks; each rank's loss already is its share of the mean.
             self.engine.backward(spread(loss) * self.world_size)

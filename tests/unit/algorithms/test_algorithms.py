@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -99,6 +100,30 @@ def test_the_on_policy_gradient_is_minus_the_advantage():
     batch = tokens([1.0, 1.0], [2.0, -1.0])
     make_algorithm(AlgorithmConfig(kl_coef=0.0)).loss(batch)[0].sum().backward()
     torch.testing.assert_close(batch.logprobs_N.grad, torch.tensor([-2.0, 1.0]))
+
+
+@pytest.mark.parametrize("name", ["grpo", "dr_grpo", "rloo"])
+def test_the_entropy_bonus_is_taken_off_the_loss_and_raises_entropy(name):
+    batch = tokens([1.0, 1.5], [1.0, 1.0])
+    with_gradient = replace(batch, entropy_N=torch.tensor([0.5, 2.0], requires_grad=True))
+    algorithm = make_algorithm(AlgorithmConfig(name=name, kl_coef=0.0, entropy_coef=0.1))
+    assert algorithm.needs_entropy_gradient
+    loss_N, sums = algorithm.loss(with_gradient)
+    # -1 - 0.1 x 0.5 and, clipped at 1.2, -1.2 - 0.1 x 2
+    torch.testing.assert_close(loss_N, torch.tensor([-1.05, -1.4]))
+    loss_N.sum().backward()
+    torch.testing.assert_close(with_gradient.entropy_N.grad, torch.tensor([-0.1, -0.1]))
+    assert sums["entropy"] == 2.5
+    assert not sums["entropy"].requires_grad
+
+
+def test_without_the_bonus_entropy_is_no_part_of_the_loss():
+    algorithm = make_algorithm(AlgorithmConfig(kl_coef=0.0))
+    assert not algorithm.needs_entropy_gradient
+    assert not make_algorithm(AlgorithmConfig(entropy_coef=0.1), kind="sft").needs_entropy_gradient
+    batch = replace(tokens([1.0], [1.0]), entropy_N=torch.tensor([3.0], requires_grad=True))
+    algorithm.loss(batch)[0].sum().backward()
+    assert batch.entropy_N.grad is None
 
 
 def test_cross_entropy_is_minus_the_log_probability_and_needs_no_reference():

@@ -78,6 +78,9 @@ def test_a_mistake_on_load_names_field_and_value(tmp_path, override, words):
         (["eval.max_questions=-1"], ["eval.max_questions", "-1", "use 0"]),
         (["eval.protocol=paper"], ["eval.temperature", "greedy", "0.6"]),
         (["algorithm.kl_coef=-1"], ["algorithm.kl_coef", "-1"]),
+        (["algorithm.entropy_coef=-1"], ["algorithm.entropy_coef", "-1", "use 0"]),
+        (["algorithm.loss_aggregation=constant_length"], ["algorithm.loss_length", "0", "budget"]),
+        (["algorithm.loss_length=96"], ["algorithm.loss_length", "96", "token_mean"]),
         (
             ["curriculum.stages=[{max_response_tokens: 9, group_size: 1, steps: 1}]"],
             ["curriculum.stages[1].group_size"],

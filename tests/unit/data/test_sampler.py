@@ -38,7 +38,9 @@ def test_no_batch_holds_a_prompt_twice():
         assert len(set(ids(sampler.next(7)))) == 7
 
 
-@pytest.mark.parametrize(("num_rows", "size"), [(63, 32), (10, 7), (10, 9), (10, 10), (7, 3), (3, 2), (1, 1)])
+@pytest.mark.parametrize(
+    ("num_rows", "size"), [(63, 32), (10, 7), (10, 9), (10, 10), (7, 3), (3, 2), (1, 1)]
+)
 def test_every_prompt_is_seen_equally_often_also_where_batches_do_not_fill_an_epoch(num_rows, size):
     prompts = [Prompt(prompt_id=f"p{n}", question="?", answer=str(n)) for n in range(num_rows)]
     sampler = PromptSampler(prompts, seed=5)

@@ -28,7 +28,9 @@ def test_a_number_of_steps_is_as_many_whole_updates():
     assert sizes(63, prompts_per_step=32, num_epochs=2, max_steps=3) == [32, 32, 32]
 
 
-@pytest.mark.parametrize(("num_rows", "size", "epochs"), [(63, 32, 2), (33, 32, 3), (7, 7, 2), (50, 16, 1)])
+@pytest.mark.parametrize(
+    ("num_rows", "size", "epochs"), [(63, 32, 2), (33, 32, 3), (7, 7, 2), (50, 16, 1)]
+)
 def test_after_whole_epochs_every_demonstration_was_seen_as_often(num_rows, size, epochs):
     prompts = [Prompt(prompt_id=f"p{n}", question="?") for n in range(num_rows)]
     sampler = PromptSampler(prompts, seed=42)

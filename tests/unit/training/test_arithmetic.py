@@ -55,6 +55,16 @@ def test_token_weights_add_up_to_one(aggregation, expected):
     assert token_weights(micro_batch, totals, aggregation).tolist() == pytest.approx(expected)
 
 
+def test_a_constant_length_gives_each_token_the_same_weight_in_every_mini_batch():
+    # Dr. GRPO: 1 / (2 responses x 8); token_mean would give 1/4 here and 1/2 with responses half as long.
+    for lengths in ((1, 3), (1, 1)):
+        rows = rows_of(*lengths)
+        [totals] = totals_over_ranks([rows], [1], CPU)
+        micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), pad_id=0, device=CPU)
+        found = token_weights(micro_batch, totals, "constant_length", 8)
+        assert found.tolist() == [1 / 16] * sum(lengths)
+
+
 def test_a_mini_batch_without_tokens_is_refused():
     with pytest.raises(ValueError, match="mini-batch 1"):
         totals_over_ranks([rows_of(2), rows_of(0)], [1, 1], CPU)
