@@ -91,7 +91,9 @@ def products_by_float32() -> Iterator[None]:
     if torch.cuda.is_available():
         yield
         return
-    copies: dict[int, torch.Tensor] = {}
+    copies: dict[
+        int, tuple[torch.Tensor, torch.Tensor]
+    ] = {}  # the weight too, so that its address stays its own
 
     def wide(tensor: Any) -> Any:
         if not isinstance(tensor, torch.Tensor) or tensor.dtype != torch.bfloat16:
@@ -99,8 +101,8 @@ def products_by_float32() -> Iterator[None]:
         if not isinstance(tensor, torch.nn.Parameter):
             return tensor.float()
         if tensor.data_ptr() not in copies:
-            copies[tensor.data_ptr()] = tensor.detach().float()
-        return copies[tensor.data_ptr()]
+            copies[tensor.data_ptr()] = tensor, tensor.detach().float()
+        return copies[tensor.data_ptr()][1]
 
     def by_float32(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         def call(first: torch.Tensor, *others: Any, **options: Any) -> torch.Tensor:
