@@ -66,6 +66,10 @@ def _positive(config: RunConfig) -> Iterator[str]:
     limit = config.trainer.collective_timeout_seconds
     if limit <= 0:
         yield f"trainer.collective_timeout_seconds: {limit:g} must be above 0"
+    for key in ("alarm_logprob_mean", "alarm_logprob_p99"):
+        most = getattr(config.trainer, key)
+        if most is not None and most <= 0:
+            yield f"trainer.{key}: {most:g} must be above 0; null takes the default of model.dtype"
     if config.trainer.zero_stage not in (0, 1, 2, 3):
         yield f"trainer.zero_stage: {config.trainer.zero_stage} is not a ZeRO stage; use 0, 1, 2 or 3"
 

@@ -16,6 +16,9 @@ from vr1_ray.config.machines import MachinesConfig
 from vr1_ray.config.reference import ReferenceConfig
 from vr1_ray.config.rollout import RolloutConfig
 
+# (mean, 0.99 quantile) in nats of what rounding may make of the log-probabilities of engine and trainer. MEASURED
+LOGPROB_LIMITS = {"float32": (1e-4, 1e-3), "bfloat16": (0.1, 0.5)}
+
 
 @dataclass
 class ModelConfig:
@@ -92,6 +95,9 @@ class TrainerConfig:
     # A rank that died or hangs: all ranks are replaced, and the run goes back to its last checkpoint.
     max_restarts: int = 3  # times that a run does so
     collective_timeout_seconds: float = 1800.0  # so long others wait for a rank: it hangs
+    # Engine and trainer may differ by so much, in nats, over the tokens of a step; more is an alarm. None: LOGPROB_LIMITS.
+    alarm_logprob_mean: float | None = None
+    alarm_logprob_p99: float | None = None  # 0.99 quantile
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
 
 
@@ -269,6 +275,16 @@ class RunConfig:
     def folder(self) -> Path:
         """The run folder: config.yaml, metrics.jsonl, checkpoints/, rollouts/, logs/."""
         return Path(self.runs_folder) / self.name
+
+    @property
+    def logprob_limits(self) -> dict[str, float]:
+        """What engine and trainer may differ by, as metric -> nats."""
+        mean, p99 = LOGPROB_LIMITS[self.model.dtype]
+        own = self.trainer
+        return {
+            "logprob_diff/mean": mean if own.alarm_logprob_mean is None else own.alarm_logprob_mean,
+            "logprob_diff/p99": p99 if own.alarm_logprob_p99 is None else own.alarm_logprob_p99,
+        }
 
     @property
     def is_colocated(self) -> bool:

@@ -100,7 +100,7 @@ class RlRun(TrainingRun):
             self.tracker.note(f"ALARM step {step}: its rollouts could not be saved: {error}")
 
     def report(self, step: int, metrics: dict[str, float], alarms: list[str]) -> None:
-        alarms = [*alarms, *logprob_alarms(metrics, self.config.model.dtype)]
+        alarms = [*alarms, *logprob_alarms(metrics, self.config)]
         self.tracker.log(step, metrics | self.saver.metrics() | self.fleet.policy_hash())
         self.step = step
         assert self.fleet.size is not None

@@ -11,10 +11,9 @@ import torch
 
 from vr1_ray.algorithms import Aggregation
 from vr1_ray.training.batch import MicroBatch
+from vr1_ray.training.differences import Differences
 from vr1_ray.training.distributed import max_over_ranks, sum_over_ranks
 from vr1_ray.types import TrainRow
-
-COMPARISON = ("difference", "compared")  # sums that hold also where no update was made
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,57 +84,33 @@ class StepSums:
     """
 
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
-    maximum: torch.Tensor | None = None
+    differences: Differences = field(default_factory=Differences)  # of trainer and engine
 
     def add(self, values: dict[str, torch.Tensor]) -> None:
         for name, value in values.items():
             value = value.detach().double()
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 
-    def add_difference(self, difference_N: torch.Tensor) -> None:
-        """|trainer's - engine's log-probability| of tokens: their sum, number and maximum."""
-        self.add(
-            {"difference": difference_N.sum(), "compared": torch.tensor(float(len(difference_N)))}
-        )
-        if len(difference_N):
-            self.merge(StepSums(maximum=difference_N.max()))
-
     def merge(self, other: "StepSums") -> None:
         """Take in the sums of one update."""
         self.add(other.sums)
-        if other.maximum is not None:
-            self.maximum = (
-                other.maximum
-                if self.maximum is None
-                else torch.maximum(self.maximum, other.maximum)
-            )
+        self.differences.merge(other.differences)
 
     def without_update(self) -> "StepSums":
         """What is true of an update that was skipped: how far trainer and engine are apart. The other sums are 0."""
-        kept = {
-            name: value if name in COMPARISON else torch.zeros_like(value)
-            for name, value in self.sums.items()
-        }
-        return StepSums(sums=kept, maximum=self.maximum)
+        nothing = {name: torch.zeros_like(value) for name, value in self.sums.items()}
+        return StepSums(sums=nothing, differences=self.differences)
 
     def over_ranks(self, device: torch.device) -> dict[str, float]:
-        """The sums of all ranks, and "largest_difference". Collective; does not change this rank's sums."""
+        """The sums of all ranks. Collective; does not change this rank's sums."""
         names = sorted(self.sums)
         own = torch.stack([self.sums[name].to(device) for name in names])
-        largest = torch.zeros((), device=device) if self.maximum is None else self.maximum.clone()
-        found = dict(zip(names, sum_over_ranks(own).tolist(), strict=True))
-        return found | {"largest_difference": float(max_over_ranks(largest))}
+        return dict(zip(names, sum_over_ranks(own).tolist(), strict=True))
 
 
 def step_metrics(sums: dict[str, float], made: list[Totals]) -> dict[str, float]:
     """Means of all ranks over the updates that were `made`: the loss over these, the algorithm's metrics over their
     tokens; NaN if none was."""
     num_tokens = sum(total.tokens for total in made) or math.nan
-    largest, difference = sums.pop("largest_difference"), sums.pop("difference")
-    compared, loss = sums.pop("compared"), sums.pop("loss")
-    metrics = {"loss": loss / (len(made) or math.nan)} | {
-        name: value / num_tokens for name, value in sums.items()
-    }
-    if compared:
-        metrics |= {"logprob_diff/max": largest, "logprob_diff/mean": difference / compared}
-    return metrics
+    loss = sums.pop("loss") / (len(made) or math.nan)
+    return {"loss": loss} | {name: value / num_tokens for name, value in sums.items()}

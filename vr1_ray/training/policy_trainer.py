@@ -117,11 +117,16 @@ class PolicyTrainer:
             norms.append(self._update(batch, total, old[number], sums, is_first=number == 0))
         finite = [norm for norm in norms if math.isfinite(norm)]
         made = [total for total, norm in zip(totals, norms, strict=True) if math.isfinite(norm)]
-        return step_metrics(sums.over_ranks(self.device), made) | {
-            "grad_norm": sum(finite) / (len(finite) or math.nan),
-            "lr": rates[-1],
-            "updates/skipped": float(len(norms) - len(finite)),
-        }
+        compared = sums.differences.over_ranks(self.device)
+        return (
+            step_metrics(sums.over_ranks(self.device), made)
+            | compared
+            | {
+                "grad_norm": sum(finite) / (len(finite) or math.nan),
+                "lr": rates[-1],
+                "updates/skipped": float(len(norms) - len(finite)),
+            }
+        )
 
     def describe(self) -> str:
         """How it learns, in one line: ranks, ZeRO stage as DeepSpeed runs it, precision, attention."""
@@ -272,12 +277,11 @@ class PolicyTrainer:
         """Add |trainer's - engine's| log-probability, before the step's first update, to the sums."""
         known = all(row.rollout_logprobs is not None for row in micro_batch.rows)
         if skip or not known:
-            sums.add_difference(tokens.entropy_N.new_empty(0))
             return
         is_engines = self.algorithm.old_logprobs == "rollout"
         before_N = tokens.logprobs_N.detach() if is_engines else tokens.old_logprobs_N
         engine_N = micro_batch.per_token(lambda row: row.rollout_logprobs)
-        sums.add_difference((before_N - engine_N).abs())
+        sums.differences.add((before_N - engine_N).abs())
 
     def _set_learning_rate(self) -> float:
         rate = learning_rate(self.config.optimizer, self.num_updates, self.total_updates)

@@ -2,7 +2,14 @@
 
 import pytest
 
-from vr1_ray.loops.measures import evaluation_metrics, group_metrics, judged, name_errors
+from vr1_ray.config import ModelConfig, RunConfig, TrainerConfig
+from vr1_ray.loops.measures import (
+    evaluation_metrics,
+    group_metrics,
+    judged,
+    logprob_alarms,
+    name_errors,
+)
 from vr1_ray.types import Prompt, Rollout, RolloutGroup, Stage
 
 RIGHT = "<think> 1 + 2 = 3. </think><answer> Final Answer:3 </answer>"
@@ -111,3 +118,28 @@ def test_without_a_diagnosis_no_row_has_an_error():
     rows = [judged(group("b", rollout(0, reward=0, tokens=8, status="truncated", text="1")))]
     name_errors(rows, "")
     assert "error" not in rows[0]
+
+
+def alarms(mean: float, p99: float, largest: float, **trainer: float) -> list[str]:
+    config = RunConfig(
+        kind="rl", model=ModelConfig(dtype="bfloat16"), trainer=TrainerConfig(**trainer)
+    )
+    metrics = {"logprob_diff/mean": mean, "logprob_diff/p99": p99, "logprob_diff/max": largest}
+    return logprob_alarms(metrics, config)
+
+
+def test_one_token_that_rounding_moved_far_is_no_alarm_and_all_of_them_moved_a_little_is():
+    assert alarms(0.02, 0.1, 3.0) == []
+    [mean] = alarms(0.2, 0.4, 0.45)
+    assert "logprob_diff/mean 0.2 nats" in mean
+    assert [alarm for alarm in alarms(0.02, 0.9, 0.9) if "logprob_diff/p99" in alarm]
+    assert len(alarms(float("nan"), 64.0, float("nan"))) == 2
+
+
+def test_the_limits_are_the_configs_where_it_has_some():
+    assert alarms(0.2, 0.4, 0.5, alarm_logprob_mean=0.3) == []
+    assert len(alarms(0.02, 0.1, 0.5, alarm_logprob_mean=0.01, alarm_logprob_p99=0.05)) == 2
+
+
+def test_a_step_that_compared_nothing_has_no_alarm():
+    assert logprob_alarms({"loss": 1.0}, RunConfig(kind="rl")) == []

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vr1_ray.training.differences import NUM_BINS, count_differences, quantile_of
+from vr1_ray.training.differences import NUM_BINS, Differences, count_differences, quantile_of
 
 
 def test_the_quantile_is_the_upper_edge_of_its_bin():
@@ -29,3 +29,16 @@ def test_what_lies_outside_or_is_no_number_is_counted():
     counts = count_differences(torch.tensor([0.0, 1e-30, 1e9, torch.inf, torch.nan]))
     assert (counts[0], counts[-1], counts.sum()) == (2, 3, 5)
     assert quantile_of(counts, 0.99) == 64.0
+
+
+def test_a_steps_differences_are_mean_quantile_and_maximum():
+    found = Differences()
+    found.add(torch.tensor([0.1, 0.5]))
+    found.add(torch.tensor([]))
+    other = Differences()
+    other.add(torch.tensor([0.3]))
+    found.merge(other)
+    metrics = found.over_ranks(torch.device("cpu"))
+    assert metrics["logprob_diff/mean"] == pytest.approx(0.3)
+    assert metrics["logprob_diff/p99"] == metrics["logprob_diff/max"] == pytest.approx(0.5)
+    assert Differences().over_ranks(torch.device("cpu")) == {}
