@@ -85,20 +85,29 @@ def trainer_memory(size: ModelSize, shape: TrainerShape) -> TrainerMemory:
         host, optimizer = optimizer, 0.0
         if stage >= 2:
             host, gradients = host + gradients, 0.0
-    buckets = 2 if shape.overlaps and stage < 3 else 1
-    buffers = buckets * min(REDUCE_BUCKET, trained) * w if stage else 0
-    if stage == 3:
-        live = LIVE_PARAMETERS if shape.checkpoints_activations else size.num_parameters
-        buffers += min(live, size.num_parameters) * w
     return TrainerMemory(
         weights=w * size.num_parameters / (n if stage == 3 else 1),
         gradients=gradients,
         optimizer=optimizer,
-        buffers=buffers,
+        buffers=_buffer_bytes(size, shape),
         activations=activation_bytes(size, shape),
         logits=logit_bytes(size.text, shape.chunk_tokens),
         host=host,
     )
+
+
+def _buffer_bytes(size: ModelSize, shape: TrainerShape) -> float:
+    if not shape.zero_stage:
+        return 0.0
+    is_double = shape.overlaps and shape.zero_stage < 3
+    elements = min(REDUCE_BUCKET, shape.num_trained) * (2 if is_double else 1)
+    if shape.zero_stage == 3:
+        elements += (
+            size.num_parameters
+            if not shape.checkpoints_activations
+            else min(LIVE_PARAMETERS, size.num_parameters)
+        )
+    return float(elements * shape.dtype_bytes)
 
 
 def _gradient_bytes(shape: TrainerShape) -> float:

@@ -7,8 +7,9 @@ through, r the tokens of a response (RESPONSE_SHARE of its cap), p those of a pr
                decode steps: the cap, for some response reaches it, or as many as the engine's room makes it
                take to get through its n r / engines tokens; prompts are read once a group
     reference  2 P n (p + r) / (F x use) / actors
-    train      6 P n (p + r) / (F x use) / ranks, 8 with gradient checkpointing, 2 more if pi_old needs its
-               own forward pass; P is the language model, image tokens are prompt tokens
+    train      6 P n (p + r) / (F x use) / ranks, 8 with gradient checkpointing, 2 more for pi_old where it needs a
+               forward pass of its own (all mini-batches but the first); P is the language model, image tokens are
+               prompt tokens; and what ranks send each other, see `traffic.py`
     sync       weights / TRANSPORT, twice (published, loaded); with weight_transport ipc, weights / B; broadcast by
                nccl or gloo, weights / BROADCAST, once for all engines
 
@@ -24,6 +25,7 @@ from statistics import fmean
 
 from vr1_ray.config import RunConfig, StageConfig
 from vr1_ray.config.demand import enabled_stages, num_updates
+from vr1_ray.preflight import traffic
 from vr1_ray.preflight.limits import Machine
 from vr1_ray.preflight.memory import DTYPE_BYTES
 from vr1_ray.preflight.model_size import ModelSize
@@ -130,6 +132,7 @@ def step_seconds(
         actors, threads = config.reference.num_actors, config.reference.num_threads
         devices = _devices(config.reference.num_gpus_per_actor, actors, threads, machine)
         reference = 2 * text * tokens / (speed.flops * use.train * devices)
+        reference += traffic.reference_seconds(config, machine, size, tokens)
     weights = size.num_parameters * DTYPE_BYTES[config.model.dtype]
     sync = 2 * weights / TRANSPORT_BYTES_PER_SECOND
     transport = config.rollout.weight_transport
@@ -189,13 +192,14 @@ def _train(
 ) -> float:
     trainer, text = config.trainer, size.text.num_parameters
     passes = 6.0 + 2.0 * trainer.gradient_checkpointing
-    is_rl = config.kind == "rl"
-    if is_rl and trainer.mini_batches_per_step > 1 and config.algorithm.old_logprobs == "trainer":
-        passes += 2.0
+    updates = trainer.mini_batches_per_step if config.kind == "rl" else 1
+    if config.algorithm.old_logprobs == "trainer":
+        passes += 2.0 * (updates - 1) / updates
     devices = _devices(
         trainer.num_gpus_per_worker, trainer.num_workers, trainer.num_threads, machine
     )
-    return passes * text * tokens / (speed.flops * use.train * devices)
+    products = passes * text * tokens / (speed.flops * use.train * devices)
+    return products + traffic.train_seconds(config, machine, size, tokens, num_updates=updates)
 
 
 def _devices(gpus: float, actors: int, threads: int, machine: Machine) -> float:

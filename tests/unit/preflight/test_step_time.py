@@ -8,6 +8,7 @@ from tests.unit.preflight.shapes import published_size
 from tests.unit.preflight.test_plan import rl_7b
 from vr1_ray.config import load_config, recipe_runs
 from vr1_ray.config.machines import MachinesConfig
+from vr1_ray.preflight import traffic
 from vr1_ray.preflight.limits import Machine, assumed_machine
 from vr1_ray.preflight.model_size import read_model_size
 from vr1_ray.preflight.speed import Speed, gpu_speed, measure_core
@@ -42,8 +43,12 @@ def test_each_part_is_what_its_formula_says(tmp_path):
     found = step_seconds(config, machine, size, machine.speed, stage, prompt=1000.0)
     text = size.text.num_parameters
     tokens = 512 * 16 * (1000 + 2048)
-    # 6 + 2 with checkpointing + 2 for pi_old; 32 ranks of 1e15 FLOP/s, 0.35 of it used
-    assert found.train == pytest.approx(10 * text * tokens / (1e15 * 0.35 * 32))
+    # 6 + 2 with checkpointing + 2 for pi_old of three mini-batches in four; 32 ranks of 1e15 FLOP/s, 0.35 of it used.
+    # ZeRO-3: 12 micro-batches of 16,384 tokens in each of 4 updates, three gathers or scatters each, and a gather for
+    # each of pi_old's 3 x 12; 31/32 of it from other ranks.
+    products = 9.5 * text * tokens / (1e15 * 0.35 * 32)
+    sent = (4 * 12 * 3 + 3 * 12) * 2 * size.num_parameters * 31 / 32
+    assert found.train == pytest.approx(products + sent / 25e9)
     assert found.reference == pytest.approx(2 * text * tokens / (1e15 * 0.35 * 8))
     assert found.sync == pytest.approx(2 * 2 * size.num_parameters / 1e9)
     nccl = replace(config, rollout=replace(config.rollout, weight_transport="nccl"))
@@ -56,6 +61,37 @@ def test_each_part_is_what_its_formula_says(tmp_path):
     prefill = 2 * text * 1000 * 512 / 24 / 0.35e15
     expected = steps + own * (0.00002 + 2 * text / 0.5e15 + cache) + prefill
     assert found.generate == pytest.approx(expected)
+
+
+def cold_start(tmp_path, *overrides: str) -> float:
+    """Seconds of an update as `vr1 check` tells them, of the authors' 32 GPUs."""
+    config = load_config("configs/vision_r1/cold_start_7b.yaml", list(overrides))
+    assert config.cluster.assume is not None
+    machine = assumed_machine(config.cluster.assume)
+    rows = time_rows(config, machine, published_size("7b", tmp_path), prompt_tokens=1600.0)
+    return float(next(rows).value.split(" s (")[0])
+
+
+def test_the_authors_cold_start_takes_its_two_seconds_and_most_of_it_is_traffic(tmp_path):
+    # 200K demonstrations, 2 epochs, 32 an update: 10 hours of 32 H800.
+    authors = cold_start(tmp_path, "trainer.zero_stage=3")
+    assert authors == pytest.approx(2.2, abs=0.2)
+    # ZeRO-2 scatters 15.2 GB of gradients and gathers as many weights: 1.2 s at 25 GB/s, and 0.3 s of products.
+    assert cold_start(tmp_path) == pytest.approx(1.5, abs=0.1)
+    # On one node 6 times as fast; 4 demonstrations a rank are one micro-batch still.
+    assert cold_start(tmp_path, "trainer.num_workers=8") == pytest.approx(1.2, abs=0.2)
+
+
+def test_one_rank_sends_nothing_and_a_sharded_reference_gathers(tmp_path):
+    size, machine = published_size("7b", tmp_path), Machine(gpus_per_node=8)
+    alone = rl_7b(trainer=replace(rl_7b().trainer, num_workers=1))
+    assert traffic.train_seconds(alone, machine, size, 1e6, num_updates=4) == 0.0
+    whole = rl_7b()
+    assert traffic.reference_seconds(whole, machine, size, 1e6) == 0.0
+    sharded = rl_7b(reference=replace(whole.reference, sharded=True))
+    # 8 actors of one node: 8 micro-batches of 16,384 tokens each
+    expected = 8 * 2 * size.num_parameters * 7 / 8 / 150e9
+    assert traffic.reference_seconds(sharded, machine, size, 1e6) == pytest.approx(expected)
 
 
 def test_a_run_is_its_stages_and_a_wait_that_may_time_out_is_a_warning(tmp_path):
