@@ -66,12 +66,15 @@ def _positive(config: RunConfig) -> Iterator[str]:
     limit = config.trainer.collective_timeout_seconds
     if limit <= 0:
         yield f"trainer.collective_timeout_seconds: {limit:g} must be above 0"
+    if config.trainer.zero_stage not in (0, 1, 2, 3):
+        yield f"trainer.zero_stage: {config.trainer.zero_stage} is not a ZeRO stage; use 0, 1, 2 or 3"
+
+
+def _alarms(config: RunConfig) -> Iterator[str]:
     for key in ("alarm_logprob_mean", "alarm_logprob_p99"):
         most = getattr(config.trainer, key)
         if most is not None and most <= 0:
             yield f"trainer.{key}: {most:g} must be above 0; null takes the default of model.dtype"
-    if config.trainer.zero_stage not in (0, 1, 2, 3):
-        yield f"trainer.zero_stage: {config.trainer.zero_stage} is not a ZeRO stage; use 0, 1, 2 or 3"
 
 
 def _stages(config: RunConfig) -> Iterator[str]:
@@ -243,6 +246,7 @@ def _engines(config: RunConfig) -> Iterator[str]:
 RULES = (
     _names,
     _positive,
+    _alarms,
     _stages,
     _eval_fits,
     _eval_counts,

@@ -145,7 +145,7 @@ class HFEngine(RolloutEngine):
             self._wake()
             wanted = self._model.state_dict()
             missing = set(wanted)
-            if self._model.config.text_config.tie_word_embeddings:
+            if self._model.config.tie_word_embeddings:
                 missing.discard("lm_head.weight")
             async for bucket in iterate_buckets(buckets):
                 block = await self._block(bucket)

@@ -173,7 +173,9 @@ class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
 
     @property
     def _is_tied(self) -> bool:
-        return bool(getattr(self.model_config.hf_text_config, "tie_word_embeddings", False))
+        """Published configs say it at the top, where transformers 5 says it beside the text settings too."""
+        configs = (self.model_config.hf_config, self.model_config.hf_text_config)
+        return any(getattr(config, "tie_word_embeddings", False) for config in configs)
 
     def _refresh_tied_head(self) -> None:
         """Let the head follow its embedding: the reload skips it, and CPU kernels keep a packed copy."""

@@ -80,6 +80,7 @@ def test_a_mistake_on_load_names_field_and_value(tmp_path, override, words):
         (["algorithm.kl_coef=-1"], ["algorithm.kl_coef", "-1"]),
         (["algorithm.entropy_coef=-1"], ["algorithm.entropy_coef", "-1", "use 0"]),
         (["algorithm.loss_aggregation=constant_length"], ["algorithm.loss_length", "0", "budget"]),
+        (["trainer.alarm_logprob_p99=0"], ["trainer.alarm_logprob_p99", "0", "null"]),
         (["algorithm.loss_length=96"], ["algorithm.loss_length", "96", "token_mean"]),
         (
             ["curriculum.stages=[{max_response_tokens: 9, group_size: 1, steps: 1}]"],

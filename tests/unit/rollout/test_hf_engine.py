@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -158,3 +159,21 @@ def test_asleep_it_holds_no_weights_and_loading_wakes_it(tmp_path, tied):
     assert [s.response_ids for s in generate(engine, prompt(1), [1, 2])] == [
         s.response_ids for s in before
     ]
+
+
+def test_a_tied_head_of_the_published_layout_takes_weights_without_one(tmp_path):
+    folder = save_random_tiny_model(tmp_path / "tied", tied=True)
+    config = json.loads((folder / "config.json").read_text())
+    del config["text_config"]["tie_word_embeddings"]  # as published: at the top alone
+    (folder / "config.json").write_text(json.dumps(config))
+    model = ModelConfig(path=str(folder), max_model_len=128)
+    engine = HFEngine(model=model, rollout=RolloutConfig(), adapter=load_adapter(model))
+
+    async def load():
+        await engine.start()
+        weights = [(name, weight.detach()) for name, weight in engine._model.named_parameters()]
+        assert not [name for name, _ in weights if name.startswith("lm_head.")]
+        await engine.load_weights(3, pack_buckets(weights))
+        return engine._policy_version
+
+    assert asyncio.run(load()) == 3
