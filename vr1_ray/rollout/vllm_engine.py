@@ -38,7 +38,6 @@ from vr1_ray.rollout.vllm_weights import load_bucket
 from vr1_ray.types import SamplingSpec, TokenSpan
 from vr1_ray.weights.broadcast import BroadcastLostError
 
-MAX_IMAGES_PER_PROMPT = 4  # `rollout.options.limit_mm_per_prompt` changes it
 UNIPROC = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 FINISH_REASONS: dict[str, Literal["finished", "truncated", "aborted"]] = {
     "stop": "finished",
@@ -81,7 +80,7 @@ class VLLMEngine(RolloutEngine):
             "max_num_seqs": self.rollout.max_num_seqs,
             "tensor_parallel_size": self.rollout.tensor_parallel_size,
             "gpu_memory_utilization": self.rollout.gpu_memory_utilization,
-            "limit_mm_per_prompt": {"image": MAX_IMAGES_PER_PROMPT, "video": 0},
+            "limit_mm_per_prompt": {"image": self.model.max_images, "video": 0},
             "logprobs_mode": "processed_logprobs",
             "generation_config": "vllm",  # sampling is what `SamplingSpec` says, nothing else
             "logits_processors": ["vr1_ray.rollout.vllm_worker:BanTokens"],
@@ -118,7 +117,7 @@ class VLLMEngine(RolloutEngine):
         spec: SamplingSpec,
         seeds: list[int],
     ) -> list[Sample]:
-        self.check_call(prompt_id, rendered, spec)
+        self.check_call(prompt_id, rendered, len(images), spec)
         prompt: dict[str, Any] = {"prompt_token_ids": list(rendered.engine_ids)}
         if images:
             prompt["multi_modal_data"] = {"image": images}
