@@ -59,14 +59,23 @@ class VLLMEngine(RolloutEngine):
 
     async def start(self) -> None:
         set_environment(self.rollout.num_threads, self.log_file)
-        from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
         # Blocks this event loop until the engine serves: there is nothing else for it to do.
-        self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._engine_args()))
+        self._engine = AsyncLLM.from_vllm_config(self.vllm_config(), disable_log_stats=True)
         self._is_asleep = self._is_updating = False
         await self._engine.update_weight_version(str(self.initial_version))
         self._policy_version = self.initial_version
+
+    def vllm_config(self) -> Any:
+        """The engine's arguments as vLLM takes them here. Raises vLLM's ValueError for what it refuses."""
+        from vllm import AsyncEngineArgs
+        from vllm.usage.usage_lib import UsageContext
+
+        # As a server has it: for other callers vLLM prefills 2,048 tokens at once on any GPU, not 8,192 on a large one.
+        return AsyncEngineArgs(**self._engine_args()).create_engine_config(
+            UsageContext.OPENAI_API_SERVER
+        )
 
     def _engine_args(self) -> dict[str, Any]:
         from vllm.platforms import current_platform
@@ -148,20 +157,8 @@ class VLLMEngine(RolloutEngine):
         spec: SamplingSpec,
         seed: int,
     ) -> Sample:
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
-
-        params = SamplingParams(
-            temperature=spec.temperature,
-            top_p=spec.top_p,
-            seed=seed,
-            max_tokens=spec.max_response_tokens,
-            stop_token_ids=list(self.adapter.end_ids),
-            logprobs=0,  # of the sampled token alone
-            detokenize=False,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-        )
         request_id = f"{prompt_id}-{next(self._request_numbers)}"
+        params = self.sampling_params(spec, seed)
         stream = self._engine.generate(dict(engine_input), params, request_id)
         [output] = [output async for output in stream]  # FINAL_ONLY
         if tuple(output.prompt_token_ids) != rendered.prompt_ids:
@@ -171,6 +168,22 @@ class VLLMEngine(RolloutEngine):
                 "(model.min_pixels, model.max_pixels, the processor of model.path)."
             )
         return _to_sample(output.outputs[0])
+
+    def sampling_params(self, spec: SamplingSpec, seed: int) -> Any:
+        """How vLLM is asked for one sample."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(
+            temperature=spec.temperature,
+            top_p=spec.top_p,
+            seed=seed,
+            max_tokens=spec.max_response_tokens,
+            stop_token_ids=list(self.adapter.end_ids),
+            logprobs=0,  # of the sampled token alone
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
 
     async def sleep(self) -> None:
         self._policy_version = None

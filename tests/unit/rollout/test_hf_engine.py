@@ -56,7 +56,7 @@ def test_logprobs_are_those_of_one_forward_pass(engine, temperature, num_images)
 
 def test_a_prompt_with_more_images_than_the_engine_is_set_to_take_is_refused_by_name(engine):
     many = prompt(1, num_images=engine.model.max_images + 1, size=(28, 28))
-    with pytest.raises(ValueError, match="prompt p1: 9 images, over model.max_images=8; raise it"):
+    with pytest.raises(ValueError, match=r"prompt p1: 9 images, over model\.max_images=8"):
         generate(engine, many, [1], max_response_tokens=1)
 
 
