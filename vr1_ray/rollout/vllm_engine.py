@@ -17,6 +17,16 @@ vLLM's caches. Measured on two CPU cores that a training run shared (vLLM 0.32, 
 In AsyncLLM the 256 seeded responses came out the same twice, and each group alone as in the full batch,
 to the last bit of their log-probabilities, which agree with transformers to 1e-5 (the tests demand it).
 On a machine with many more busy processes than cores it suffers most: each token crosses three processes.
+
+Where there is Triton, on GPUs, vLLM 0.32 samples with its Model Runner V2, without with V1. What is relied on holds in
+both; tests/as_on_gpu/ runs V2, its kernels through Triton's interpreter, and compares it with transformers:
+
+- `processed_logprobs` are of float32 logits after ban and temperature (at 1 for greedy): v1/worker/gpu/sample/sampler.py.
+- A sample's noise is a function of its seed, the position and the token (sample/gumbel.py; V1: a generator of its own). The
+  same seed so gives the same response in any company, as far as the kernels give the same logits for any batch:
+  not known of GPUs, where the environment variable VLLM_BATCH_INVARIANT=1 asks for it.
+- Worker, weight update, sleep, pause, versions and caches are the same code; V2 drops image features with the others.
+- Nothing the ban needs lies in the memory of the weights, which level 2 of sleep drops (`BanTokens`).
 """
 
 import asyncio
