@@ -24,10 +24,12 @@ quickstart: setup  ## cold start, RL under PTST and evaluation of a tiny model, 
 	$(BIN)/vr1 run configs/quickstart.yaml
 
 test: setup  ## the main paths with real Ray, vLLM and DeepSpeed; the other unit tests are in make check
+	$(BIN)/pytest tests/as_on_gpu -m "not gpu and not slow"
 	$(BIN)/pytest tests/unit/test_vr1_tiny.py tests/integration -m "not gpu"
 
-test-long: setup  ## slower paths: engines that come and go, groups for broadcasts, SIGTERM, bridging, benchmarks, serving
+test-long: setup  ## slower paths: more as on a GPU, engines that come and go, groups for broadcasts, SIGTERM, bridging, benchmarks, serving
 	$(BIN)/pytest tests/long -m "not gpu"
+	$(BIN)/pytest tests/as_on_gpu -m "slow and not gpu"
 
 test-extra: setup  ## by hand, half an hour: a Ray job, colocation, benchmarks during RL, what test-faults does part by part
 	$(BIN)/pytest tests/extra -m "not gpu"

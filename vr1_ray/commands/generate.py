@@ -93,7 +93,7 @@ def model_settings(config: GenerateConfig) -> Any:
 def _with_room(
     config: GenerateConfig, adapter: ModelAdapter, prompts: list[Prompt]
 ) -> GenerateConfig:
-    """With `max_model_len` for the longest question and response. Raises ConfigError if it is too much."""
+    """With room for the longest question and response, and for the most images. Raises ConfigError if it is too much."""
     lengths = [len(adapter.render(prompt).prompt_ids) for prompt in prompts]
     longest = max(lengths)
     given = config.model.max_model_len
@@ -105,7 +105,12 @@ def _with_room(
             f"than the {limit} that model.max_model_len allows; lower --max_tokens, or shrink the image with "
             "--set model.max_pixels=..."
         )
-    model = replace(config.model, max_model_len=longest + wanted)
+    most_images = max(len(prompt.images) for prompt in prompts)
+    model = replace(
+        config.model,
+        max_model_len=longest + wanted,
+        max_images=max(most_images, config.model.max_images),
+    )
     return replace(config, model=model, max_response_tokens=wanted)
 
 

@@ -46,6 +46,7 @@ def _positive(config: RunConfig) -> Iterator[str]:
         "rollout.max_concurrent_responses": config.rollout.max_concurrent_responses,
         "invalid_rollouts.max_attempts": config.invalid_rollouts.max_attempts,
         "model.max_model_len": config.model.max_model_len,
+        "model.max_images": config.model.max_images,
         "checkpoint.keep_last": config.checkpoint.keep_last,
     }
     for key, value in counts.items():

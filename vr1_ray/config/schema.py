@@ -36,6 +36,9 @@ class ModelConfig:
     min_pixels: int = 3136
     max_pixels: int = 1_003_520  # images with more pixels are shrunk
     max_model_len: int = 1024  # prompt plus response tokens; covers the longest stage
+    max_images: int = (
+        8  # of one prompt; data with more is refused before an engine, set to it, starts
+    )
     freeze_vision_tower: bool = False  # paper: frozen in cold start, trained in RL
     freeze_projector: bool = False  # the merger between vision tower and language model
     system_prompt: str | None = None  # None sends no system message

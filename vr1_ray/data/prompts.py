@@ -137,6 +137,18 @@ def limit_prompts(
     return kept, len(prompts) - len(kept)
 
 
+def check_image_counts(prompts: list[Prompt], max_images: int, field: str, source: str) -> None:
+    """Raise DataError for prompts with more images than an engine is set to take."""
+    problems = RowProblems(field, source)
+    for number, prompt in enumerate(prompts):
+        if len(prompt.images) > max_images:
+            problems.add(
+                number,
+                f"{len(prompt.images)} images, over model.max_images={max_images}; raise the limit, or drop the row",
+            )
+    problems.raise_if_any()
+
+
 def open_dataset(
     source: str, split: str, field: str, revision: str | None = None
 ) -> tuple[Any, Path | None]:

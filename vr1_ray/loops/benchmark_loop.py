@@ -17,6 +17,7 @@ from typing import Any
 
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
+from vr1_ray.data import check_image_counts
 from vr1_ray.evaluation import Judged, Question, Selection, Verdict, load_selections, paper
 from vr1_ray.evaluation.judge import Judge
 from vr1_ray.evaluation.page import IMAGES, write_page
@@ -177,6 +178,9 @@ def read_benchmarks(
             replace(one, questions=[_as_paper(one, question) for question in one.questions])
             for one in selections
         ]
+    for one in selections:
+        asked = [question.prompt for question in one.questions]
+        check_image_counts(asked, config.model.max_images, "benchmarks", one.name)
     room = config.model.max_model_len - max_response_tokens
     too_long = frozenset(
         question.prompt.prompt_id

@@ -10,7 +10,13 @@ from vr1_ray.algorithms import make_algorithm
 from vr1_ray.config import ConfigError, RunConfig, check_config
 from vr1_ray.config.tables import find
 from vr1_ray.curriculum import make_curriculum
-from vr1_ray.data import drop_overlong, limit_prompts, load_demonstrations, load_prompts
+from vr1_ray.data import (
+    check_image_counts,
+    drop_overlong,
+    limit_prompts,
+    load_demonstrations,
+    load_prompts,
+)
 from vr1_ray.models import ModelAdapter, load_adapter
 from vr1_ray.models.card import POLICY_CARD, read_card
 from vr1_ray.preflight.quick import check_quickly
@@ -70,6 +76,7 @@ def read_inputs(config: RunConfig) -> RunInputs:
 def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt], int]:
     """Training prompts that fit `data.max_prompt_tokens`, and how many did not."""
     prompts = load_prompts(config.data, config.data.train, config.data.split)
+    check_image_counts(prompts, config.model.max_images, "data.train", config.data.train)
     kept, skipped = _limit(prompts, config, adapter)
     if len(kept) < config.prompts_per_step:
         raise ConfigError(
@@ -82,9 +89,9 @@ def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt]
 def read_eval_prompts(config: RunConfig, adapter: ModelAdapter) -> list[Prompt]:
     """Held-out prompts, in the order of the data."""
     data = replace(config.data, max_rows=config.eval.max_prompts)
-    kept, _ = _limit(
-        load_prompts(data, config.eval.data, config.eval.split, field="eval.data"), config, adapter
-    )
+    prompts = load_prompts(data, config.eval.data, config.eval.split, field="eval.data")
+    check_image_counts(prompts, config.model.max_images, "eval.data", config.eval.data)
+    kept, _ = _limit(prompts, config, adapter)
     return kept
 
 

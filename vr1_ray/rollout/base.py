@@ -145,7 +145,9 @@ class RolloutEngine(ABC):
     async def close(self) -> None:
         """Stop the engine and all its processes. May be called twice."""
 
-    def check_call(self, prompt_id: str, rendered: RenderedPrompt, spec: SamplingSpec) -> None:
+    def check_call(
+        self, prompt_id: str, rendered: RenderedPrompt, num_images: int, spec: SamplingSpec
+    ) -> None:
         """What every engine refuses before sampling."""
         if self._policy_version is None:
             raise EngineDiedError(
@@ -157,6 +159,10 @@ class RolloutEngine(ABC):
                 f"prompt {prompt_id}: {len(rendered.prompt_ids)} prompt tokens and "
                 f"max_response_tokens={spec.max_response_tokens} make {needed}, more than "
                 f"model.max_model_len={self.model.max_model_len}; raise it, or shorten the stage or the prompt."
+            )
+        if num_images > self.model.max_images:
+            raise ValueError(
+                f"prompt {prompt_id}: {num_images} images, over model.max_images={self.model.max_images}; raise it."
             )
 
 

@@ -52,7 +52,7 @@ class HFEngine(RolloutEngine):
         spec: SamplingSpec,
         seeds: list[int],
     ) -> list[Sample]:
-        self.check_call(prompt_id, rendered, spec)
+        self.check_call(prompt_id, rendered, len(images), spec)
         samples = []
         for seed in seeds:
             async with self._lock:  # weights may change between two responses, never within one

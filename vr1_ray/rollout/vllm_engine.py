@@ -17,6 +17,16 @@ vLLM's caches. Measured on two CPU cores that a training run shared (vLLM 0.32, 
 In AsyncLLM the 256 seeded responses came out the same twice, and each group alone as in the full batch,
 to the last bit of their log-probabilities, which agree with transformers to 1e-5 (the tests demand it).
 On a machine with many more busy processes than cores it suffers most: each token crosses three processes.
+
+Where there is Triton, on GPUs, vLLM 0.32 samples with its Model Runner V2, without with V1. What is relied on holds in
+both; tests/as_on_gpu/ runs V2, its kernels through Triton's interpreter, and compares it with transformers:
+
+- `processed_logprobs` are of float32 logits after ban and temperature (at 1 for greedy): v1/worker/gpu/sample/sampler.py.
+- A sample's noise is a function of its seed, the position and the token (sample/gumbel.py; V1: a generator of its own). The
+  same seed so gives the same response in any company, as far as the kernels give the same logits for any batch:
+  not known of GPUs, where the environment variable VLLM_BATCH_INVARIANT=1 asks for it.
+- Worker, weight update, sleep, pause, versions and caches are the same code; V2 drops image features with the others.
+- Nothing the ban needs lies in the memory of the weights, which level 2 of sleep drops (`BanTokens`).
 """
 
 import asyncio
@@ -38,7 +48,6 @@ from vr1_ray.rollout.vllm_weights import load_bucket
 from vr1_ray.types import SamplingSpec, TokenSpan
 from vr1_ray.weights.broadcast import BroadcastLostError
 
-MAX_IMAGES_PER_PROMPT = 4  # `rollout.options.limit_mm_per_prompt` changes it
 UNIPROC = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 FINISH_REASONS: dict[str, Literal["finished", "truncated", "aborted"]] = {
     "stop": "finished",
@@ -60,14 +69,23 @@ class VLLMEngine(RolloutEngine):
 
     async def start(self) -> None:
         set_environment(self.rollout.num_threads, self.log_file)
-        from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
         # Blocks this event loop until the engine serves: there is nothing else for it to do.
-        self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._engine_args()))
+        self._engine = AsyncLLM.from_vllm_config(self.vllm_config(), disable_log_stats=True)
         self._is_asleep = self._is_updating = False
         await self._engine.update_weight_version(str(self.initial_version))
         self._policy_version = self.initial_version
+
+    def vllm_config(self) -> Any:
+        """The engine's arguments as vLLM takes them here. Raises vLLM's ValueError for what it refuses."""
+        from vllm import AsyncEngineArgs
+        from vllm.usage.usage_lib import UsageContext
+
+        # As a server has it: for other callers vLLM prefills 2,048 tokens at once on any GPU, not 8,192 on a large one.
+        return AsyncEngineArgs(**self._engine_args()).create_engine_config(
+            UsageContext.OPENAI_API_SERVER
+        )
 
     def _engine_args(self) -> dict[str, Any]:
         from vllm.platforms import current_platform
@@ -81,7 +99,7 @@ class VLLMEngine(RolloutEngine):
             "max_num_seqs": self.rollout.max_num_seqs,
             "tensor_parallel_size": self.rollout.tensor_parallel_size,
             "gpu_memory_utilization": self.rollout.gpu_memory_utilization,
-            "limit_mm_per_prompt": {"image": MAX_IMAGES_PER_PROMPT, "video": 0},
+            "limit_mm_per_prompt": {"image": self.model.max_images, "video": 0},
             "logprobs_mode": "processed_logprobs",
             "generation_config": "vllm",  # sampling is what `SamplingSpec` says, nothing else
             "logits_processors": ["vr1_ray.rollout.vllm_worker:BanTokens"],
@@ -118,7 +136,7 @@ class VLLMEngine(RolloutEngine):
         spec: SamplingSpec,
         seeds: list[int],
     ) -> list[Sample]:
-        self.check_call(prompt_id, rendered, spec)
+        self.check_call(prompt_id, rendered, len(images), spec)
         prompt: dict[str, Any] = {"prompt_token_ids": list(rendered.engine_ids)}
         if images:
             prompt["multi_modal_data"] = {"image": images}
@@ -149,20 +167,8 @@ class VLLMEngine(RolloutEngine):
         spec: SamplingSpec,
         seed: int,
     ) -> Sample:
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
-
-        params = SamplingParams(
-            temperature=spec.temperature,
-            top_p=spec.top_p,
-            seed=seed,
-            max_tokens=spec.max_response_tokens,
-            stop_token_ids=list(self.adapter.end_ids),
-            logprobs=0,  # of the sampled token alone
-            detokenize=False,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-        )
         request_id = f"{prompt_id}-{next(self._request_numbers)}"
+        params = self.sampling_params(spec, seed)
         stream = self._engine.generate(dict(engine_input), params, request_id)
         [output] = [output async for output in stream]  # FINAL_ONLY
         if tuple(output.prompt_token_ids) != rendered.prompt_ids:
@@ -172,6 +178,22 @@ class VLLMEngine(RolloutEngine):
                 "(model.min_pixels, model.max_pixels, the processor of model.path)."
             )
         return _to_sample(output.outputs[0])
+
+    def sampling_params(self, spec: SamplingSpec, seed: int) -> Any:
+        """How vLLM is asked for one sample."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(
+            temperature=spec.temperature,
+            top_p=spec.top_p,
+            seed=seed,
+            max_tokens=spec.max_response_tokens,
+            stop_token_ids=list(self.adapter.end_ids),
+            logprobs=0,  # of the sampled token alone
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
 
     async def sleep(self) -> None:
         self._policy_version = None

@@ -26,7 +26,10 @@ from vllm.model_executor.model_loader.reload import (
     finalize_layerwise_reload,
     initialize_layerwise_reload,
 )
-from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
+from vllm.v1.sample.logits_processor import BatchUpdate
+from vllm.v1.sample.logits_processor import LogitsProcessor as RunnerV1Processor
+from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext
+from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as RunnerV2Processor
 
 from vr1_ray.config import ModelConfig
 from vr1_ray.models import load_adapter
@@ -64,24 +67,33 @@ class WorkerExtension:
         self.finish_weight_update()  # type: ignore[attr-defined]
 
 
-class BanTokens(LogitsProcessor):
+class BanTokens(RunnerV1Processor, RunnerV2Processor):
     """No request samples a banned id, and none has probability mass in `processed_logprobs`.
+
+    It has both of vLLM's interfaces, for `VllmConfig.use_v2_model_runner` chooses between them by what the machine
+    has: Model Runner V1 where there is no Triton (on CPU), which makes it with a device and calls `apply(logits)`;
+    V2 where there is (on GPUs), which makes it with its request states and calls `apply(logits, ctx)`.
 
     The ids come with vLLM's `additional_config`, or, for a server, from the model's own adapter:
     `vllm serve POLICY --logits-processors vr1_ray.rollout.vllm_worker:BanTokens`.
     """
 
-    def __init__(self, vllm_config: VllmConfig, device: torch.device, is_pin_memory: bool) -> None:
+    def __init__(self, vllm_config: VllmConfig, *_of_the_runner: object) -> None:
         banned = vllm_config.additional_config.get(BANNED_IDS_KEY)
         if banned is None:
             banned = load_adapter(ModelConfig(path=vllm_config.model_config.model)).banned_ids
-        self.banned_ids = torch.tensor(banned, dtype=torch.long, device=device)
+        # They go to the device at the first use: V2 makes processors in the memory of the weights, and an engine
+        # that sleeps loses what is there.
+        self.banned_ids = torch.tensor(banned, dtype=torch.long, device="cpu")
 
-    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+    def apply(self, logits: torch.Tensor, _: LogitsContext | None = None) -> torch.Tensor:
+        """In place, in every row of `logits` [rows, vocabulary]."""
+        if self.banned_ids.device != logits.device:
+            self.banned_ids = self.banned_ids.to(logits.device)
         return logits.index_fill_(1, self.banned_ids, float("-inf"))
 
     def is_argmax_invariant(self) -> bool:
-        return False  # so it also runs for greedy requests, and before temperature
+        return False  # so V1 also runs it for greedy requests, and before temperature
 
     def update_state(self, batch_update: BatchUpdate | None) -> None:
         """Nothing depends on the batch."""

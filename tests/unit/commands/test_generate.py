@@ -82,6 +82,17 @@ def test_one_question_is_answered_on_the_command_line(policy, pictures, capsys):
     assert "tokens)" in capsys.readouterr().out
 
 
+def test_one_question_may_have_more_images_than_a_run_would_take(policy, pictures, tmp_path):
+    row = {"question": "<image>" * 9 + "Same?", "images": ["1.png"] * 9}
+    (pictures / "q.jsonl").write_text(json.dumps(row))
+    output = tmp_path / "responses.jsonl"
+    model = ModelConfig(max_pixels=784)
+    run_generate(
+        settings(policy, model=model, source=str(pictures / "q.jsonl"), output=str(output))
+    )
+    assert rows_of(output)[0]["images"] == ["1.png"] * 9
+
+
 def test_the_same_seed_gives_the_same_responses_and_another_gives_others(
     policy, pictures, tmp_path
 ):

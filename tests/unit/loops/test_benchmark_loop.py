@@ -14,6 +14,7 @@ from vr1_ray.config import (
     RunConfig,
     StageConfig,
 )
+from vr1_ray.data import DataError
 from vr1_ray.evaluation import BENCHMARKS, load_selections, paper
 from vr1_ray.evaluation.scoring import judge_responses, result_of
 from vr1_ray.loops.benchmark_loop import BenchmarkSet, answered, figures_of
@@ -143,6 +144,13 @@ def test_a_figure_that_no_evaluation_has_is_refused_before_the_run(
 ):
     with pytest.raises(ConfigError, match=f"eval.best_by: '{best_by}' is no figure.*{cure}"):
         read_held_out(rl_config(*benchmarks, best_by=best_by), inputs)
+
+
+def test_a_benchmark_question_with_too_many_images_is_refused_before_the_run(inputs):
+    config = rl_config("mathvista")
+    config.model.max_images = 0
+    with pytest.raises(DataError, match=r"benchmarks: mathvista.*\n  row 0: 1 images, over model"):
+        read_held_out(config, inputs)
 
 
 def test_a_run_that_never_evaluates_may_name_any_figure(inputs):

@@ -113,6 +113,21 @@ def test_an_image_path_that_leaves_the_data_folder_is_refused(tmp_path):
     assert "../../etc/passwd" in message
 
 
+@pytest.mark.parametrize("field", ["data.train", "eval.data"])
+def test_a_row_with_more_images_than_engines_are_set_to_take_is_refused(tmp_path, field):
+    five = {"images": [{"bytes": png((28, 28)), "path": None}] * 5, "problem": "<image>" * 5 + "?"}
+    sound, rows = tmp_path / "sound", tmp_path / "rows"
+    sound.mkdir()
+    rows.mkdir()
+    data = {"data.train": write_rows(sound), "eval.data": write_rows(sound)}
+    data[field] = write_rows(rows, five)
+    config = rl_config(data["data.train"], eval=EvalConfig(data=data["eval.data"]))
+    assert check_inputs(config)  # by default there is room for eight
+    message = refusal(replace(config, model=replace(config.model, max_images=4)))
+    assert message.startswith(f"{field}: {data[field]} has rows that can't be used")
+    assert "row 3: 5 images, over model.max_images=4; raise the limit, or drop the row" in message
+
+
 def test_image_marks_that_do_not_match_the_images_are_refused(tmp_path):
     message = refusal(rl_config(write_rows(tmp_path, {"problem": "<image><image>Same?"})))
     assert "row 3" in message

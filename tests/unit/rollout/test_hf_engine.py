@@ -55,6 +55,12 @@ def test_logprobs_are_those_of_one_forward_pass(engine, temperature, num_images)
         assert torch.allclose(wanted, torch.tensor(sample.logprobs), atol=1e-5)
 
 
+def test_a_prompt_with_more_images_than_the_engine_is_set_to_take_is_refused_by_name(engine):
+    many = prompt(1, num_images=engine.model.max_images + 1, size=(28, 28))
+    with pytest.raises(ValueError, match=r"prompt p1: 9 images, over model\.max_images=8"):
+        generate(engine, many, [1], max_response_tokens=1)
+
+
 def test_a_seed_gives_the_same_response_alone_and_in_a_group(engine):
     group = generate(engine, prompt(1), [5, 6, 7])
     assert generate(engine, prompt(1), [6]) == [group[1]]
