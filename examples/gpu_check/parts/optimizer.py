@@ -2,7 +2,7 @@
 
 import torch
 
-from examples.gpu_check.bench import Bench, CheckFailed
+from examples.gpu_check.bench import Bench, CheckFailedError
 from examples.gpu_check.parts.rate import seconds_of
 
 UPDATES = 5
@@ -31,7 +31,7 @@ def check(bench: Bench) -> None:
             worst = _largest(found[name], found["loop"])
             figures[f"{name}_differs_by"] = worst
             if not worst <= LIMIT:
-                raise CheckFailed(
+                raise CheckFailedError(
                     f"{name} AdamW differs from the loop by {worst:.2g} after {UPDATES} updates, limit {LIMIT:g}"
                 )
 

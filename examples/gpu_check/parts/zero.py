@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from examples.gpu_check.bench import Bench, CheckFailed, cause_of
+from examples.gpu_check.bench import Bench, CheckFailedError, cause_of
 from examples.gpu_check.models import SHAPES, make_prompts, random_model, random_responses
 from examples.gpu_check.scoring import (
     RENDEZVOUS_SECONDS,
@@ -56,7 +56,7 @@ def _stage_row(bench: Bench, stage: int, ranks: list[Any], figures: dict[str, An
     found = [_answer(bench, rank, stage, process) for rank, process in enumerate(ranks)]
     for rank, answer in enumerate(found):
         if "error" in answer:
-            raise CheckFailed(f"rank {rank}: {answer['error']}")
+            raise CheckFailedError(f"rank {rank}: {answer['error']}")
     figures |= {"ranks": len(found), "dtype": bench.dtype, "fused": found[0]["fused"]}
     figures["optimizer"] = found[0]["optimizer"]
     for when in ("before", "after"):
@@ -69,13 +69,13 @@ def _stage_row(bench: Bench, stage: int, ranks: list[Any], figures: dict[str, An
     }
     if figures["wrong_buffers"]:
         names = found[0]["wrong_names"]
-        raise CheckFailed(f"buffers are not those of the model without DeepSpeed: {names}")
+        raise CheckFailedError(f"buffers are not those of the model without DeepSpeed: {names}")
     for when in ("before", "after"):
         require_close({name: figures[f"{when}_{name}"] for name in ("mean", "q99", "max")}, bench.dtype)  # fmt: skip
 
 
 def _answer(bench: Bench, rank: int, stage: int, process: Any) -> dict[str, Any]:
-    """What a rank wrote of a stage, after waiting for it. Raises CheckFailed if it ended before."""
+    """What a rank wrote of a stage, after waiting for it. Raises CheckFailedError if it ended before."""
     path = bench.folder / f"rank_{rank}.jsonl"
     while True:
         is_alive = process.is_alive()  # asked first: it may write its last line and end
@@ -83,7 +83,9 @@ def _answer(bench: Bench, rank: int, stage: int, process: Any) -> dict[str, Any]
         if len(lines) > stage:
             return json.loads(lines[stage])
         if not is_alive:
-            raise CheckFailed(f"rank {rank} ended with {process.exitcode}; see {bench.folder}/log.txt")
+            raise CheckFailedError(
+                f"rank {rank} ended with {process.exitcode}; see {bench.folder}/log.txt"
+            )
         time.sleep(0.1)
 
 
