@@ -80,7 +80,7 @@ class Bench:
         """
         figures: dict[str, Any] = {}
         status, cause, began = "passed", "", time.monotonic()
-        self._tell(row=name, status="begun")
+        self._tell(row=name, status="begun", at=time.time())
         try:
             yield figures
         except NotPossibleError as why:

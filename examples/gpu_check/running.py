@@ -114,7 +114,10 @@ def run_part(part: Part, bench: Bench) -> list[Row]:
             ending = f"did not end within {bench.seconds:.0f} s"
         finally:
             end_all(mark)
-            process.wait(timeout=END_SECONDS)
+    try:
+        process.wait(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:  # it hangs in a driver
+        ending += ", and could not be killed"
     return _rows(part, folder, ending)
 
 
@@ -143,7 +146,8 @@ def _rows(part: Part, folder: Path, ending: str) -> list[Row]:
         event = told.get(name, {})
         if name == stopped_at:
             cause = f"{ending or 'its process ended'}; {_last_words(folder)}"
-            event = {"status": "failed", "cause": cause}
+            seconds = round(time.time() - event.get("at", time.time()), 2)
+            event = {"status": "failed", "cause": cause, "seconds": seconds}
         elif not event:
             event = {"status": "left out", "cause": f"not reached: {_before(told, stopped_at)}"}
         kept = {key: value for key, value in event.items() if key != "row"}

@@ -8,6 +8,7 @@ from examples.gpu_check.bench import Bench, CheckFailedError, NotPossibleError
 from examples.gpu_check.models import SHAPES, make_prompts, random_model, random_responses
 from examples.gpu_check.parts.rate import seconds_of
 from examples.gpu_check.scoring import (
+    LIMITS,
     Logprobs,
     differences,
     images_of,
@@ -104,5 +105,5 @@ def _compare(
     figures["forward_backward_seconds"] = subject.seconds(policy)
     if torch.cuda.is_available():
         figures["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
-    require_close(figures, dtype)
+    require_close(figures, LIMITS[dtype])
     return float(figures["mean"])

@@ -11,6 +11,7 @@ from typing import Any
 from examples.gpu_check.bench import Bench, CheckFailedError
 from examples.gpu_check.models import SHAPES, make_prompts, random_model
 from examples.gpu_check.scoring import (
+    LIMITS,
     alone,
     differences,
     images_of,
@@ -51,8 +52,13 @@ class Sampler:
         self.run(self.engine.start())
 
     def run(self, call: Coroutine[Any, Any, Any]) -> Any:
-        """Wait for a call, with a limit."""
-        return self.loop.run_until_complete(asyncio.wait_for(call, CALL_SECONDS))
+        """Wait for a call. Raises CheckFailedError past the limit."""
+        try:
+            return self.loop.run_until_complete(asyncio.wait_for(call, CALL_SECONDS))
+        except TimeoutError as error:
+            raise CheckFailedError(
+                f"the engine did not answer within {CALL_SECONDS:.0f} s"
+            ) from error
 
     def sample(
         self, prompts: Sequence[Prompt], seeds: Sequence[int], tokens: int
@@ -194,4 +200,4 @@ def _parity(bench: Bench, sampler: Sampler, model: ModelConfig, names: tuple[str
 
 def _compare(found: Any, rows: Any, model: ModelConfig, figures: dict[str, Any]) -> None:
     figures |= differences(found, [row.rollout_logprobs for row in rows]) | {"dtype": model.dtype}
-    require_close(figures, model.dtype)
+    require_close(figures, LIMITS[model.dtype])

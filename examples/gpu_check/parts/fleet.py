@@ -22,7 +22,7 @@ from examples.gpu_check.fleets import (
 )
 from examples.gpu_check.models import SHAPES, make_prompts, random_model
 from examples.gpu_check.parts.engine import SAME_ON_GPU, START_TOKENS
-from examples.gpu_check.scoring import require_close
+from examples.gpu_check.scoring import LIMITS, require_close
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.actors.rollouts.colocation import put_to_sleep
 from vr1_ray.actors.waiting import wait_for
@@ -125,7 +125,7 @@ class Turns:
         figures["checksum"] = str(transport.checksum)[:17]
         self.learn()
         figures |= disagreement(self.metrics)
-        require_close(figures, self.dtype)
+        require_close(figures, LIMITS[self.dtype])
 
 
 def _sleep(bench: Bench, turns: Turns, config: RunConfig, figures: dict[str, Any]) -> None:
@@ -151,7 +151,7 @@ def _sleep(bench: Bench, turns: Turns, config: RunConfig, figures: dict[str, Any
         }
     turns.learn()
     figures |= disagreement(turns.metrics)
-    require_close(figures, turns.dtype)
+    require_close(figures, LIMITS[turns.dtype])
     if not bench.is_gpu or bench.engine != "vllm":
         return  # the transformers engine gives back its weights, which are little
     share = config.rollout.gpu_memory_utilization * bench.gib

@@ -20,7 +20,7 @@ from examples.gpu_check.fleets import (
 )
 from examples.gpu_check.models import SHAPES, Shape, make_prompts, random_model, write_config
 from examples.gpu_check.parts.rate import matrix_rate
-from examples.gpu_check.scoring import require_close
+from examples.gpu_check.scoring import LIMITS, require_close
 from vr1_ray.config import ModelConfig, OptimizerConfig, RunConfig
 from vr1_ray.preflight.limits import Machine
 from vr1_ray.preflight.model_size import ModelSize, read_model_size
@@ -142,7 +142,7 @@ def _steps(
             figures["sync_seconds"] = timed_sync(fleet, step)
             seconds = time.monotonic() - began
             figures |= disagreement(metrics)
-            require_close({**figures, "max": 0.0}, bench.dtype)
+            require_close(figures, LIMITS[bench.dtype])
     sampled, trained = _num_tokens(groups)
     figures |= {
         "generate_seconds": generated - began,

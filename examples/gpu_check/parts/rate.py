@@ -21,13 +21,16 @@ def check(bench: Bench) -> None:
 def matrix_rate(bench: Bench) -> float:
     """Floating-point operations a second of square matrix products, in the device's dtype."""
     side = bench.pick(cpu=512, gpu=8192)
-    dtype = getattr(torch, bench.dtype)
-    left, right = (torch.randn(side, side, device=bench.device).to(dtype) for _ in range(2))
-    seconds = seconds_of(bench, lambda: left @ right)
-    del left, right
+    seconds = _product_seconds(bench, side)
     if bench.is_gpu:
         torch.cuda.empty_cache()  # an engine may start next, and measure what is free
     return 2 * side**3 / seconds
+
+
+def _product_seconds(bench: Bench, side: int) -> float:
+    dtype = getattr(torch, bench.dtype)
+    left, right = (torch.randn(side, side, device=bench.device).to(dtype) for _ in range(2))
+    return seconds_of(bench, lambda: left @ right)
 
 
 def _copy_rate(bench: Bench, dtype: torch.dtype) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 
 from examples.gpu_check.bench import Bench, CheckFailedError
 from examples.gpu_check.fleets import disagreement
-from examples.gpu_check.scoring import require_close
+from examples.gpu_check.scoring import LIMITS, require_close
 from vr1_ray.config import (
     CheckpointConfig,
     ClusterConfig,
@@ -81,7 +81,7 @@ def _rl(bench: Bench, config: RunConfig, figures: dict[str, Any]) -> None:
     worst = [disagreement(row) for row in rows]
     figures |= {name: max(one[name] for one in worst) for name in worst[0]}
     _require_finite(rows, "loss", "grad_norm")
-    require_close({**figures, "max": 0.0} if bench.is_gpu else figures, bench.dtype)
+    require_close(figures, LIMITS[bench.dtype])
     if len(rows) != stage.steps:
         raise CheckFailedError(f"{len(rows)} steps of {stage.steps}")
     if bench.is_gpu and not figures["reward_last_3"] > figures["reward_first"]:

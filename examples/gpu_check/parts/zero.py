@@ -13,7 +13,9 @@ from typing import Any
 from examples.gpu_check.bench import Bench, CheckFailedError, cause_of
 from examples.gpu_check.models import SHAPES, make_prompts, random_model, random_responses
 from examples.gpu_check.scoring import (
+    LIMITS,
     RENDEZVOUS_SECONDS,
+    SAME_KERNELS,
     differences,
     images_of,
     one_trainer,
@@ -24,6 +26,7 @@ from examples.gpu_check.scoring import (
 from vr1_ray.config import ModelConfig
 
 STAGES = (0, 1, 2, 3)
+NAMES = ("mean", "q99", "max")  # of `differences`
 START_SECONDS = 60.0  # a rank's imports
 
 
@@ -61,7 +64,7 @@ def _stage_row(bench: Bench, stage: int, ranks: list[Any], figures: dict[str, An
     figures["optimizer"] = found[0]["optimizer"]
     for when in ("before", "after"):
         parts = [answer[when] for answer in found]
-        figures |= {f"{when}_{name}": max(part[name] for part in parts) for name in ("mean", "q99", "max")}  # fmt: skip
+        figures |= {f"{when}_{name}": max(part[name] for part in parts) for name in NAMES}
     figures |= {
         "wrong_buffers": sum(answer["wrong_buffers"] for answer in found),
         "update_seconds": max(answer["seconds"] for answer in found),
@@ -70,8 +73,8 @@ def _stage_row(bench: Bench, stage: int, ranks: list[Any], figures: dict[str, An
     if figures["wrong_buffers"]:
         names = found[0]["wrong_names"]
         raise CheckFailedError(f"buffers are not those of the model without DeepSpeed: {names}")
-    for when in ("before", "after"):
-        require_close({name: figures[f"{when}_{name}"] for name in ("mean", "q99", "max")}, bench.dtype)  # fmt: skip
+    for when, limits in (("before", SAME_KERNELS), ("after", LIMITS[bench.dtype])):
+        require_close({name: figures[f"{when}_{name}"] for name in NAMES}, limits)
 
 
 def _answer(bench: Bench, rank: int, stage: int, process: Any) -> dict[str, Any]:
