@@ -9,6 +9,8 @@ ifneq ($(wildcard .venv/.installed-gpu),)
 KIND  := gpu
 endif
 MINUTES ?= 30
+GPUS    ?= 1
+DEVICE  ?= cuda
 STAMP := .venv/.installed-$(KIND)
 BIN   := .venv/bin
 
@@ -40,6 +42,9 @@ test-faults: setup  ## kill -9 of every part of real runs, on a local cluster of
 chaos: setup  ## random kills and scale commands for MINUTES (default 30), then the same run undisturbed, compared
 	$(BIN)/python -m tests.faults.chaos --minutes $(MINUTES)
 
+gpu-check: setup  ## ten minutes on a GPU: what runs there, what fails and why; PARTS=parity,sync GPUS=2 (DEVICE=cpu rehearses)
+	$(BIN)/python -m examples.gpu_check --parts "$(PARTS)" --gpus $(GPUS) --device $(DEVICE)
+
 check: lint types floors unit  ## lint, types, import floors, unit tests
 
 lint: setup  ## ruff: rules and format
@@ -63,4 +68,4 @@ clean:  ## remove build outputs and caches; keeps .venv and runs/
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-.PHONY: help setup quickstart test test-long test-extra test-faults chaos check lint types floors unit format clean
+.PHONY: help setup quickstart test test-long test-extra test-faults chaos gpu-check check lint types floors unit format clean
