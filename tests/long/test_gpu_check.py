@@ -81,7 +81,7 @@ def test_an_engine_that_keeps_its_old_weights_is_found_out(tmp_path):
     sampler.engine.__class__ = Deaf
     part._parity(bench, sampler, model, ("parity", "parity_synced"))
     sampler.close()
-    told = [line for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    told = (tmp_path / "events.jsonl").read_text().splitlines()
     assert '"parity", "status": "passed"' in told[1]
     assert '"parity_synced", "status": "failed"' in told[3]
     assert "log-probabilities differ by" in told[3]

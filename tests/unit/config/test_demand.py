@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from vr1_ray.config import RunConfig
-from vr1_ray.data import PromptSampler
 from vr1_ray.config.demand import num_updates, rows_of_update
+from vr1_ray.data import PromptSampler
 from vr1_ray.types import Prompt
 
 

@@ -122,7 +122,7 @@ def test_a_row_with_more_images_than_engines_are_set_to_take_is_refused(tmp_path
     data = {"data.train": write_rows(sound), "eval.data": write_rows(sound)}
     data[field] = write_rows(rows, five)
     config = rl_config(data["data.train"], eval=EvalConfig(data=data["eval.data"]))
-    assert check_inputs(config)  # by default there is room for eight
+    assert read_inputs(config)  # by default there is room for eight
     message = refusal(replace(config, model=replace(config.model, max_images=4)))
     assert message.startswith(f"{field}: {data[field]} has rows that can't be used")
     assert "row 3: 5 images, over model.max_images=4; raise the limit, or drop the row" in message
