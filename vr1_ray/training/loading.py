@@ -32,8 +32,7 @@ def load_policy(
 
     Raises RuntimeError, naming them, if buffers came out otherwise than without ZeRO.
     """
-    is_sharded = bool(deepspeed_config) and deepspeed_config["zero_optimization"]["stage"] == 3
-    if not is_sharded:
+    if deepspeed_config is None or deepspeed_config["zero_optimization"]["stage"] < 3:
         return PolicyModel(adapter, config, chunk_tokens=chunk_tokens)
     with _partitioned_loading(deepspeed_config):
         policy = PolicyModel(adapter, config, chunk_tokens=chunk_tokens)
