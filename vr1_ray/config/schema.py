@@ -44,8 +44,12 @@ class DataConfig:
     split: str = "train"  # split of a hub name or folder
     prompt_column: str = "problem"
     answer_column: str = "answer"
-    images_column: str = "images"
-    image_root: str = ""  # relative image paths may not leave it; default: the data file's folder
+    images_column: str = "images"  # "": text alone, whatever other columns hold
+    image_root: str = ""  # image paths may not leave it; default: the data file's folder
+    # Rows that can't be used: "error" refuses the file, "skip" leaves them out, counts and lists them.
+    bad_rows: Literal["error", "skip"] = "error"
+    max_bad_rows: float = 0.1  # skip: the share of a file's rows that may be left out
+    bad_rows_file: str = ""  # skip: the list of them; default: bad_rows.jsonl in the run folder
     max_prompt_tokens: int = 512
     overlong_prompts: Literal["skip", "error"] = "skip"  # skipped ones are counted
     max_image_pixels: int = 64_000_000  # more is refused as a decompression bomb

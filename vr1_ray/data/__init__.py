@@ -7,8 +7,8 @@ the model adapter. Nothing here loads torch.
 """
 
 from vr1_ray.data.demonstrations import drop_overlong, load_demonstrations
-from vr1_ray.data.images import DataError
 from vr1_ray.data.prompts import limit_prompts, load_prompts
+from vr1_ray.data.refusals import DataError
 from vr1_ray.data.sampler import PromptSampler
 
 __all__ = [

@@ -226,7 +226,14 @@ def test_image_root_is_where_relative_paths_begin(tmp_path):
     assert load_prompts(DataConfig(image_root=str(tmp_path / "pictures")), source, "train")
 
 
-@pytest.mark.parametrize("problem", ["How many?", "<image><image>How many?"])
+def test_pictures_without_a_mark_stand_before_the_text_as_in_every_reader(tmp_path):
+    [prompt] = load_prompts(
+        DataConfig(), write_parquet(tmp_path, [row(problem="How many?")]), "train"
+    )
+    assert prompt.question == "<image>How many?"
+
+
+@pytest.mark.parametrize("problem", ["<image><image>How many?", "<image><image><image>?"])
 def test_marks_that_do_not_match_the_images_are_refused(tmp_path, problem):
     message = refusal(write_parquet(tmp_path, [row(problem=problem)]))
     assert f"{problem.count('<image>')} <image> marks for 1 images" in message
