@@ -77,10 +77,12 @@ def escape_marks(text: str) -> str:
     return _MARK.sub("\\\\" + IMAGE_MARK, text)
 
 
-def open_picture(data: bytes, max_pixels: int = MAX_PIXELS, least_side: int = 0) -> "Image.Image":
+def open_picture(
+    data: bytes, max_pixels: int | None = MAX_PIXELS, least_side: int = 0
+) -> "Image.Image":
     """The picture of a file, in RGB. Raises PictureError.
 
-    With `least_side` a JPEG may come smaller, but with both sides at least so long: a quick look.
+    `max_pixels` None is for pictures that were checked. With `least_side` a JPEG may come smaller, but with both sides at least so long: a quick look.
     """
     with _opened(data, max_pixels) as image:
         if least_side:
@@ -127,6 +129,14 @@ def shown_file(data: bytes) -> bytes:
     buffer = io.BytesIO()
     open_picture(data).save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def picture_type(data: bytes) -> str:
+    """The media type of a picture's file, as "image/png". Raises PictureError."""
+    with _opened(data, None) as image:
+        from PIL import Image
+
+        return Image.MIME.get(image.format or "", "image/png")
 
 
 def what_is(data: bytes) -> str:

@@ -34,8 +34,11 @@ class EncodedImage:
     def from_bytes(cls, data: bytes) -> "EncodedImage":
         return cls(content_hash=hashlib.sha256(data).hexdigest()[:32], data=data)
 
-    def decode(self, max_pixels: int = MAX_PIXELS) -> "Image.Image":
-        """The picture that every part sees, RGB (`vr1_ray/pictures.py`). Raises ValueError for one that can't be."""
+    def decode(self, max_pixels: int | None = MAX_PIXELS) -> "Image.Image":
+        """The picture that every part sees, RGB (`vr1_ray/pictures.py`). Raises ValueError for one that can't be.
+
+        `max_pixels` None is for a picture that was checked when it was read.
+        """
         try:
             return open_picture(self.data, max_pixels)
         except PictureError as error:

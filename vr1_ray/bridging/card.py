@@ -14,6 +14,7 @@ from typing import Any
 from vr1_ray.bridging.output import response_of
 from vr1_ray.bridging.rows import Outcome
 from vr1_ray.config import BridgeConfig
+from vr1_ray.pictures import shown_file
 
 PAPER_TABLE_4 = {  # words in Vision-R1-cold's 200K chains (arXiv 2503.06749, Table 4)
     "Wait": 585_719,
@@ -175,7 +176,7 @@ def _sample_as_markdown(outcome: Outcome, paths: list[Path]) -> str:
 
 def _sample_as_html(outcome: Outcome, paths: list[Path]) -> str:
     pictures = "".join(
-        f'<img alt="picture" src="data:image;base64,{base64.b64encode(path.read_bytes()).decode()}">'
+        f'<img alt="picture" src="data:image;base64,{base64.b64encode(shown_file(path.read_bytes())).decode()}">'
         for path in paths
     )
     return (

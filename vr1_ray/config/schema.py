@@ -4,7 +4,7 @@ A config is data: nothing writes to it after loading, and this module imports no
 `loading.py` reads YAML and overrides into these classes, `checks.py` holds the cross-field rules.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -261,6 +261,12 @@ class RunConfig:
     def folder(self) -> Path:
         """The run folder: config.yaml, metrics.jsonl, checkpoints/, rollouts/, logs/."""
         return Path(self.runs_folder) / self.name
+
+    @property
+    def data_here(self) -> DataConfig:
+        """`data`, with the list of skipped rows in the run folder if no other file is named."""
+        file = self.data.bad_rows_file or str(self.folder / "bad_rows.jsonl")
+        return replace(self.data, bad_rows_file=file)
 
     @property
     def is_colocated(self) -> bool:

@@ -76,11 +76,13 @@ class ImageReader:
 
     def cells(self, value: Any) -> list[Any]:
         """The cells of a column that holds one image, a list of them (also as a text), or nothing."""
-        if is_empty(value):
+        if value in ([], ()) or (not isinstance(value, list | tuple) and is_empty(value)):
             return []
         if isinstance(value, str):
             value = self._several(value.strip())
-        return list(value) if isinstance(value, list | tuple) else [value]
+        return (
+            list(value) if isinstance(value, list | tuple) else [value]
+        )  # [null] is a lost picture
 
     def _several(self, text: str) -> Any:
         """A list written as a text, as JSON or Python have it or with commas between paths; else the text."""

@@ -99,7 +99,9 @@ def _line_rows(path: Path, content: bytes) -> Iterator[Any]:
                 raise DataError(
                     f"{path} holds one object over several lines; give one object a line, or a list of rows"
                 ) from error
-            yield UnreadableRow(f"line {number} is no JSON ({error}); give one object a line")
+            yield UnreadableRow(
+                f"line {number} is no JSON ({error}); check that the file is whole, one object a line"
+            )
 
 
 def _is_one_value(content: bytes) -> bool:

@@ -66,7 +66,7 @@ def _place_numbered(
     text: str, numbers: list[int], num_images: int, column: str
 ) -> tuple[str, list[int]]:
     if set(numbers) != set(range(1, num_images + 1)):
-        found = ", ".join(_NUMBERED.search(text)[0][:-2] + f"{n}>" for n in sorted(set(numbers)))
+        found = ", ".join(sorted({mark[0] for mark in _NUMBERED.finditer(text)}))
         raise DataError(
             f"{column}: marks {found} for {num_images} images in {shortened(text)}; number the pictures from 1 and "
             r"name each, or write \<image_1> for a text"

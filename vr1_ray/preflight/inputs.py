@@ -47,7 +47,7 @@ def check_inputs(config: RunConfig) -> list[str]:
 
 def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt], int]:
     """Training prompts that fit `data.max_prompt_tokens`, and how many did not."""
-    prompts = load_prompts(config.data, config.data.train, config.data.split)
+    prompts = load_prompts(config.data_here, config.data.train, config.data.split)
     kept, skipped = _limit(prompts, config, adapter)
     if len(kept) < config.prompts_per_step:
         raise ConfigError(
@@ -59,7 +59,7 @@ def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt]
 
 def read_eval_prompts(config: RunConfig, adapter: ModelAdapter) -> list[Prompt]:
     """Held-out prompts, in the order of the data."""
-    data = replace(config.data, max_rows=config.eval.max_prompts)
+    data = replace(config.data_here, max_rows=config.eval.max_prompts)
     kept, _ = _limit(
         load_prompts(data, config.eval.data, config.eval.split, field="eval.data"), config, adapter
     )
@@ -87,7 +87,7 @@ def read_demonstrations(
         return len(prompt_ids) + len(adapter.encode_response(demonstration.response))
 
     limit = min(config.data.cutoff_len, config.model.max_model_len)
-    kept, dropped = drop_overlong(load_demonstrations(config.data), length_of, limit)
+    kept, dropped = drop_overlong(load_demonstrations(config.data_here), length_of, limit)
     if len(kept) < config.prompts_per_step:
         raise ConfigError(
             f"prompts_per_step: {config.prompts_per_step} is more than the {len(kept)} demonstrations that fit "

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vr1_ray.pictures import split_at_marks
 from vr1_ray.report.table import result_rows, stage_lines
 from vr1_ray.types import Prompt
 
@@ -78,9 +79,9 @@ def _table(rows: list[list[str]]) -> str:
 def _card(example: dict[str, Any]) -> str:
     prompt: Prompt = example["prompt"]
     pictures = "".join(
-        f'<img alt="figure" src="{_data_url(image.data)}">' for image in prompt.images
+        f'<img alt="figure" src="{_data_url(image.as_shown().data)}">' for image in prompt.images
     )
-    question = html.escape(prompt.question.replace("<image>", "").strip())
+    question = html.escape("".join(split_at_marks(prompt.question)).strip())
     responses = "".join(
         _response(label, *response) for label, response in example["responses"].items()
     )

@@ -12,13 +12,13 @@ to talk to its judge, so look at what it says and keep a reward beside it that c
 
 import base64
 import hashlib
-import io
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from vr1_ray.endpoints.chat import ChatModel
 from vr1_ray.endpoints.endpoint import Endpoint, PassingError, without_key
+from vr1_ray.pictures import picture_type
 from vr1_ray.rewards.base import Reward, RewardOutcome, RewardUnavailableError
 from vr1_ray.types import EncodedImage, RewardInput, RewardOutput
 
@@ -149,9 +149,6 @@ def _outcome(judged: float | RewardUnavailableError) -> RewardOutcome:
 
 
 def data_url(image: EncodedImage) -> str:
-    """The image's file as a data: URL."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(image.data)) as opened:
-        kind = opened.get_format_mimetype()
-    return f"data:{kind};base64,{base64.b64encode(image.data).decode()}"
+    """The image as a data: URL, in a file that the endpoint shows its model as the policy sees it."""
+    shown = image.as_shown().data
+    return f"data:{picture_type(shown)};base64,{base64.b64encode(shown).decode()}"
