@@ -41,7 +41,7 @@ MAX_ASPECT_RATIO = 200  # the processors of the Qwen-VL families take no longer 
 EMBEDDED = "the embedded image"
 ANIMATED = "pictures are animated: their first frame is used"
 _INNER = ("bytes", "data", "base64", "path", "image", "image_url", "url", "file_name")
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{65,}={0,2}\s*\Z")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]{65,}={0,2}\s*\Z")
 _SEVERAL = re.compile(r"\s*[,;|\n]\s*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
@@ -151,7 +151,7 @@ class ImageReader:
                 "below data.image_root"
             )
         if _BASE64.match(text) and not self._is_file(text):
-            return _base64_bytes(text, "the text"), EMBEDDED
+            return _base64_bytes(text, "the text"), f"{shortened(text, 40)}, read as base64,"
         path = unquote(urlparse(text).path) if scheme else text
         return read_inside(self.root, path), path
 

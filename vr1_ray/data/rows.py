@@ -121,7 +121,9 @@ class RowReader:
     def _chat(self, row: dict[str, Any], form: Form) -> Chat:
         column = form.text
         if self.kind.needs_response and row[column] in (None, [], ""):
-            raise DataError(self._no_question(row))
+            raise DataError(
+                f"{column}: missing, {row[column]!r} is no question; write it, or drop the row"
+            )
         chat = read_chat(row[column], column)
         if not chat.question.strip():
             raise DataError(
