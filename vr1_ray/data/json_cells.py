@@ -68,6 +68,34 @@ def json_value(text: str) -> Any:
     return _checked(text, _DECODER.decode(text))
 
 
+def is_json(value: Any) -> bool:
+    """Whether JSON can hold it."""
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return True
+    if isinstance(value, list):
+        return all(is_json(item) for item in value)
+    return isinstance(value, dict) and all(
+        isinstance(key, str) and is_json(item) for key, item in value.items()
+    )
+
+
+def plain(value: Any) -> Any:
+    """The value in Python's own types: numbers without their spelling."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if type(value) in (bool, str) or value is None:
+        return value
+    return (
+        float(value)
+        if isinstance(value, float)
+        else int(value)
+        if isinstance(value, int)
+        else value
+    )
+
+
 def _is_lines(content: bytes) -> bool:
     """Whether the first line is a whole list of its own, with another value after it: then it is no row, but a line."""
     first, _, rest = content.lstrip().partition(b"\n")

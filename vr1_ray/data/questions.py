@@ -76,6 +76,5 @@ def _pictures_table(folder: Path, pictures: list[Path], text: str) -> Table:
 
 def _with_names(row: ReadRow) -> Prompt:
     """The prompt with what its responses are written with: the names of its pictures, and the row's own id."""
-    names = list(row.pictures)
-    is_named = all(isinstance(name, str) for name in names)
-    return replace(row.prompt, metadata=row.own_id | ({"images": names} if is_named else {}))
+    names = {} if row.names is None else {"images": list(row.names)}
+    return replace(row.prompt, metadata=row.own_id | names)

@@ -15,7 +15,7 @@ from typing import Any
 from vr1_ray.config import DataConfig
 from vr1_ray.data.forms import IMAGES, Chat, Form, answer_cell, answer_column, form_of, read_chat
 from vr1_ray.data.images import ImageReader, is_empty
-from vr1_ray.data.json_cells import UnreadableRow
+from vr1_ray.data.json_cells import UnreadableRow, is_json, plain
 from vr1_ray.data.lost_pictures import other_pictures
 from vr1_ray.data.marks import check_text, place_marks
 from vr1_ray.data.prompt_ids import make_prompt
@@ -52,11 +52,11 @@ QUESTIONS = Kind(text="question")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadRow:
-    """What a row became. `pictures` are its picture cells as they stood, `own_id` is {"id": ...} if it has one."""
+    """What a row became. `names` are its pictures' if all have one, `own_id` is {"id": ...} if it has one."""
 
     prompt: Prompt
     response: str = ""
-    pictures: tuple[Any, ...] = ()
+    names: tuple[str, ...] | None = None
     own_id: dict[str, Any] = field(default_factory=dict)
 
 
@@ -96,12 +96,13 @@ class RowReader:
         question, order = place_marks(chat.question, len(pictures), form.text)
         self.notes[_NO_MARK] += bool(pictures) and "<image" not in chat.question.lower()
         answer, used = self._answer(row, chat, form)
-        self._say_form(form, column, used, bool(cells))
+        where = column if cells is not chat.pictures else form.text
+        self._say_form(form, where if cells else "", used)
         metadata = self._metadata(row, {form.text, column, used.partition(".")[0]})
         prompt = make_prompt(question, tuple(pictures[index] for index in order), answer, metadata)
         own_id = {"id": plain(row["id"])} if isinstance(row.get("id"), str | int) else {}
         response = chat.response or ""
-        return ReadRow(prompt=prompt, response=response, pictures=tuple(cells), own_id=own_id)
+        return ReadRow(prompt=prompt, response=response, names=_names(cells), own_id=own_id)
 
     def _no_question(self, row: dict[str, Any]) -> str:
         column = self.kind.text or self.config.prompt_column
@@ -223,14 +224,14 @@ class RowReader:
             key: plain(value) for key, value in row.items() if key not in used and is_json(value)
         }
 
-    def _say_form(self, form: Form, column: str, answers: str, has_pictures: bool) -> None:
+    def _say_form(self, form: Form, column: str, answers: str) -> None:
         if (
             form.name
-            or column != self.config.images_column
+            or column not in ("", self.config.images_column)
             or answers not in ("", self.config.answer_column)
         ):
             parts = [f"read as {form.name}"] if form.name else ["read"]
-            parts += [f"pictures from `{column}`"] * (has_pictures and bool(column))
+            parts += [f"pictures from `{column}`"] * bool(column)
             parts += [f"answers from `{answers}`"] * bool(answers)
             self.notes[f"rows {', '.join(parts)}"] += 1
 
@@ -281,29 +282,7 @@ def _response_text(cell: Any, column: str) -> str:
     return cell
 
 
-def is_json(value: Any) -> bool:
-    """Whether JSON can hold it."""
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return True
-    if isinstance(value, list):
-        return all(is_json(item) for item in value)
-    return isinstance(value, dict) and all(
-        isinstance(key, str) and is_json(item) for key, item in value.items()
-    )
-
-
-def plain(value: Any) -> Any:
-    """The value in Python's own types: numbers without their spelling."""
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if type(value) in (bool, str) or value is None:
-        return value
-    return (
-        float(value)
-        if isinstance(value, float)
-        else int(value)
-        if isinstance(value, int)
-        else value
-    )
+def _names(cells: list[Any]) -> tuple[str, ...] | None:
+    """The pictures' paths; None if one is embedded."""
+    is_named = all(isinstance(cell, str) and len(cell) < 1024 for cell in cells)
+    return tuple(cells) if is_named else None

@@ -18,7 +18,14 @@ CELLS = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
     max_leaves=8,
 )
-SPELLINGS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)  # fmt: skip
+DIGITS = st.integers(0, 10**20).map(str)
+SPELLINGS = st.builds(
+    lambda sign, whole, part, power: sign + whole + part + power,
+    st.sampled_from(["", "-"]),
+    DIGITS,
+    st.just("") | DIGITS.map(lambda digits: f".{digits}"),
+    st.just("") | st.sampled_from(["e5", "E+20", "e-7", "E400", "e00"]),
+)
 
 
 def of_file(name: str, content: str) -> list:
@@ -43,7 +50,7 @@ def test_json_rows_come_back_as_json_has_them(rows, is_ascii):
 def test_a_number_is_written_as_its_file_spells_it(spelling):
     [row] = of_file("rows.jsonl", f'{{"x": {spelling}}}')
     assert written(row["x"]) == spelling
-    assert row["x"] == float(spelling) or row["x"] == int(spelling)
+    assert float(row["x"]) == float(spelling)
 
 
 @QUICK

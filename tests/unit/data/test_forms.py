@@ -25,7 +25,7 @@ PROMPTS = {
     "question": ({"question": "<image>How many?", "image": "a.png", "answer": "3"}, "read as question, pictures from `image`, answers from `answer`"),
     "swift": ({"messages": CHAT, "images": ["a.png"], "solution": "<answer> 3 </answer>"}, "read as chat messages, pictures from `images`, answers from `solution`"),
     "verl": ({"data_source": "x", "prompt": CHAT, "images": [{"path": "a.png"}], "reward_model": {"style": "rule", "ground_truth": "3"}}, "read as a chat prompt (verl, TRL), pictures from `images`, answers from `reward_model`"),
-    "TRL": ({"prompt": [{"role": "user", "content": PARTS}], "solution": "3"}, "read as a chat prompt (verl, TRL), answers from `solution`"),
+    "TRL": ({"prompt": [{"role": "user", "content": PARTS}], "solution": "3"}, "read as a chat prompt (verl, TRL), pictures from `prompt`, answers from `solution`"),
     "TRL with a column of pictures": ({"prompt": [{"role": "user", "content": [{"type": "image"}, PARTS[1]]}], "images": ["a.png"], "ground_truth": 3}, "answers from `ground_truth`"),
     "OpenAI": ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a.png"}}, PARTS[1]]}], "answer": "3"}, "read as chat messages"),
     "query and response": ({"query": "<image>How many?", "response": "3", "images": "a.png"}, "read as query and response, pictures from `images`, answers from `response`"),

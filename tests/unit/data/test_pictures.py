@@ -86,7 +86,9 @@ def test_floats_from_0_to_1_are_scaled():
     ],
 )
 def test_values_of_which_nobody_knows_what_white_is_are_refused_when_read(values):
-    with pytest.raises(DataError, match="the embedded image has .* values from .*nothing says how"):
+    with pytest.raises(
+        DataError, match=r"the embedded image has .* values from .*nothing says how"
+    ):
         ImageReader(None, 10_000).read(encode(Image.fromarray(values), "TIFF"))
 
 
@@ -95,7 +97,7 @@ def test_values_of_which_nobody_knows_what_white_is_are_refused_when_read(values
 def test_what_is_transparent_is_white_for_every_part(mode, kind):
     try:
         data = encode(Image.new("RGBA", (8, 8), (0, 0, 0, 0)).convert(mode), kind)
-    except OSError:
+    except (OSError, ValueError):
         pytest.skip(f"{kind} has no {mode}")
     with Image.open(io.BytesIO(data)) as opened:
         if "transparency" not in opened.info and not opened.mode.endswith("A"):
