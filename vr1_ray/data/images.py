@@ -22,20 +22,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from vr1_ray.data.marks import check_marks
-from vr1_ray.data.refusals import DataError, RowProblems, shortened
-from vr1_ray.pictures import IMAGE_MARK, PictureError, TooManyPixelsError, check_picture
+from vr1_ray.data.refusals import DataError, shortened
+from vr1_ray.pictures import PictureError, TooManyPixelsError, check_picture
 from vr1_ray.types import EncodedImage
-
-__all__ = [
-    "IMAGE_MARK",
-    "DataError",
-    "ImageReader",
-    "RowProblems",
-    "check_image",
-    "check_marks",
-    "read_inside",
-]
 
 MAX_ASPECT_RATIO = 200  # the processors of the Qwen-VL families take no longer strip
 EMBEDDED = "the embedded image"

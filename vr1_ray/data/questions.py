@@ -1,10 +1,10 @@
 """Questions to be answered, without a reference answer or with one: one image, a folder, or a JSONL file.
 
     a folder      each picture is a question: the text in NAME.txt beside it, else one text for all
-    a JSONL file  rows {"question" or "problem": ..., "image": path or "images": [paths], "answer": optional}
+    a file        rows {"question": ..., "image": path or "images": [paths], "answer": optional}, or another form
+                  of forms.py, read as prompts are (rows.py)
 
-Image paths of rows are relative to the file, or to `data.image_root`. A text without an `<image>` mark gets
-one per image before it. Every mistake shows before an engine is started, with the row's number.
+Every mistake shows before an engine is started, with the row's number.
 """
 
 from dataclasses import replace
@@ -65,13 +65,20 @@ def _pictures_table(folder: Path, pictures: list[Path], text: str) -> Table:
     rows = []
     for number, picture in enumerate(pictures):
         own = picture.with_suffix(".txt")
-        question = own.read_text(encoding="utf-8").strip() if own.is_file() else text
+        question = _own_text(own) if own.is_file() else text
         if not question:
             raise DataError(
                 f"{_FIELD}: {picture.name} has no question; write it into {own.name}, or give --question for all"
             )
         rows.append((f"row {number}", {"image": picture.name, "question": question}))
     return Table(source=str(folder), root=folder, rows=iter(rows))
+
+
+def _own_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{_FIELD}: {path} can't be read ({error}); save it as UTF-8") from error
 
 
 def _with_names(row: ReadRow) -> Prompt:

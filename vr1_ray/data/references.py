@@ -12,6 +12,7 @@ import math
 import re
 from datetime import date, time
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from vr1_ray.answers import compare
@@ -21,6 +22,9 @@ from vr1_ray.data.refusals import DataError, shortened
 _BLOCK = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.DOTALL)
 _PREFIX = re.compile(r"\s*Final Answer\s*:\s*", re.IGNORECASE)
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_SIMPLE = re.compile(
+    r"-?\d{1,15}(?:\.\d{1,15})?|[A-Z]"
+)  # plainly readable; the checker takes its time
 MAX_RESPONSE_ANSWER = (
     100  # a response without an <answer> block that is longer is no answer but a text
 )
@@ -69,8 +73,11 @@ def response_answer(response: str, column: str) -> str:
     return answer
 
 
+@lru_cache(maxsize=8192)
 def is_readable(answer: str) -> bool:
     """Whether the checker takes a response that gives this very answer for right."""
+    if _SIMPLE.fullmatch(answer):
+        return True
     return compare(f"Final Answer:{answer}", answer).is_match
 
 

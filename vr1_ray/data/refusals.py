@@ -115,11 +115,20 @@ class RowProblems:
         path = Path(self.bad_rows.file)
         own = {"field": self.field, "source": self.source}
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        kept = [line for line in lines if not own.items() <= json.loads(line).items()]
+        kept = [line for line in lines if not _is_of(line, own)]
         added = [json.dumps({**own, "row": row, "problem": why}) for row, why in self.problems]
         if kept + added or lines:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("".join(f"{line}\n" for line in kept + added), encoding="utf-8")
+
+
+def _is_of(line: str, own: dict[str, str]) -> bool:
+    """Whether a line of the list is of this source; what is no such line is left alone."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and own.items() <= found.items()
 
 
 def printable(text: str) -> str:

@@ -26,7 +26,7 @@ from vr1_ray.types import EncodedImage, Prompt
 
 log = logging.getLogger(__name__)
 
-_OTHER_MEDIA = ("video", "videos", "audio", "audios")
+_OTHER_MEDIA = re.compile(r"(?:videos?|audios?)(?:_?(?:paths?|files?|urls?|bytes))?", re.IGNORECASE)
 _SYSTEM = "rows have a system text, which is not used; set model.system_prompt"
 _RESPONSE = "rows have a response, which is not used: the policy writes its own"
 _NO_MARK = "rows have no <image> mark: their pictures stand before the text"
@@ -157,8 +157,8 @@ class RowReader:
                 f"{column}: pictures stand here and in the chat's content; leave them in one place"
             )
         cells = cells or chat.pictures
-        for name in _OTHER_MEDIA:
-            if name != column and not is_empty(row.get(name)):
+        for name in row:
+            if _OTHER_MEDIA.fullmatch(str(name)) and name != column and not is_empty(row[name]):
                 raise DataError(
                     f"{name}: {shortened(row[name])} is no picture, and video and audio are not supported; drop the "
                     "row, or give pictures of it"

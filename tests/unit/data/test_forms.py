@@ -2,6 +2,8 @@
 
 import json
 import logging
+import re
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +84,23 @@ def test_pictures_in_parts_and_in_a_column_are_refused(root):
     assert "images: pictures stand here and in the chat's content" in outcome(
         "prompts", root, [row]
     )
+
+
+def test_every_row_of_the_page_on_your_data_is_read(root):
+    page = (Path(__file__).parents[3] / "examples" / "your_data" / "README.md").read_text()
+    rows = [
+        (json.loads(row), where) for row, where in re.findall(r"\| `(\{.*\})` \| (.*) \|", page)
+    ]
+    assert len(rows) == 7
+    for row, where in rows:
+        reader = "prompts" if where.startswith("prompts") else "demonstrations"
+        if "the same" in where:
+            where = rows[4][1]
+        [prompt] = outcome(reader, root, [row])
+        assert prompt.question == "<image>How many?"
+        if "prompts" in where and "..." not in str(row):
+            [prompt] = outcome("prompts", root, [row])
+            assert prompt.answer == "3"
 
 
 def test_forms_may_stand_mixed_in_one_file(root):
