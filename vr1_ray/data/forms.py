@@ -40,6 +40,7 @@ FORMS = (
     Form(name="a chat prompt (verl, TRL)", text="prompt"),
     Form(name="query and response", text="query", response="response"),
     Form(name="problem and response", text="problem", response="response"),
+    Form(name="problem and solution", text="problem", response="solution"),
     Form(name="question and response", text="question", response="response", pictures=("image",)),
     Form(name="question", text="question", pictures=("image",)),
 )
@@ -100,7 +101,7 @@ def answer_cell(row: dict[str, Any], column: str) -> Any:
 def read_chat(cell: Any, column: str) -> Chat:
     """A text, or a chat of one question and at most one response. Raises DataError."""
     if isinstance(cell, str):
-        turns = _turns_of_text(cell)
+        turns = [] if cell.strip() == "[]" else _turns_of_text(cell)
         if turns is None:
             return Chat(question=cell)
         cell = turns

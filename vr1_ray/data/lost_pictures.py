@@ -1,6 +1,7 @@
 """Pictures that would not arrive: columns beside the one that is read which hold some, so that no policy is asked blind."""
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from vr1_ray.data.images import is_empty
@@ -12,13 +13,13 @@ _NAMES = re.compile(
 _PATH = re.compile(r"\S[^\n]{0,400}\.(?:png|jpe?g|webp|bmp|gif|tiff?|avif)\s*", re.IGNORECASE)
 
 
-def other_pictures(row: dict[str, Any], column: str) -> str | None:
-    """A column beside `column` that holds pictures, by its name or by what stands in it."""
+def other_pictures(row: dict[str, Any], read: Collection[str | None]) -> str | None:
+    """A column beside those that are read which holds pictures, by its name or by what stands in it."""
     return next(
         (
             name
             for name, value in row.items()
-            if name != column
+            if name not in read
             and not is_empty(value)
             and (_is_named_as_pictures(name, value) or _is_picture(value))
         ),

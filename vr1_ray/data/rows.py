@@ -91,7 +91,7 @@ class RowReader:
             raise DataError(self._no_question(row))
         chat = self._chat(row, form)
         column = self._pictures_column(row, form)
-        cells = self._picture_cells(row, chat, column)
+        cells = self._picture_cells(row, chat, column, {form.text, form.response})
         pictures = self._read_pictures(cells, column, form)
         question, order = place_marks(chat.question, len(pictures), form.text)
         self.notes[_NO_MARK] += bool(pictures) and "<image" not in chat.question.lower()
@@ -150,7 +150,9 @@ class RowReader:
         known = (*form.pictures, self.pictures)
         return next((name for name in known if name and name in row), wanted)
 
-    def _picture_cells(self, row: dict[str, Any], chat: Chat, column: str) -> list[Any]:
+    def _picture_cells(
+        self, row: dict[str, Any], chat: Chat, column: str, texts: set[str]
+    ) -> list[Any]:
         cells = self.images.cells(row.get(column)) if column else []
         if chat.pictures and cells:
             raise DataError(
@@ -163,7 +165,8 @@ class RowReader:
                     f"{name}: {shortened(row[name])} is no picture, and video and audio are not supported; drop the "
                     "row, or give pictures of it"
                 )
-        other = None if cells or not column else other_pictures(row, column)
+        read = {column, *texts, answer_column(row, self.config)}
+        other = None if cells or not column else other_pictures(row, read)
         if other is not None:
             state = "is empty in this row" if column in row else "this row lacks"
             raise DataError(

@@ -190,6 +190,7 @@ QUESTION_CELLS = {
     "a numbered mark without a picture": ("<image_1>How?", "marks <image_1> for 0 images"),
     "an escaped numbered mark": (r"what is \<image_1>?", "what is <image_1>?"),
     "an escaped mark": (r"what is \<image>?", r"what is \<image>?"),
+    "a chat of no turns": ("[]", "missing, the chat has no turns"),
     "two questions": ([{"role": "user", "content": "a"}, {"role": "user", "content": "b"}], "turns are user, user"),
     "a robot": ([{"role": "robot", "content": "a"}], "is no turn"),
     "a video part": ([{"role": "user", "content": [{"type": "video", "video": "a.mp4"}]}], "video and audio are not supported"),
@@ -257,6 +258,7 @@ LOST = [
     ({"scan": ["a.png"]}, "scan"),
     ({"videos": ["a.mp4"]}, "videos"),
     ({"video": "a.mp4"}, "video"),
+    ({"video_path": "a.mp4"}, "video_path"),
     ({"images": ["a.png"], "videos": ["a.mp4"]}, "videos"),
     ({"audios": ["a.wav"]}, "audios"),
 ]
@@ -282,6 +284,11 @@ def test_other_columns_stay_metadata_where_the_row_has_its_pictures(root):
     row = {"problem": "q", "answer": "1", "images": "a.png", "image": "b.png", "num_images": 1}
     [prompt] = outcome("prompts", root, [row])
     assert prompt.metadata == {"image": "b.png", "num_images": 1}
+
+
+def test_a_question_or_answer_that_reads_like_a_path_is_no_lost_picture(root):
+    [prompt] = outcome("prompts", root, [{"problem": "cat.png", "answer": "dog.jpg"}])
+    assert (prompt.question, prompt.answer) == ("cat.png", "dog.jpg")
 
 
 def test_text_alone_can_be_asked_for(root):
