@@ -6,6 +6,7 @@ failed, 2 the input was wrong, 130 interrupted, 143 stopped by SIGTERM.
 """
 
 import argparse
+import logging
 import os
 import sys
 import traceback
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point of the `vr1` command; returns the exit code."""
     parsed = _parser().parse_args(arguments)
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    _tell_notes()
     try:
         act = {"status": _status, "generate": _generate, "replay": _replay, "scale": _scale}
         return act.get(parsed.command, _run)(parsed)
@@ -64,6 +66,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 ERROR_LOG = Path("vr1_error.log")
+
+
+class _Notes(logging.Handler):
+    """What reading data has to say (forms, skipped rows): one line each on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"note: {record.getMessage()}", file=sys.stderr)
+
+
+def _tell_notes() -> None:
+    logger = logging.getLogger("vr1_ray")
+    logger.handlers = [_Notes()]
+    logger.setLevel(logging.INFO)
 
 
 def _error_log() -> Any:

@@ -8,9 +8,10 @@ batch, `_T` tokens, `_V` vocabulary.
 """
 
 import hashlib
-import io
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
+
+from vr1_ray.pictures import MAX_PIXELS, PictureError, open_picture, picture_size, shown_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,30 +34,31 @@ class EncodedImage:
     def from_bytes(cls, data: bytes) -> "EncodedImage":
         return cls(content_hash=hashlib.sha256(data).hexdigest()[:32], data=data)
 
-    def decode(self, max_pixels: int = 64_000_000) -> "Image.Image":
-        """The picture as RGB. Raises ValueError if it has more pixels than `max_pixels` or is broken."""
-        from PIL import Image
+    def decode(self, max_pixels: int | None = MAX_PIXELS) -> "Image.Image":
+        """The picture that every part sees, RGB (`vr1_ray/pictures.py`). Raises ValueError for one that can't be.
 
+        `max_pixels` None is for a picture that was checked when it was read.
+        """
         try:
-            with Image.open(io.BytesIO(self.data)) as image:
-                width, height = image.size
-                if width * height <= max_pixels:
-                    return image.convert("RGB")
-        except Exception as error:  # decoders raise nearly anything on broken files
-            raise ValueError(
-                f"image {self.content_hash} can't be decoded ({error!s:.120}); replace the file"
-            ) from error
-        raise ValueError(
-            f"image {self.content_hash} has {width} x {height} pixels, over max_pixels={max_pixels}; "
-            "shrink it, or pass a higher max_pixels if you trust it"
-        )
+            return open_picture(self.data, max_pixels)
+        except PictureError as error:
+            raise ValueError(f"image {self.content_hash} {error}") from error
+
+    def shown_size(self) -> tuple[int, int]:
+        """(width, height) of that picture, from the file's header. Raises ValueError."""
+        return picture_size(self.data)
+
+    def as_shown(self) -> "EncodedImage":
+        """The same picture in a file that every viewer shows like `decode`: this one where it does, else a PNG."""
+        data = shown_file(self.data)
+        return self if data is self.data else EncodedImage.from_bytes(data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompt:
     """A question with its images and reference answer, before any response.
 
-    `question` holds one `<image>` mark per image, where the image stands in the text.
+    `question` holds one `<image>` mark per image, where the image stands in the text; `\\<image>` is a text.
 
     Example:
         Prompt(prompt_id="9f0c", question="<image>How many red circles are there?",
@@ -232,7 +234,7 @@ class RewardInput:
         """Why sampling ended: "finished" by itself, or "truncated" by the budget."""
         return self.rollout.status
 
-    def images(self, max_pixels: int = 64_000_000) -> "list[Image.Image]":
+    def images(self, max_pixels: int = MAX_PIXELS) -> "list[Image.Image]":
         """The prompt's images, decoded anew at each call, RGB. Raises ValueError for one that can't be."""
         return [image.decode(max_pixels) for image in self.prompt.images]
 

@@ -11,6 +11,7 @@ from typing import Any
 from vr1_ray.bridging.output import response_of
 from vr1_ray.bridging.rows import Outcome
 from vr1_ray.config import BridgeConfig
+from vr1_ray.pictures import shown_file
 from vr1_ray.report.markup import card, data_url, page, table, text
 
 PAPER_TABLE_4 = {  # words in Vision-R1-cold's 200K chains (arXiv 2503.06749, Table 4)
@@ -157,7 +158,7 @@ def _sample_as_markdown(outcome: Outcome, paths: list[Path]) -> str:
 
 def _sample_as_html(outcome: Outcome, paths: list[Path]) -> str:
     return card(
-        [data_url(path.read_bytes()) for path in paths],
+        [data_url(shown_file(path.read_bytes())) for path in paths],
         f'<p class="question">{text(outcome.row.text)}</p><p class="quiet">reference answer: '
         f"{text(outcome.row.answer)}</p><pre>{text(response_of(outcome))}</pre>",
     )

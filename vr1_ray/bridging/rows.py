@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from vr1_ray.data.images import IMAGE_MARK
+from vr1_ray.pictures import IMAGE_MARK
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

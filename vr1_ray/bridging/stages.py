@@ -17,7 +17,7 @@ from vr1_ray.bridging.prompts import fill, load_prompts
 from vr1_ray.bridging.rows import Candidate, Outcome, Reply
 from vr1_ray.bridging.rules import RuleBook, load_rules
 from vr1_ray.config import BridgeConfig
-from vr1_ray.data.images import DataError
+from vr1_ray.data.refusals import DataError
 from vr1_ray.types import sample_seed
 
 PSEUDO_COT, DESCRIPTION, REASONING = STAGES = ("pseudo_cot", "description", "reasoning")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vr1_ray.config import RunConfig
 from vr1_ray.data import load_demonstrations, load_prompts
+from vr1_ray.data.refusals import BadRows
 from vr1_ray.evaluation import load_selections
 from vr1_ray.evaluation.contamination import TrainingIndex
 from vr1_ray.runs.run_folder import write_json
@@ -26,7 +27,10 @@ def contamination_lines(config: RunConfig) -> list[str]:
     index = TrainingIndex(training_prompts(config))
     whole = replace(config.eval, max_questions=0, protocol="honest")
     selections = load_selections(
-        config.benchmarks, whole, max_image_pixels=config.data.max_image_pixels
+        config.benchmarks,
+        whole,
+        max_image_pixels=config.data.max_image_pixels,
+        bad_rows=BadRows.of(config.data_here),
     )
     found = [
         index.compare(one.name, [(q.question_id, q.prompt) for q in one.questions])
@@ -41,5 +45,5 @@ def contamination_lines(config: RunConfig) -> list[str]:
 def training_prompts(config: RunConfig) -> list[Prompt]:
     """What an SFT or RL run learns from."""
     if config.kind == "rl":
-        return load_prompts(config.data, config.data.train, config.data.split)
-    return [demonstration.prompt for demonstration in load_demonstrations(config.data)]
+        return load_prompts(config.data_here, config.data.train, config.data.split)
+    return [demonstration.prompt for demonstration in load_demonstrations(config.data_here)]

@@ -54,6 +54,8 @@ def _positive(config: RunConfig) -> Iterator[str]:
             yield f"{key}: {value} must be at least 1"
     if config.checkpoint.grace_seconds <= 0:
         yield f"checkpoint.grace_seconds: {config.checkpoint.grace_seconds} must be above 0"
+    if not 0 <= config.data.max_bad_rows <= 1:
+        yield f"data.max_bad_rows: {config.data.max_bad_rows} is a share of rows; give 0 to 1"
     for key, value in {
         "trainer.max_restarts": config.trainer.max_restarts,
         "reference.max_restarts": config.reference.max_restarts,

@@ -4,7 +4,7 @@ A config is data: nothing writes to it after loading, and this module imports no
 `loading.py` reads YAML and overrides into these classes, `checks.py` holds the cross-field rules.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,8 +54,12 @@ class DataConfig:
     split: str = "train"  # split of a hub name or folder
     prompt_column: str = "problem"
     answer_column: str = "answer"
-    images_column: str = "images"
-    image_root: str = ""  # relative image paths may not leave it; default: the data file's folder
+    images_column: str = "images"  # "": text alone, whatever other columns hold
+    image_root: str = ""  # image paths may not leave it; default: the data file's folder
+    # Rows that can't be used: "error" refuses the file, "skip" leaves them out, counts and lists them.
+    bad_rows: Literal["error", "skip"] = "error"
+    max_bad_rows: float = 0.1  # skip: the share of a file's rows that may be left out
+    bad_rows_file: str = ""  # skip: the list of them; default: bad_rows.jsonl in the run folder
     max_prompt_tokens: int = 512
     overlong_prompts: Literal["skip", "error"] = "skip"  # skipped ones are counted
     max_image_pixels: int = 64_000_000  # more is refused as a decompression bomb
@@ -288,6 +292,12 @@ class RunConfig:
             "logprob_diff/mean": mean if own.alarm_logprob_mean is None else own.alarm_logprob_mean,
             "logprob_diff/p99": p99 if own.alarm_logprob_p99 is None else own.alarm_logprob_p99,
         }
+
+    @property
+    def data_here(self) -> DataConfig:
+        """`data`, with the list of skipped rows in the run folder if no other file is named."""
+        file = self.data.bad_rows_file or str(self.folder / "bad_rows.jsonl")
+        return replace(self.data, bad_rows_file=file)
 
     @property
     def is_colocated(self) -> bool:

@@ -1,14 +1,23 @@
-"""Data: rows of files become `Prompt` and `Demonstration`, checked before anything is started.
+"""Data: rows of files become `Prompt` and `Demonstration`, each as it was given, or refused before anything is started.
 
-`prompts` reads the row schema of geometry3k (as Vision-R1-rl has it), `demonstrations` the sharegpt files
-of Vision-R1-cold, `images` guards every picture, `sampler` gives the prompts in seeded, resumable order, and
-`figure_math` writes the generated dataset. Images stay the bytes of their files: pixels are the business of
-the model adapter. Nothing here loads torch.
+    tables.py       where rows come from: files, folders, the hub       (json_cells.py: JSON with its spelling)
+    forms.py        which columns hold what: a table of the forms people have
+    rows.py         the one place where a row becomes a Prompt, for all three readers:
+                    prompts.py, demonstrations.py, questions.py (`vr1 generate --input`)
+    images.py       a cell -> a checked EncodedImage                    (lost_pictures.py: pictures in other columns)
+    marks.py        `<image>` marks and control tokens in texts
+    references.py   a cell -> the reference answer that the checker reads
+    refusals.py     DataError, and rows that are skipped (`data.bad_rows`)
+    prompt_ids.py   what a prompt is known by
+    sampler.py      prompts in seeded, resumable order
+
+To read another form, add a row to `FORMS` in forms.py; another kind of folder, a row to `_FOLDERS` in tables.py.
+Images stay the bytes of their files; what picture they are is said in `vr1_ray/pictures.py`. Nothing loads torch.
 """
 
 from vr1_ray.data.demonstrations import drop_overlong, load_demonstrations
-from vr1_ray.data.images import DataError
 from vr1_ray.data.prompts import check_image_counts, limit_prompts, load_prompts
+from vr1_ray.data.refusals import DataError
 from vr1_ray.data.sampler import PromptSampler
 
 __all__ = [

@@ -1,56 +1,42 @@
-"""Images of a dataset: read from bytes or from paths inside the data folder, and checked.
+"""Images of a dataset: a cell becomes the bytes of a file, from any of the forms people have, and is checked.
+
+    b"...", {"bytes": b"...", "path": ...}          the file itself; base64 text in `bytes` is decoded
+    "data:image/png;base64,...", a long base64 text  decoded
+    "a.png", {"path": "a.png"}, "file:///data/a.png" a path below the data file's folder, or `data.image_root`
+    {"type": "image_url", "image_url": {"url": ...}} and kin: what stands inside, by the same rules
+    ["a.png", "b.png"], '["a.png", "b.png"]', "a.png,b.png"   several
 
 An image is refused if its path leaves the folder, if it can't be decoded, or if its header announces more
 pixels than allowed (a decompression bomb: a small file that fills the memory when decoded). What is kept
 is the encoded file; the decoded pixels are thrown away at once.
 """
 
-import io
-import warnings
+import ast
+import base64
+import binascii
+import json
+import math
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
+from vr1_ray.data.refusals import DataError, shortened
+from vr1_ray.pictures import PictureError, TooManyPixelsError, check_picture
 from vr1_ray.types import EncodedImage
 
-IMAGE_MARK = "<image>"
-MAX_PROBLEM_ROWS = 5
-
-
-class DataError(ValueError):
-    """A dataset or a row of it can't be used. The message names the field, the value and the cure."""
-
-
-class RowProblems:
-    """Collects what is wrong with the rows of one file, to report several at once.
-
-    Example:
-        problems = RowProblems("data.train", "train.parquet")
-        problems.add(3, "answer: empty; ...")
-        problems.raise_if_any()
-    """
-
-    def __init__(self, field: str, source: str) -> None:
-        self.field = field
-        self.source = source
-        self.lines: list[str] = []
-
-    def add(self, row: int, problem: str) -> None:
-        self.lines.append(f"row {row}: {problem}")
-        if len(self.lines) >= MAX_PROBLEM_ROWS:
-            self.raise_if_any()
-
-    def raise_if_any(self) -> None:
-        if not self.lines:
-            return
-        more = " (reading stopped here)" if len(self.lines) >= MAX_PROBLEM_ROWS else ""
-        raise DataError(
-            f"{self.field}: {self.source} has rows that can't be used, counted from 0{more}:\n  "
-            + "\n  ".join(self.lines)
-        )
+MAX_ASPECT_RATIO = 200  # the processors of the Qwen-VL families take no longer strip
+EMBEDDED = "the embedded image"
+ANIMATED = "pictures are animated: their first frame is used"
+_INNER = ("bytes", "data", "base64", "path", "image", "image_url", "url", "file_name")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]{65,}={0,2}\s*\Z")
+_SEVERAL = re.compile(r"\s*[,;|\n]\s*")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 class ImageReader:
-    """Reads and checks images, each different one once.
+    """Reads and checks images, each different one once. `notes` counts what is worth a line in the log.
 
     Example:
         ImageReader(root=Path("data"), max_pixels=64_000_000).read({"bytes": png, "path": None})
@@ -60,102 +46,179 @@ class ImageReader:
     def __init__(self, root: Path | None, max_pixels: int) -> None:
         self.root = root
         self.max_pixels = max_pixels
+        self.notes: Counter[str] = Counter()
         self._images: dict[str, EncodedImage] = {}
 
     def read(self, value: Any) -> EncodedImage:
-        """The image of one cell: bytes, a path, or a struct of both. Raises DataError."""
-        data, path = _bytes_and_path(value)
-        if data is None:
-            data = read_inside(self.root, path)
+        """The image of one cell. Raises DataError."""
+        data, name = self._file(value)
         image = EncodedImage.from_bytes(data)
         if image.content_hash not in self._images:
-            check_image(data, name=path or "the embedded image", max_pixels=self.max_pixels)
+            is_animated = check_image(data, name=name, max_pixels=self.max_pixels)
+            self.notes[ANIMATED] += is_animated
             self._images[image.content_hash] = image
         return self._images[image.content_hash]
 
     def read_all(self, value: Any) -> tuple[EncodedImage, ...]:
-        """The images of a column that holds one image, a list of them, or nothing."""
-        if value is None or value == "":
-            return ()
-        return tuple(self.read(item) for item in (value if isinstance(value, list) else [value]))
+        """The images of a column that holds one image, several, or nothing. Raises DataError."""
+        return tuple(self.read(item) for item in self.cells(value))
+
+    def cells(self, value: Any) -> list[Any]:
+        """The cells of a column that holds one image, a list of them (also as a text), or nothing."""
+        if value in ([], ()) or (not isinstance(value, list | tuple) and is_empty(value)):
+            return []
+        if isinstance(value, str):
+            value = self._several(value.strip())
+        return (
+            list(value) if isinstance(value, list | tuple) else [value]
+        )  # [null] is a lost picture
+
+    def _several(self, text: str) -> Any:
+        """A list written as a text, as JSON or Python have it or with commas between paths; else the text."""
+        if text.startswith(("[", "{")):
+            for parse in (json.loads, ast.literal_eval):
+                try:
+                    return parse(text)
+                except (ValueError, SyntaxError, RecursionError, MemoryError):
+                    continue  # written the other way, or the name of a file
+        parts = _SEVERAL.split(text) if len(text) < 4096 else [text]
+        are_files = self.root is not None and len(parts) > 1 and not self._is_file(text)
+        return parts if are_files and all(map(self._is_file, parts)) else text
+
+    def _is_file(self, path: str) -> bool:
+        try:
+            return self.root is not None and bool(path) and (self.root / path).is_file()
+        except (OSError, ValueError):  # too long, or with a NUL: no path
+            return False
+
+    def _file(self, value: Any) -> tuple[bytes, str]:
+        """The bytes of one cell's file, and what to call it in a message."""
+        if isinstance(value, bytes | bytearray | memoryview):
+            return bytes(value), EMBEDDED
+        if isinstance(value, dict):
+            return self._struct_file(value)
+        if isinstance(value, str) and value:
+            return self._text_file(value)
+        raise DataError(
+            f"{shortened(value)} is no image; give a path, or a struct with `bytes` or `path`"
+        )
+
+    def _struct_file(self, value: dict[str, Any]) -> tuple[bytes, str]:
+        key = next((key for key in _INNER if not is_empty(value.get(key))), None)
+        if key is None and value.get("bytes") != b"":
+            raise DataError(
+                f"{shortened(value)} is no image; give a path, or a struct with `bytes` or `path`"
+            )
+        inner = value.get(key or "bytes")
+        name = value.get("path") if isinstance(value.get("path"), str) else ""
+        if key in ("bytes", "data", "base64") and isinstance(inner, str):
+            if inner.startswith("data:"):
+                return self._text_file(inner)
+            return _base64_bytes(inner, f"`{key}`"), name or EMBEDDED
+        if key in ("bytes", "data") and isinstance(inner, list):
+            try:
+                return bytes(inner), name or EMBEDDED
+            except (TypeError, ValueError) as error:
+                raise DataError(
+                    f"`{key}`: {shortened(inner)} is no list of bytes ({error})"
+                ) from error
+        data, found = self._file(inner)
+        return data, name or found
+
+    def _text_file(self, text: str) -> tuple[bytes, str]:
+        if text.startswith("data:"):
+            head, _, body = text.partition(",")
+            if not head.endswith(";base64"):
+                raise DataError(
+                    f"{shortened(text)} is no data URI in base64; write data:image/png;base64,..."
+                )
+            return _base64_bytes(body, "the data URI"), EMBEDDED
+        scheme = _SCHEME.match(text)
+        if scheme and scheme[1].lower() != "file":
+            raise DataError(
+                f"{shortened(text)} is a URL; download them first (nothing is fetched while training), and give paths "
+                "below data.image_root"
+            )
+        if _BASE64.match(text) and not self._is_file(text):
+            return _base64_bytes(text, "the text"), f"{shortened(text, 40)}, read as base64,"
+        path = unquote(urlparse(text).path) if scheme else text
+        return read_inside(self.root, path), path
 
 
-def _bytes_and_path(value: Any) -> tuple[bytes | None, str]:
-    if isinstance(value, bytes):
-        return value, ""
+def is_empty(value: Any) -> bool:
+    """None, an empty text or list, a list of such, or the NaN that pandas writes for an empty cell."""
+    if isinstance(value, list | tuple):
+        return all(is_empty(item) for item in value)
     if isinstance(value, str):
-        return None, value
-    if isinstance(value, dict) and (value.get("bytes") is not None or value.get("path")):
-        return value.get("bytes"), value.get("path") or ""
-    raise DataError(f"{value!r:.80} is no image; give a path, or a struct with `bytes` or `path`")
+        return not value.strip()
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _base64_bytes(text: str, what: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise DataError(
+            f"{what}: {shortened(text, 40)} is no base64 ({error}); give the file's bytes, base64 of them, or a path"
+        ) from error
 
 
 def read_inside(root: Path | None, path: str) -> bytes:
     """The bytes of a file below `root`. Refuses every path that leaves it, through links too."""
     if root is None:
         raise DataError(
-            f"{path!r} is a path, but this dataset has no folder; embed the images as bytes"
+            f"{shortened(path)} is a path, but this dataset has no folder; embed the images as bytes"
         )
     target = root / path
-    if (
-        Path(path).is_absolute()
-        or ".." in Path(path).parts
-        or not target.resolve().is_relative_to(root.resolve())
-    ):
+    try:
+        leaves = ".." in Path(path).parts or not target.resolve().is_relative_to(root.resolve())
+        is_file = not leaves and target.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a circle of links
         raise DataError(
-            f"{path!r} leaves the data folder {root}; use relative paths inside it, or set data.image_root "
-            "to the folder that holds the images"
-        )
-    if not target.is_file():
+            f"{shortened(path)} is no path ({error!s:.80}); give the path of a file"
+        ) from error
+    if leaves:
+        raise DataError(_leaving(root, path, target))
+    if not is_file:
         raise DataError(
-            f"{path!r} is no file in {root}; put the image there, or set data.image_root (Vision-R1-cold is "
+            f"{shortened(path)} is no file in {root}; put the image there, or set data.image_root (Vision-R1-cold is "
             "published without images: they come from LLaVA-CoT-100k and Mulberry-SFT)"
         )
     try:
         return target.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{path!r} in {root} can't be read ({error}); mend its permissions"
+            f"{shortened(path)} in {root} can't be read ({error}); mend its permissions"
         ) from error
 
 
-def check_image(data: bytes, *, name: str, max_pixels: int) -> None:
-    """Refuses a bomb by its header, then decodes the image once to see that it can be."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                width, height = image.size
-                if width * height > max_pixels:
-                    raise DataError(_bomb(name, f"{width} x {height} pixels", max_pixels))
-                image.draft(
-                    None, (width // 8, height // 8)
-                )  # a JPEG is read whole, but scaled down
-                image.load()
-    except DataError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise DataError(_bomb(name, str(error), max_pixels)) from error
-    except Exception as error:  # decoders raise nearly anything on broken files
-        raise DataError(
-            f"{name} can't be decoded ({type(error).__name__}: {error!s:.120}); replace the file or drop the row"
-        ) from error
-
-
-def _bomb(name: str, size: str, max_pixels: int) -> str:
+def _leaving(root: Path, path: str, target: Path) -> str:
+    is_link = not Path(path).is_absolute() and ".." not in Path(path).parts
+    if is_link:
+        return (
+            f"{shortened(path)} leaves the data folder {root}: it is a link to {target.resolve()}; copy what links "
+            f"point to (`cp -rL {root} COPY`), or set data.image_root to {target.resolve().parent} and give paths in it"
+        )
     return (
-        f"{name} has {size}, over data.max_image_pixels={max_pixels}, and may be a decompression bomb; "
-        "shrink the image, or raise data.max_image_pixels if you trust it"
+        f"{shortened(path)} leaves the data folder {root}; use paths inside it, or set data.image_root to the folder "
+        "that holds the images"
     )
 
 
-def check_marks(question: str, num_images: int, column: str) -> None:
-    """Refuses a question whose `<image>` marks are not as many as its images."""
-    num_marks = question.count(IMAGE_MARK)
-    if num_marks != num_images:
+def check_image(data: bytes, *, name: str, max_pixels: int) -> bool:
+    """Refuses a bomb by its header, then decodes the image once to see that it can be; whether it is animated."""
+    try:
+        (width, height), is_animated = check_picture(data, max_pixels)
+    except TooManyPixelsError as error:
         raise DataError(
-            f"{column}: {num_marks} {IMAGE_MARK} marks for {num_images} images in {question!r:.80}; "
-            "write one mark per image, where the image stands"
+            f"{name} has {error.size}, over data.max_image_pixels={max_pixels}, and may be a decompression bomb; "
+            "shrink the image, or raise data.max_image_pixels if you trust it"
+        ) from error
+    except PictureError as error:
+        raise DataError(f"{name} {error}, or drop the row") from error
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        raise DataError(
+            f"{name} has {width} x {height} pixels: its sides differ more than {MAX_ASPECT_RATIO} times, which no "
+            "model's processor takes; cut it, put it on a page, or drop the row"
         )
+    return is_animated

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vr1_ray.config import ConfigError, EvalConfig
 from vr1_ray.config.tables import find
+from vr1_ray.data.refusals import BadRows
 from vr1_ray.evaluation.base import Benchmark, Check, Judged, JudgeRequest, Question, Verdict
 from vr1_ray.evaluation.benchmarks import BENCHMARKS
 from vr1_ray.evaluation.extraction import Answer, find_answer
@@ -56,7 +57,11 @@ def make_benchmark(name: str) -> Benchmark:
 
 
 def load_selections(
-    names: list[str], config: EvalConfig, *, max_image_pixels: int = 64_000_000
+    names: list[str],
+    config: EvalConfig,
+    *,
+    max_image_pixels: int = 64_000_000,
+    bad_rows: BadRows | None = None,
 ) -> list[Selection]:
     """The questions of every name in `benchmarks`. Raises ConfigError or DataError before anything is started."""
     selections, read = [], {}
@@ -67,7 +72,10 @@ def load_selections(
             _check_paper(benchmark, config)
         if base not in read:
             read[base] = read_questions(
-                benchmark, config.benchmarks_folder, max_image_pixels=max_image_pixels
+                benchmark,
+                config.benchmarks_folder,
+                max_image_pixels=max_image_pixels,
+                bad_rows=bad_rows,
             )
         questions = _part(name, part, read[base]) if part else read[base]
         selections.append(

@@ -6,15 +6,14 @@ empty paper alike in two drawings counts for nothing. Questions: normalised text
 A question with its picture is what counts: "Find x." alone is no leak.
 """
 
-import io
 import re
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from vr1_ray.pictures import open_picture
 from vr1_ray.types import EncodedImage, Prompt
 
 SIDE = 16
@@ -198,17 +197,8 @@ def perceptual_hash(image: EncodedImage) -> np.ndarray:
     """Which neighbours, to the right and below, are clearly brighter or darker: 4 * SIDE * SIDE booleans."""
     from PIL import Image
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(image.data)) as opened:
-            opened.draft("L", (8 * SIDE, 8 * SIDE))  # a JPEG is read scaled down
-            if opened.mode in ("RGBA", "LA", "P"):
-                rgba = opened.convert("RGBA")
-                paper = Image.new("RGBA", rgba.size, "white")  # what is see-through is white paper
-                grey = Image.alpha_composite(paper, rgba).convert("L")
-            else:
-                grey = opened.convert("L")
-            small = grey.resize((SIDE + 1, SIDE + 1), Image.Resampling.BOX)
+    quick = open_picture(image.data, max_pixels=None, least_side=8 * SIDE)
+    small = quick.convert("L").resize((SIDE + 1, SIDE + 1), Image.Resampling.BOX)
     levels = np.asarray(small, dtype=np.int16)
     right = levels[:-1, 1:] - levels[:-1, :-1]
     below = levels[1:, :-1] - levels[:-1, :-1]

@@ -12,7 +12,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from vr1_ray.data.images import DataError, ImageReader
+from vr1_ray.data.images import ImageReader
+from vr1_ray.data.refusals import DataError
 from vr1_ray.types import EncodedImage
 
 

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.data.images import DataError, ImageReader, RowProblems
+from vr1_ray.data.images import ImageReader
+from vr1_ray.data.json_cells import UnreadableRow, json_rows
+from vr1_ray.data.refusals import BadRows, DataError, RowProblems, shortened
 from vr1_ray.evaluation.base import Benchmark, Question
 from vr1_ray.evaluation.rows import MAX_REFERENCE, Row, is_empty, literal
 
@@ -31,7 +33,11 @@ PATTERNS = (
 
 
 def read_questions(
-    benchmark: Benchmark, folder: str, *, max_image_pixels: int = 64_000_000
+    benchmark: Benchmark,
+    folder: str,
+    *,
+    max_image_pixels: int = 64_000_000,
+    bad_rows: BadRows | None = None,
 ) -> list[Question]:
     """All questions of a benchmark, in file order. Raises DataError naming the file, the row and the cure.
 
@@ -41,19 +47,29 @@ def read_questions(
     questions: list[Question] = []
     for rows, root, name in _tables(benchmark, folder):
         images = ImageReader(root, max_image_pixels)
-        problems = RowProblems(FIELD if folder != HUB else "benchmarks", name)
+        problems = RowProblems(FIELD if folder != HUB else "benchmarks", name, bad_rows)
+        number = -1
         for number, columns in enumerate(rows):
             try:
+                check_columns(columns)
                 questions.append(
                     benchmark.question(Row(columns, images, table=name, number=number))
                 )
             except DataError as error:
                 problems.add(number, str(error))
-        problems.raise_if_any()
+        problems.raise_if_any(number + 1)
     if not questions:
         raise DataError(f"{FIELD}: {benchmark.name} has no rows; check the file")
     _check_ids(benchmark, questions)
     return questions
+
+
+def check_columns(row: Any) -> None:
+    """Raises DataError for what is no row of columns."""
+    if isinstance(row, UnreadableRow):
+        raise DataError(row.reason)
+    if not isinstance(row, dict):
+        raise DataError(f"{shortened(row)} is no row; a row is an object of columns")
 
 
 def _check_ids(benchmark: Benchmark, questions: list[Question]) -> None:
@@ -120,9 +136,7 @@ def file_rows(path: Path) -> Iterator[dict[str, Any]]:
         elif path.suffix == ".tsv":
             yield from tsv_rows(path)
         elif path.suffix == ".jsonl":
-            for line in path.read_text(encoding="utf-8").splitlines():
-                if line.strip():
-                    yield json.loads(line)
+            yield from json_rows(path)
         elif path.suffix == ".json":
             yield from _json_rows(json.loads(path.read_text(encoding="utf-8")))
         else:

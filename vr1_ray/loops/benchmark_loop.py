@@ -6,7 +6,6 @@ runs/NAME/benchmarks/LABEL/  settings.json  NAME.responses.jsonl (grows)  NAME.j
 Sampling and judging are apart: with all responses there no engine is started, so a judge can be added later.
 """
 
-import io
 import json
 import shutil
 import time
@@ -18,6 +17,7 @@ from typing import Any
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
 from vr1_ray.data import check_image_counts
+from vr1_ray.data.refusals import BadRows
 from vr1_ray.evaluation import Judged, Question, Selection, Verdict, load_selections, paper
 from vr1_ray.evaluation.judge import Judge
 from vr1_ray.evaluation.page import IMAGES, write_page
@@ -26,6 +26,7 @@ from vr1_ray.evaluation.scoring import judge_responses, result_of, rows_of
 from vr1_ray.evaluation.statistics import pass_scores
 from vr1_ray.evaluation.table import result_text
 from vr1_ray.models import ModelAdapter
+from vr1_ray.pictures import picture_type
 from vr1_ray.runs.run_folder import write_json
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec
 
@@ -171,7 +172,10 @@ def read_benchmarks(
     """Read `benchmarks`, as the protocol sends them. Raises ConfigError or DataError before anything is started."""
     make_judge(config)  # a wrong setting of it shows now
     selections = load_selections(
-        config.benchmarks, config.eval, max_image_pixels=config.data.max_image_pixels
+        config.benchmarks,
+        config.eval,
+        max_image_pixels=config.data.max_image_pixels,
+        bad_rows=BadRows.of(config.data_here),
     )
     if config.eval.protocol == "paper":
         selections = [
@@ -285,17 +289,15 @@ def make_judge(config: RunConfig) -> Judge | None:
 
 
 def _write_images(folder: Path, questions: Sequence[Question]) -> dict[str, str]:
-    """Every picture once, as the file it was sent as; the names by content hash."""
-    from PIL import Image
-
+    """Every picture once, in a file that is shown as it was sent; the names by content hash."""
     folder.mkdir(parents=True, exist_ok=True)
     names: dict[str, str] = {}
     for image in (image for question in questions for image in question.prompt.images):
         if image.content_hash not in names:
-            with Image.open(io.BytesIO(image.data)) as opened:
-                suffix = (opened.format or "png").lower()
+            shown = image.as_shown().data
+            suffix = picture_type(shown).removeprefix("image/")
             names[image.content_hash] = f"{image.content_hash}.{suffix}"
             path = folder / names[image.content_hash]
             if not path.is_file():
-                path.write_bytes(image.data)
+                path.write_bytes(shown)
     return names

@@ -142,7 +142,7 @@ def examples_of(
         return []
     prompts = {
         prompt.prompt_id: prompt
-        for prompt in load_prompts(config.data, config.eval.data, config.eval.split)
+        for prompt in load_prompts(config.data_here, config.eval.data, config.eval.split)
     }
     examples = []
     for position in range(min(num_examples, len(evaluations[0]["rows"]))):

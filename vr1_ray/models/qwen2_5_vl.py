@@ -6,7 +6,6 @@ the vision tower runs once per different image of a micro-batch, and its feature
 that shows the image.
 """
 
-import io
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -22,9 +21,9 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from vr1_ray.config import ModelConfig
 from vr1_ray.models.base import ModelAdapter, ModelBatch, RenderedPrompt
+from vr1_ray.pictures import IMAGE_MARK, split_at_marks
 from vr1_ray.types import EncodedImage, Prompt
 
-IMAGE_MARK = "<image>"
 BANNED_TOKENS = (
     "<|image_pad|>",
     "<|video_pad|>",
@@ -64,6 +63,8 @@ class Qwen25VLAdapter(ModelAdapter):
         pad = self.tokenizer.pad_token_id
         self.pad_id = self.end_ids[0] if pad is None else pad
         self.banned_ids = self._banned_ids()
+        added = self.tokenizer.added_tokens_decoder.values()
+        self.control_tokens = tuple(token.content for token in added if token.special)
 
     def _remote(self) -> dict[str, Any]:
         """Where `from_pretrained` may look beside the path."""
@@ -89,7 +90,7 @@ class Qwen25VLAdapter(ModelAdapter):
         return tuple(sorted({*named, self.image_id, *unused_rows}))
 
     def render(self, prompt: Prompt) -> RenderedPrompt:
-        parts = prompt.question.split(IMAGE_MARK)
+        parts = split_at_marks(prompt.question)
         if len(parts) - 1 != len(prompt.images):
             raise ValueError(
                 f"prompt {prompt.prompt_id}: {len(parts) - 1} {IMAGE_MARK} marks but {len(prompt.images)} "
@@ -113,6 +114,12 @@ class Qwen25VLAdapter(ModelAdapter):
                 f"prompt {prompt.prompt_id}: the question holds the model's own image placeholder as text; "
                 f"write {IMAGE_MARK} where an image stands and nothing like <|image_pad|>."
             )
+        control = [token for part in parts for token in self.control_tokens if token in part]
+        if control:
+            raise ValueError(
+                f"prompt {prompt.prompt_id}: the question holds {control[0]!r}, a control token of this model, which "
+                "may end the turn; take it out, or write it with a space inside."
+            )
         counts = iter([self._num_image_tokens(image) for image in prompt.images])
         prompt_ids: list[int] = []
         for token in engine_ids:
@@ -121,8 +128,7 @@ class Qwen25VLAdapter(ModelAdapter):
 
     def _num_image_tokens(self, image: EncodedImage) -> int:
         """Merged vision tokens of an image, from its size alone: pixels are not touched."""
-        with Image.open(io.BytesIO(image.data)) as opened:
-            width, height = opened.size
+        width, height = image.shown_size()
         factor = self.image_processor.patch_size * self.image_processor.merge_size
         new_height, new_width = smart_resize(
             height,
@@ -151,13 +157,14 @@ class Qwen25VLAdapter(ModelAdapter):
         )
 
     def open_images(self, images: tuple[EncodedImage, ...]) -> list[Image.Image]:
-        return [_open_rgb(image) for image in images]
+        return [image.decode(max_pixels=None) for image in images]  # checked when read
 
     def vision_inputs(
         self, images: Sequence[EncodedImage | Image.Image]
     ) -> dict[str, torch.Tensor]:
         opened = [
-            _open_rgb(image) if isinstance(image, EncodedImage) else image for image in images
+            image.decode(max_pixels=None) if isinstance(image, EncodedImage) else image
+            for image in images
         ]
         if not opened:  # the smallest the tower takes: one merged vision token
             side = self.image_processor.patch_size * self.image_processor.merge_size
@@ -259,13 +266,3 @@ def _pixel_limits(size: Any) -> tuple[int, int] | None:
     if not {"shortest_edge", "longest_edge"} <= found.keys():
         return None
     return int(found["shortest_edge"]), int(found["longest_edge"])
-
-
-def _open_rgb(image: EncodedImage) -> Image.Image:
-    """The picture in RGB; what is transparent becomes white, as on a page."""
-    opened = Image.open(io.BytesIO(image.data))
-    if opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info:
-        layered = opened.convert("RGBA")
-        page = Image.new("RGBA", layered.size, (255, 255, 255, 255))
-        return Image.alpha_composite(page, layered).convert("RGB")
-    return opened.convert("RGB")

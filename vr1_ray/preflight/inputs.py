@@ -75,7 +75,7 @@ def read_inputs(config: RunConfig) -> RunInputs:
 
 def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt], int]:
     """Training prompts that fit `data.max_prompt_tokens`, and how many did not."""
-    prompts = load_prompts(config.data, config.data.train, config.data.split)
+    prompts = load_prompts(config.data_here, config.data.train, config.data.split)
     check_image_counts(prompts, config.model.max_images, "data.train", config.data.train)
     kept, skipped = _limit(prompts, config, adapter)
     if len(kept) < config.prompts_per_step:
@@ -88,7 +88,7 @@ def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt]
 
 def read_eval_prompts(config: RunConfig, adapter: ModelAdapter) -> list[Prompt]:
     """Held-out prompts, in the order of the data."""
-    data = replace(config.data, max_rows=config.eval.max_prompts)
+    data = replace(config.data_here, max_rows=config.eval.max_prompts)
     prompts = load_prompts(data, config.eval.data, config.eval.split, field="eval.data")
     check_image_counts(prompts, config.model.max_images, "eval.data", config.eval.data)
     kept, _ = _limit(prompts, config, adapter)
@@ -116,7 +116,7 @@ def read_demonstrations(
         return len(prompt_ids) + len(adapter.encode_response(demonstration.response))
 
     limit = min(config.data.cutoff_len, config.model.max_model_len)
-    kept, dropped = drop_overlong(load_demonstrations(config.data), length_of, limit)
+    kept, dropped = drop_overlong(load_demonstrations(config.data_here), length_of, limit)
     if len(kept) < config.prompts_per_step:
         raise ConfigError(
             f"prompts_per_step: {config.prompts_per_step} is more than the {len(kept)} demonstrations that fit "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vr1_ray.pictures import split_at_marks
 from vr1_ray.report.markup import card, data_url, page, table, text
 from vr1_ray.report.table import result_rows, stage_lines
 from vr1_ray.types import Prompt
@@ -50,12 +51,12 @@ def write_report(
 
 def _card(example: dict[str, Any]) -> str:
     prompt: Prompt = example["prompt"]
-    question = text(prompt.question.replace("<image>", "").strip())
+    question = text("".join(split_at_marks(prompt.question)).strip())
     responses = "".join(
         _response(label, *response) for label, response in example["responses"].items()
     )
     return card(
-        [data_url(image.data) for image in prompt.images],
+        [data_url(image.as_shown().data) for image in prompt.images],
         f'<p class="question">{question}</p><p class="quiet">reference answer: {text(prompt.answer)}</p>{responses}',
     )
 

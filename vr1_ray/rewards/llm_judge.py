@@ -12,7 +12,6 @@ to talk to its judge, so look at what it says and keep a reward beside it that c
 
 import base64
 import hashlib
-import io
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +23,7 @@ from vr1_ray.endpoints.endpoint import (
     PassingError,
     without_key,
 )
+from vr1_ray.pictures import picture_type
 from vr1_ray.rewards.base import Reward, RewardOutcome, RewardUnavailableError
 from vr1_ray.types import EncodedImage, RewardInput, RewardOutput
 
@@ -156,9 +156,6 @@ def _outcome(judged: float | EndpointUnavailableError) -> RewardOutcome:
 
 
 def data_url(image: EncodedImage) -> str:
-    """The image's file as a data: URL."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(image.data)) as opened:
-        kind = opened.get_format_mimetype()
-    return f"data:{kind};base64,{base64.b64encode(image.data).decode()}"
+    """The image as a data: URL, in a file that the endpoint shows its model as the policy sees it."""
+    shown = image.as_shown().data
+    return f"data:{picture_type(shown)};base64,{base64.b64encode(shown).decode()}"

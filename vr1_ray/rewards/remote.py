@@ -108,7 +108,7 @@ async def _read(stream: Any) -> bytes:
 def to_json(reward_inputs: Sequence[RewardInput], send_images: bool) -> dict[str, Any]:
     """The body of a request, each different image in it once."""
     images = {
-        image.content_hash: base64.b64encode(image.data).decode()
+        image.content_hash: base64.b64encode(image.as_shown().data).decode()
         for reward_input in reward_inputs
         for image in reward_input.prompt.images
         if send_images

@@ -9,7 +9,7 @@ from vr1_ray.bridging.intake import block_lines, take_in
 from vr1_ray.bridging.readers import BadRow, reader_named
 from vr1_ray.bridging.rows import row_from_json
 from vr1_ray.config import BridgeConfig, BridgeSourceConfig, ConfigError
-from vr1_ray.data.images import DataError
+from vr1_ray.data.refusals import DataError
 from vr1_ray.figure_math.dataset import write_split
 
 LLAVA_RESPONSE = (

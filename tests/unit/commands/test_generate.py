@@ -180,6 +180,16 @@ def test_a_picture_without_a_question_is_named(pictures):
         load_questions(str(pictures), "", DataConfig())
 
 
+def test_what_a_file_was_read_as_is_told_on_standard_error(policy, pictures, capsys):
+    (pictures / "q.jsonl").write_text('{"question": "How many?", "image": "0.png"}')
+    arguments = ["generate", policy, "--input", str(pictures / "q.jsonl"), "--engine", "hf"]
+    assert main([*arguments, "--max_tokens", "2"]) == 0
+    found = capsys.readouterr()
+    assert "note: --input: " in found.err
+    assert "1 rows read as question, pictures from `image`" in found.err
+    assert "note" not in found.out
+
+
 def test_nothing_within_the_time_limit_ends_with_what_was_waited_for(policy, pictures):
     config = settings(
         policy, source=str(pictures), question="?", timeout_seconds=1e-4, max_response_tokens=200

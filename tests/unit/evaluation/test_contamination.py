@@ -100,3 +100,11 @@ def test_a_short_question_is_told_by_its_picture_alone(figure):
 
 def test_hints_and_marks_are_no_words():
     assert normalised("<image>Hint: Please answer, e.g., 1.\nFind X!") == "find x"
+
+
+def test_a_turned_copy_is_the_picture_that_every_part_sees(figure):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encoded(figure.decode().rotate(90, expand=True), "JPEG", quality=90, exif=exif)
+    found, _ = leaks([asked(QUESTION, figure)], asked(QUESTION, turned))
+    assert found == [("near", "same")]

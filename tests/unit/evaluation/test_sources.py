@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vr1_ray.config import ConfigError, EvalConfig
-from vr1_ray.data.images import DataError
+from vr1_ray.data.refusals import DataError
 from vr1_ray.evaluation import BENCHMARKS, load_selections, make_benchmark, read_questions, spread
 from vr1_ray.evaluation.sources import file_rows, tsv_rows
 

@@ -161,6 +161,36 @@ def test_transparent_pixels_become_white(adapter):
     assert opened.getpixel((3, 3)) == (255, 255, 255)
 
 
+def test_a_turned_picture_counts_the_tokens_of_its_upright_form(adapter):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.new("RGB", (200, 40)).save(buffer, format="JPEG", exif=exif)
+    turned = Prompt(
+        prompt_id="x",
+        question="<image>?",
+        images=(EncodedImage.from_bytes(buffer.getvalue()),),
+    )
+    assert adapter.open_images(turned.images)[0].size == (40, 200)
+    wanted = tuple(processor_inputs(adapter, turned)["input_ids"][0].tolist())
+    assert adapter.render(turned).prompt_ids == wanted
+
+
+def test_a_mark_behind_a_backslash_is_rendered_as_text(adapter):
+    row = prompt(3, num_images=1)
+    escaped = dataclasses.replace(row, question=r"<image>What does \<image> do?")
+    text = adapter.tokenizer.decode(adapter.render(escaped).engine_ids)
+    assert "What does <image> do?" in text
+    assert adapter.render(escaped).engine_ids.count(adapter.image_id) == 1
+
+
+@pytest.mark.parametrize("token", ["<|im_end|>", "<|im_start|>", "<|endoftext|>", "<|vision_end|>"])
+def test_a_control_token_of_the_model_in_a_question_is_refused(adapter, token):
+    row = Prompt(prompt_id="9f0c", question=f"hello{token}", images=())
+    with pytest.raises(ValueError, match=r"prompt 9f0c: the question holds '<\|"):
+        adapter.render(row)
+
+
 def test_the_saved_processor_loads_in_plain_transformers(adapter, tmp_path):
     from transformers import AutoProcessor
 

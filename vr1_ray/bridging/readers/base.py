@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.data.images import DataError
+from vr1_ray.data.refusals import DataError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

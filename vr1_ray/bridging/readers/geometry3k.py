@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.bridging.readers.base import BadRow, SourceRow
-from vr1_ray.data.images import DataError
+from vr1_ray.data.refusals import DataError
 
 _COLUMNS = ("images", "problem", "answer")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.bridging.readers.base import BadRow, SourceRow, converted, image_paths
-from vr1_ray.data.images import DataError
+from vr1_ray.data.refusals import DataError
 
 _COLUMNS = ("id", "question", "answer", "image", "images", "pseudo_cot")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.bridging.readers.base import BadRow, SourceRow, converted, first_pair, image_paths
-from vr1_ray.data.images import DataError
+from vr1_ray.data.refusals import DataError
 
 
 def read_llava_cot(path: Path) -> Iterator[SourceRow | BadRow]:

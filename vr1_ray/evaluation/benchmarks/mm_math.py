@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from vr1_ray.answers import answers_match
 from vr1_ray.answers.reading import split_top
-from vr1_ray.data.images import DataError
+from vr1_ray.data.refusals import DataError
 from vr1_ray.evaluation.base import Benchmark, Check, Question, Verdict
 from vr1_ray.evaluation.extraction import Answer, number_of
 from vr1_ray.evaluation.rows import Row
