@@ -18,7 +18,7 @@ from vr1_ray.weights.packing import pack_bucket
 
 TRITON_ON_CPU = Path(__file__).parent / "triton_on_cpu"
 ROWS = [prompt(1), prompt(2, num_images=2), prompt(3, num_images=0)]
-pytestmark = [pytest.mark.vllm, pytest.mark.slow]
+pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,8 @@ class EnginePair:
         """The transformers model."""
         return self.hf._model
 
-    def run(self, coroutine):
-        return self.loop.run_until_complete(asyncio.wait_for(coroutine, 120))
+    def run(self, coroutine, seconds=120):
+        return self.loop.run_until_complete(asyncio.wait_for(coroutine, seconds))
 
     async def generate(self, prompt, seeds, *, engine=None, max_tokens=32, **spec):
         """The samples of one prompt."""
@@ -81,7 +81,7 @@ def start_pair(folder, loop, **options):
     )
     pair = EnginePair(loop=loop, adapter=adapter, vllm=vllm, hf=hf)
     pair.run(hf.start())
-    pair.run(vllm.start())
+    pair.run(vllm.start(), 300)
     return pair
 
 
