@@ -10,6 +10,7 @@ from dataclasses import replace
 from vr1_ray.config import RunConfig, recipe_runs
 from vr1_ray.config.demand import demand
 from vr1_ray.preflight.batches import batch_rows
+from vr1_ray.preflight.choices import choice_rows
 from vr1_ray.preflight.colocated_plan import colocated_rows
 from vr1_ray.preflight.engine_plan import engine_rows
 from vr1_ray.preflight.limits import Machine
@@ -42,6 +43,7 @@ def _rows(config: RunConfig, machine: Machine, size: ModelSize | None) -> Iterat
         return
     yield from _demand_rows(config, machine)
     yield from batch_rows(config)
+    yield from choice_rows(config)
     try:
         size = size or read_model_size(config.model.path)
     except UnknownModelError as error:

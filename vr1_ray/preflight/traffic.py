@@ -15,6 +15,7 @@ between nodes is chosen to give that, half of one 400 Gb/s adapter a GPU. The ot
 import math
 
 from vr1_ray.config import RunConfig
+from vr1_ray.preflight.choices import zero_stage
 from vr1_ray.preflight.limits import Machine
 from vr1_ray.preflight.memory import DTYPE_BYTES
 from vr1_ray.preflight.model_size import ModelSize
@@ -38,7 +39,7 @@ def train_seconds(
             freeze_vision_tower=model.freeze_vision_tower, freeze_projector=model.freeze_projector
         )
     )
-    stage = max(trainer.zero_stage, 1) if model.dtype == "bfloat16" else trainer.zero_stage
+    stage = zero_stage(config)
     an_update = {
         0: 2 * trained,
         1: 3 * trained,

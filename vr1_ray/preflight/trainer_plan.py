@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vr1_ray.config import RunConfig
 from vr1_ray.config.demand import enabled_stages
+from vr1_ray.preflight.choices import zero_stage
 from vr1_ray.preflight.limits import OBJECT_STORE_SHARE, Machine, gib, judged
 from vr1_ray.preflight.memory import (
     DTYPE_BYTES,
@@ -38,8 +39,7 @@ def trainer_shape(config: RunConfig, size: ModelSize) -> TrainerShape:
     per_row = min(prompt, model.max_pixels // size.vision.pixels_per_token)
     return TrainerShape(
         num_ranks=trainer.num_workers,
-        # DeepSpeed keeps float32 master weights of a bfloat16 model from stage 1 on; see deepspeed_config.py.
-        zero_stage=max(trainer.zero_stage, 1) if dtype_bytes == 2 else trainer.zero_stage,
+        zero_stage=zero_stage(config),
         dtype_bytes=dtype_bytes,
         num_trained=size.num_trained(
             freeze_vision_tower=model.freeze_vision_tower, freeze_projector=model.freeze_projector

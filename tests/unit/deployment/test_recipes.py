@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from tests.unit.preflight.shapes import published_size
 from vr1_ray.algorithms import make_algorithm
@@ -13,6 +14,7 @@ from vr1_ray.preflight import Machine, plan_rows, render
 from vr1_ray.rewards import make_rewards
 
 CONFIGS = Path(__file__).parents[3] / "configs"
+TEXT_TOKENS = 768  # of template and question: what the recipes leave beside an image
 RECIPES = sorted((CONFIGS / "vision_r1").glob("*.yaml"))
 
 
@@ -67,6 +69,50 @@ def test_the_72b_reference_fits_80_gb_only_because_it_is_sharded(tmp_path):
         "rl: reference: an actor",
         "more_data: reference: an actor",
     }
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_check_of_a_recipe_says_how_it_would_learn_and_send(path, tmp_path):
+    name = next(name for name in ("7b", "32b", "72b") if name in path.stem)
+    rows = plan_rows(load_config(path), size=published_size(name, tmp_path))
+    for run in runs_of(path):
+        step = run.name.removeprefix(f"vision_r1/{path.stem}").lstrip("/")
+        prefix = f"{step}: " if step else ""
+        said = {
+            row.name.removeprefix(prefix): row.value for row in rows if row.name.startswith(prefix)
+        }
+        assert said["trainer: ZeRO"].startswith(f"stage {2 if name == '7b' else 3}, ")
+        assert said["precision"] == "bfloat16, optimizer and master weights in float32"
+        assert said["attention"].startswith("auto: flash_attention_2 where it is installed")
+        if run.kind == "rl":
+            transport = "ipc" if run.is_colocated else "nccl"
+            assert said["weights to the engines"].startswith(f"{transport}: ")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_no_recipe_skips_a_prompt_for_the_size_of_its_image(path):
+    for run in runs_of(path):
+        model, room = run.model, run.data.max_prompt_tokens if run.kind == "rl" else 2048
+        for height in (1, 20, 28, 100, 512, 900, 1024, 1400, 2048, 4096, 9000):
+            for width in (height, 2 * height, 3 * height + 1, 17 * height, 199 * height):
+                sides = smart_resize(
+                    height,
+                    width,
+                    factor=28,
+                    min_pixels=model.min_pixels,
+                    max_pixels=model.max_pixels,
+                )
+                image_tokens = sides[0] * sides[1] // 28**2
+                assert image_tokens + TEXT_TOKENS <= room, (run.name, height, width)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_cold_start_averages_by_sequence_as_the_authors_did_and_rl_by_token(path):
+    for run in runs_of(path):
+        algorithm = make_algorithm(run.algorithm, kind=run.kind)
+        wanted = {"sft": "sequence_mean", "rl": "token_mean"}[run.kind]
+        assert algorithm.aggregation == wanted
+        assert not algorithm.needs_entropy_gradient
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
