@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from vr1_ray.algorithms import Aggregation
+from vr1_ray.algorithms import Algorithm
 from vr1_ray.training.batch import MicroBatch
 from vr1_ray.training.differences import Differences
 from vr1_ray.training.distributed import max_over_ranks, sum_over_ranks
@@ -56,21 +56,19 @@ def totals_over_ranks(
     ]
 
 
-def token_weights(
-    micro_batch: MicroBatch, totals: Totals, aggregation: Aggregation, loss_length: int = 0
-) -> torch.Tensor:
+def token_weights(micro_batch: MicroBatch, totals: Totals, algorithm: Algorithm) -> torch.Tensor:
     """Each token's share of the mean, [N].
 
     token_mean: w_i / sum_j w_j |o_j|. sequence_mean: w_i / |o_i| / sum_j w_j. Over a whole mini-batch they add up to 1.
     constant_length: w_i / loss_length / sum_j w_j.
     """
     share_B = micro_batch.per_row(lambda row: row.weight)
-    if aggregation == "token_mean":
+    if algorithm.aggregation == "token_mean":
         share_B = share_B / totals.weighted_tokens
-    elif aggregation == "sequence_mean":
+    elif algorithm.aggregation == "sequence_mean":
         share_B = share_B / micro_batch.row_lengths_B / totals.weighted_rows
     else:
-        share_B = share_B / loss_length / totals.weighted_rows
+        share_B = share_B / algorithm.loss_length / totals.weighted_rows
     return share_B[micro_batch.row_index_N]
 
 

@@ -66,8 +66,7 @@ class PolicyTrainer:
         self.num_updates = 0  # skipped ones count: the learning rate goes by it
         self.num_skipped = 0  # in a row, up to now
         self._alarms: list[str] = []
-        self.rank = rank
-        self.world_size = world_size
+        self.rank, self.world_size = rank, world_size
         self.device = training_device()
         self.adapter = load_adapter(model)
         self.engine = self._start_engine(model)
@@ -212,19 +211,15 @@ class PolicyTrainer:
         is_first: bool,
     ) -> float:
         """One optimizer update. Returns the gradient norm before clipping; not finite if the update was skipped."""
-        last = total.num_micro_batches - 1
         own = StepSums()
         suspects = Suspects()
         for place in range(total.num_micro_batches):
-            self.engine.set_gradient_accumulation_boundary(place == last)
+            self.engine.set_gradient_accumulation_boundary(place == total.num_micro_batches - 1)
             indices, micro_batch = batch.make(place)
             old_N = torch.cat([old[index] for index in indices]) if old and indices else None
             tokens = self._tokens(micro_batch, old_N)
             loss_N, metrics = self.algorithm.loss(tokens)
-            weights_N = token_weights(
-                micro_batch, total, self.algorithm.aggregation, self.algorithm.loss_length
-            )
-            loss = (loss_N * weights_N).sum()
+            loss = (loss_N * token_weights(micro_batch, total, self.algorithm)).sum()
             # DeepSpeed averages over ranks; each rank's loss already is its share of the mean.
             self.engine.backward(spread(loss) * self.world_size)
             is_filler = not indices
@@ -275,8 +270,7 @@ class PolicyTrainer:
         self, micro_batch: MicroBatch, tokens: TokenBatch, sums: StepSums, *, skip: bool
     ) -> None:
         """Add |trainer's - engine's| log-probability, before the step's first update, to the sums."""
-        known = all(row.rollout_logprobs is not None for row in micro_batch.rows)
-        if skip or not known:
+        if skip or any(row.rollout_logprobs is None for row in micro_batch.rows):
             return
         is_engines = self.algorithm.old_logprobs == "rollout"
         before_N = tokens.logprobs_N.detach() if is_engines else tokens.old_logprobs_N

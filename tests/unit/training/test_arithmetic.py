@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests.unit.training.sample_rows import model_config, tiny_adapter
-from vr1_ray.config import OptimizerConfig, TrainerConfig
+from vr1_ray.algorithms import make_algorithm
+from vr1_ray.config import AlgorithmConfig, OptimizerConfig, TrainerConfig
 from vr1_ray.training.batch import VisionInputs, collate
 from vr1_ray.training.deepspeed_config import deepspeed_config
 from vr1_ray.training.mini_batch import (
@@ -52,16 +53,18 @@ def test_token_weights_add_up_to_one(aggregation, expected):
     rows = rows_of(1, 3)
     [totals] = totals_over_ranks([rows], [1], CPU)
     micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), pad_id=0, device=CPU)
-    assert token_weights(micro_batch, totals, aggregation).tolist() == pytest.approx(expected)
+    algorithm = make_algorithm(AlgorithmConfig(loss_aggregation=aggregation))
+    assert token_weights(micro_batch, totals, algorithm).tolist() == pytest.approx(expected)
 
 
 def test_a_constant_length_gives_each_token_the_same_weight_in_every_mini_batch():
     # Dr. GRPO: 1 / (2 responses x 8); token_mean would give 1/4 here and 1/2 with responses half as long.
+    algorithm = make_algorithm(AlgorithmConfig(loss_aggregation="constant_length", loss_length=8))
     for lengths in ((1, 3), (1, 1)):
         rows = rows_of(*lengths)
         [totals] = totals_over_ranks([rows], [1], CPU)
         micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), pad_id=0, device=CPU)
-        found = token_weights(micro_batch, totals, "constant_length", 8)
+        found = token_weights(micro_batch, totals, algorithm)
         assert found.tolist() == [1 / 16] * sum(lengths)
 
 
