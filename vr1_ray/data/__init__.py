@@ -16,14 +16,13 @@ Images stay the bytes of their files; what picture they are is said in `vr1_ray/
 """
 
 from vr1_ray.data.demonstrations import drop_overlong, load_demonstrations
-from vr1_ray.data.prompts import check_image_counts, limit_prompts, load_prompts
+from vr1_ray.data.prompts import limit_prompts, load_prompts
 from vr1_ray.data.refusals import DataError
 from vr1_ray.data.sampler import PromptSampler
 
 __all__ = [
     "DataError",
     "PromptSampler",
-    "check_image_counts",
     "drop_overlong",
     "limit_prompts",
     "load_demonstrations",

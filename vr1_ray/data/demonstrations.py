@@ -14,8 +14,9 @@ from dataclasses import replace
 
 from vr1_ray.config import DataConfig
 from vr1_ray.data.prompt_ids import number_duplicates
+from vr1_ray.data.reading import read_table
 from vr1_ray.data.refusals import DataError
-from vr1_ray.data.rows import DEMONSTRATIONS, read_table
+from vr1_ray.data.rows import DEMONSTRATIONS
 from vr1_ray.data.tables import open_table
 from vr1_ray.types import Demonstration
 

@@ -11,8 +11,9 @@ from typing import Any, Literal
 from vr1_ray.config import DataConfig
 from vr1_ray.data.images import ImageReader
 from vr1_ray.data.prompt_ids import make_prompt, number_duplicates
-from vr1_ray.data.refusals import DataError, RowProblems
-from vr1_ray.data.rows import PROMPTS, RowReader, read_table
+from vr1_ray.data.reading import read_table
+from vr1_ray.data.refusals import DataError
+from vr1_ray.data.rows import PROMPTS, RowReader
 from vr1_ray.data.tables import open_table
 from vr1_ray.types import Prompt
 
@@ -20,11 +21,19 @@ __all__ = ["limit_prompts", "load_prompts", "make_prompt", "number_duplicates", 
 
 
 def load_prompts(
-    config: DataConfig, source: str, split: str, *, field: str = "data.train"
+    config: DataConfig,
+    source: str,
+    split: str,
+    *,
+    field: str = "data.train",
+    max_images: int | None = None,
 ) -> list[Prompt]:
-    """All prompts of a source, in file order. Raises DataError; `field` names the setting in its message."""
+    """All prompts of a source, in file order. Raises DataError; `field` names the setting in its message.
+
+    A row with more than `max_images` pictures can't be used: no engine would take it.
+    """
     table = open_table(source, split, field, config.revision)
-    rows = read_table(table, config, PROMPTS, field, config.max_rows or None)
+    rows = read_table(table, config, PROMPTS, field, config.max_rows or None, max_images=max_images)
     return number_duplicates(row.prompt for row in rows)
 
 
@@ -61,15 +70,3 @@ def limit_prompts(
             f"{longest} tokens; raise the limit or lower model.max_pixels"
         )
     return kept, len(prompts) - len(kept)
-
-
-def check_image_counts(prompts: list[Prompt], max_images: int, field: str, source: str) -> None:
-    """Raise DataError for prompts with more images than an engine is set to take."""
-    problems = RowProblems(field, source)
-    for number, prompt in enumerate(prompts):
-        if len(prompt.images) > max_images:
-            problems.add(
-                number,
-                f"{len(prompt.images)} images, over model.max_images={max_images}; raise the limit, or drop the row",
-            )
-    problems.raise_if_any()

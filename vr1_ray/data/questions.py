@@ -14,8 +14,9 @@ from vr1_ray.config import DataConfig
 from vr1_ray.data.images import ImageReader
 from vr1_ray.data.marks import check_text, place_marks
 from vr1_ray.data.prompt_ids import make_prompt, number_duplicates
+from vr1_ray.data.reading import read_table
 from vr1_ray.data.refusals import DataError
-from vr1_ray.data.rows import QUESTIONS, ReadRow, read_table
+from vr1_ray.data.rows import QUESTIONS, ReadRow
 from vr1_ray.data.tables import Table, open_table
 from vr1_ray.types import Prompt
 

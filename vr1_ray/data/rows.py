@@ -5,11 +5,8 @@ other columns, which go to `Prompt.metadata` so far as JSON can hold them. A pic
 be text alone, but another column than the one that is read holds pictures, it is refused by that column's name.
 """
 
-import logging
 import re
 from dataclasses import dataclass, field
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import DataConfig
@@ -20,17 +17,15 @@ from vr1_ray.data.lost_pictures import other_pictures
 from vr1_ray.data.marks import check_text, place_marks
 from vr1_ray.data.prompt_ids import make_prompt
 from vr1_ray.data.references import final_answer, is_readable, reference_answer, response_answer
-from vr1_ray.data.refusals import BadRows, DataError, RowProblems, shortened
-from vr1_ray.data.tables import Table
+from vr1_ray.data.refusals import DataError, shortened
 from vr1_ray.types import EncodedImage, Prompt
-
-log = logging.getLogger(__name__)
 
 _OTHER_MEDIA = re.compile(r"(?:videos?|audios?)(?:_?(?:paths?|files?|urls?|bytes))?", re.IGNORECASE)
 _SYSTEM = "rows have a system text, which is not used; set model.system_prompt"
 _RESPONSE = "rows have a response, which is not used: the policy writes its own"
 _NO_MARK = "rows have no <image> mark: their pictures stand before the text"
 _UNREADABLE = "reference answers can't be read by the checker, so that no response earns accuracy: "
+WARNINGS = (_SYSTEM, _RESPONSE)  # notes of what is left unused
 _LONG = "reference answers have 16 digits or more, and are only right to the last one; round them: "
 _WHOLE = "reference answers are whole numbers in a column of floats, so that 3.04 is right for 3.0; make them integers or texts: "
 
@@ -69,7 +64,13 @@ class RowReader:
     """
 
     def __init__(
-        self, config: DataConfig, kind: Kind, images: ImageReader, *, pictures: str = ""
+        self,
+        config: DataConfig,
+        kind: Kind,
+        images: ImageReader,
+        *,
+        pictures: str = "",
+        max_images: int | None = None,
     ) -> None:
         self.config = config
         self.kind = kind
@@ -77,6 +78,7 @@ class RowReader:
         self.pictures = (
             pictures  # a column that the source keeps its pictures in, as imagefolder does
         )
+        self.max_images = max_images
         self.notes = images.notes
         self.listed: dict[str, list[str]] = {}  # notes that name what they are about
 
@@ -177,6 +179,11 @@ class RowReader:
         return cells
 
     def _read_pictures(self, cells: list[Any], column: str, form: Form) -> tuple[EncodedImage, ...]:
+        if self.max_images is not None and len(cells) > self.max_images:
+            raise DataError(
+                f"{column or form.text}: {len(cells)} images, over model.max_images={self.max_images}; raise the limit, "
+                "or drop the row"
+            )
         try:
             return tuple(self.images.read(cell) for cell in cells)
         except DataError as error:
@@ -237,43 +244,6 @@ class RowReader:
             parts += [f"pictures from `{column}`"] * bool(column)
             parts += [f"answers from `{answers}`"] * bool(answers)
             self.notes[f"rows {', '.join(parts)}"] += 1
-
-
-def read_table(
-    table: Table, config: DataConfig, kind: Kind, field: str, max_rows: int | None = None
-) -> list[ReadRow]:
-    """All rows of a source, in order; what can't be used is refused, or skipped as `data.bad_rows` says."""
-    root = Path(config.image_root) if config.image_root else table.root
-    reader = RowReader(
-        config, kind, ImageReader(root, config.max_image_pixels), pictures=table.pictures
-    )
-    problems = RowProblems(field, table.source, BadRows.of(config))
-    found: list[ReadRow] = []
-    num_rows = 0
-    for place, row in islice(table.rows, max_rows):
-        num_rows += 1
-        try:
-            found.append(reader.read(row))
-        except DataError as error:
-            problems.add(place, str(error))
-    problems.raise_if_any(num_rows)
-    if not found:
-        raise DataError(f"{field}: {table.source} has no rows; give a file or split that has")
-    _say(reader, table, field)
-    return found
-
-
-def _say(reader: RowReader, table: Table, field: str) -> None:
-    """One line of the log for each thing that is worth one."""
-    if table.kind:
-        log.info("%s: %s: read as %s", field, table.source, table.kind)
-    for note, count in reader.notes.items():
-        if count:
-            level = logging.WARNING if note in (_SYSTEM, _RESPONSE) else logging.INFO
-            log.log(level, "%s: %s: %d %s", field, table.source, count, note)
-    for note, values in reader.listed.items():
-        shown = ", ".join(shortened(value, 40) for value in values[:5])
-        log.warning("%s: %s: %d %s%s", field, table.source, len(values), note, shown)
 
 
 def _response_text(cell: Any, column: str) -> str:

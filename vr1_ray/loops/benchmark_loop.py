@@ -8,23 +8,22 @@ Sampling and judging are apart: with all responses there no engine is started, s
 
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
-from vr1_ray.data import check_image_counts
-from vr1_ray.data.refusals import BadRows
+from vr1_ray.data.refusals import BadRows, RowProblems
 from vr1_ray.evaluation import Judged, Question, Selection, Verdict, load_selections, paper
 from vr1_ray.evaluation.judge import Judge
 from vr1_ray.evaluation.page import IMAGES, write_page
-from vr1_ray.evaluation.responses import Response, ResponseFile, check_settings
+from vr1_ray.evaluation.responses import ResponseFile, check_settings
 from vr1_ray.evaluation.scoring import judge_responses, result_of, rows_of
 from vr1_ray.evaluation.statistics import pass_scores
 from vr1_ray.evaluation.table import result_text
+from vr1_ray.loops.benchmark_asking import Progress, answered, responses_of
 from vr1_ray.models import ModelAdapter
 from vr1_ray.pictures import picture_type
 from vr1_ray.runs.run_folder import write_json
@@ -32,7 +31,6 @@ from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec
 
 BENCHMARKS = "benchmarks"
 JUDGE_CACHE = "judge_cache.jsonl"
-PROGRESS_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +115,11 @@ class BenchmarkSet:
         missing = self.unanswered(label)
         for one, questions in zip(self.selections, missing, strict=True):
             file = _file(folder, one)
-            progress = _Progress(one.name, total=len(one.questions), todo=len(questions))
+            progress = Progress(one.name, total=len(one.questions), todo=len(questions))
             ids = {question.prompt.prompt_id: question.question_id for question in questions}
             prompts = [question.prompt for question in questions]
             for group, times_asked in answered(prompts, sample, max_asked=max_asked):
-                file.append(_responses(ids[group.prompt.prompt_id], group, times_asked))
+                file.append(responses_of(ids[group.prompt.prompt_id], group, times_asked))
                 progress.one_more()
 
     def judge_and_write(self, label: str, *, is_shown: bool = True) -> dict[str, float]:
@@ -183,8 +181,7 @@ def read_benchmarks(
             for one in selections
         ]
     for one in selections:
-        asked = [question.prompt for question in one.questions]
-        check_image_counts(asked, config.model.max_images, "benchmarks", one.name)
+        _check_image_counts(one, config.model.max_images)
     room = config.model.max_model_len - max_response_tokens
     too_long = frozenset(
         question.prompt.prompt_id
@@ -200,6 +197,18 @@ def read_benchmarks(
     )
 
 
+def _check_image_counts(selection: Selection, max_images: int) -> None:
+    problems = RowProblems("benchmarks", selection.name)
+    for question in selection.questions:
+        found = len(question.prompt.images)
+        if found > max_images:
+            problems.add(
+                f"question {question.question_id}",
+                f"{found} images, over model.max_images={max_images}; raise it",
+            )
+    problems.raise_if_any()
+
+
 def _as_paper(selection: Selection, question: Question) -> Question:
     text = selection.benchmark.paper_text(question)
     return replace(question, prompt=paper.shrunk(replace(question.prompt, question=text)))
@@ -207,63 +216,6 @@ def _as_paper(selection: Selection, question: Question) -> Question:
 
 def _file(folder: Path, selection: Selection) -> ResponseFile:
     return ResponseFile(folder / f"{selection.slug}.responses.jsonl")
-
-
-def answered(
-    prompts: list[Prompt],
-    sample: Callable[[list[Prompt], int], Iterable[RolloutGroup]],
-    *,
-    max_asked: int,
-) -> Iterator[tuple[RolloutGroup, int]]:
-    """Each prompt's group, as it is settled, and how many times it was asked.
-
-    `sample(prompts, attempt)` gives a group a prompt, with other seeds at each attempt. With `max_asked` above 1,
-    which is protocol "paper", those without the format are asked again; the last attempt counts whatever it is.
-    """
-    for attempt in range(max_asked):
-        again: list[Prompt] = []
-        for group in sample(prompts, attempt):
-            if attempt + 1 < max_asked and paper.wants_another(group.rollouts[0].text):
-                again.append(group.prompt)
-            else:
-                yield group, attempt + 1
-        prompts = again
-
-
-def _responses(question_id: str, group: RolloutGroup, times_asked: int) -> list[Response]:
-    return [
-        Response(
-            question_id=question_id,
-            sample=rollout.index,
-            response=rollout.text,
-            tokens=rollout.num_tokens,
-            is_cut=not rollout.is_finished,
-            times_asked=times_asked,
-        )
-        for rollout in group.rollouts
-    ]
-
-
-class _Progress:
-    """A line every ten seconds and one at the end."""
-
-    def __init__(self, name: str, *, total: int, todo: int) -> None:
-        self.name, self.total, self.todo, self.done = name, total, todo, 0
-        self.began = self.told = time.monotonic()
-
-    def one_more(self) -> None:
-        self.done += 1
-        now = time.monotonic()
-        if now - self.told < PROGRESS_SECONDS and self.done < self.todo:
-            return
-        self.told = now
-        rate = self.done / max(now - self.began, 1e-9)
-        left = (self.todo - self.done) / rate
-        answered = self.total - self.todo + self.done
-        print(
-            f"{self.name}: {answered} of {self.total} answered, {rate:.1f} a second, {left:.0f} s left",
-            flush=True,
-        )
 
 
 def figures_of(result: dict[str, Any]) -> dict[str, float]:

@@ -11,7 +11,6 @@ from vr1_ray.config import ConfigError, RunConfig, check_config
 from vr1_ray.config.tables import find
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.data import (
-    check_image_counts,
     drop_overlong,
     limit_prompts,
     load_demonstrations,
@@ -75,8 +74,12 @@ def read_inputs(config: RunConfig) -> RunInputs:
 
 def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt], int]:
     """Training prompts that fit `data.max_prompt_tokens`, and how many did not."""
-    prompts = load_prompts(config.data_here, config.data.train, config.data.split)
-    check_image_counts(prompts, config.model.max_images, "data.train", config.data.train)
+    prompts = load_prompts(
+        config.data_here,
+        config.data.train,
+        config.data.split,
+        max_images=config.model.max_images,
+    )
     kept, skipped = _limit(prompts, config, adapter)
     if len(kept) < config.prompts_per_step:
         raise ConfigError(
@@ -89,8 +92,13 @@ def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt]
 def read_eval_prompts(config: RunConfig, adapter: ModelAdapter) -> list[Prompt]:
     """Held-out prompts, in the order of the data."""
     data = replace(config.data_here, max_rows=config.eval.max_prompts)
-    prompts = load_prompts(data, config.eval.data, config.eval.split, field="eval.data")
-    check_image_counts(prompts, config.model.max_images, "eval.data", config.eval.data)
+    prompts = load_prompts(
+        data,
+        config.eval.data,
+        config.eval.split,
+        field="eval.data",
+        max_images=config.model.max_images,
+    )
     kept, _ = _limit(prompts, config, adapter)
     return kept
 

@@ -17,7 +17,8 @@ from vr1_ray.config import (
 from vr1_ray.data import DataError
 from vr1_ray.evaluation import BENCHMARKS, load_selections, paper
 from vr1_ray.evaluation.scoring import judge_responses, result_of
-from vr1_ray.loops.benchmark_loop import BenchmarkSet, answered, figures_of
+from vr1_ray.loops.benchmark_asking import answered
+from vr1_ray.loops.benchmark_loop import BenchmarkSet, figures_of
 from vr1_ray.loops.eval_loop import read_held_out
 from vr1_ray.models import load_adapter
 from vr1_ray.preflight import RunInputs
@@ -149,7 +150,9 @@ def test_a_figure_that_no_evaluation_has_is_refused_before_the_run(
 def test_a_benchmark_question_with_too_many_images_is_refused_before_the_run(inputs):
     config = rl_config("mathvista")
     config.model.max_images = 0
-    with pytest.raises(DataError, match=r"benchmarks: mathvista.*\n  row 0: 1 images, over model"):
+    with pytest.raises(
+        DataError, match=r"benchmarks: mathvista.*\n  question .*: 1 images, over model"
+    ):
         read_held_out(config, inputs)
 
 
