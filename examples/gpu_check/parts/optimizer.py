@@ -17,7 +17,7 @@ KINDS = {
 def check(bench: Bench) -> None:
     """The row `fused_adamw`."""
     with bench.row("fused_adamw") as figures:
-        number = bench.pick(cpu=8, gpu=160)
+        number = bench.pick(cpu=2, gpu=160)
         figures["parameters"] = number << 18
         found = {}
         for name, kind in KINDS.items():
