@@ -5,6 +5,7 @@ Prints a row as it is known and writes all of them to gpu_check.json. Exit code 
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"gpu-check: error: {error}", file=sys.stderr)
         return 2
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # what the part has started is ended first
     began, machine = time.monotonic(), look()
     print(machine.line(), flush=True)
     if parsed.device == "cpu":

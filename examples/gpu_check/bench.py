@@ -72,6 +72,15 @@ class Bench:
         """A size of this device."""
         return gpu if self.is_gpu else cpu
 
+    @property
+    def samples_fast(self) -> bool:
+        """Whether responses can be many and long: transformers makes them one by one, also on a GPU."""
+        return self.is_gpu and self.has_vllm
+
+    def pick_sampled(self, *, few: Value, many: Value) -> Value:
+        """A number of responses, or of their tokens."""
+        return many if self.samples_fast else few
+
     @contextmanager
     def row(self, name: str, *, is_vital: bool = False) -> Iterator[dict[str, Any]]:
         """Fill a row's figures; what is raised inside becomes its cause.

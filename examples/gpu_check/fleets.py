@@ -132,7 +132,7 @@ def train(fleet: Fleet, groups: list[RolloutGroup]) -> dict[str, float]:
 
 def disagreement(metrics: dict[str, float]) -> dict[str, float]:
     """How much engine and trainer differed in a step, by the names of `scoring.differences`."""
-    names = {name: metrics.get(f"logprob_diff/{name}") for name in ("mean", "q99", "max")}
+    names = {name: metrics.get(f"logprob_diff/{name}") for name in ("mean", "p99", "max")}
     return {name: value for name, value in names.items() if value is not None}
 
 

@@ -25,7 +25,7 @@ class Limits:
     """What two log-probabilities of a token may differ by, in nats: mean, 0.99 quantile, maximum.
 
     Example:
-        Limits(mean=0.03, quantile=0.2)
+        Limits(mean=0.1, quantile=0.5)
     """
 
     mean: float
@@ -33,10 +33,11 @@ class Limits:
     maximum: float = float("inf")
 
 
-# To be compared with the limits of a run's alarm (`vr1_ray/config/schema.py`): figures of GPUs decide about both.
+# Mean and quantile are those of a run's alarm (`trainer.alarm_logprob_mean`, `alarm_logprob_p99`). Guesses until there
+# are figures of GPUs. On CPU the 0.2 B model in bfloat16 is off itself in float32 by 0.030 in the mean, p99 0.096.
 LIMITS = {
-    "float32": Limits(mean=1e-3, quantile=5e-3, maximum=5e-2),
-    "bfloat16": Limits(mean=0.03, quantile=0.2),
+    "float32": Limits(mean=1e-4, quantile=1e-3),
+    "bfloat16": Limits(mean=0.1, quantile=0.5),
 }
 # The same kernels on the same weights, in any dtype.
 SAME_KERNELS = Limits(mean=1e-3, quantile=5e-3)
@@ -48,7 +49,7 @@ def differences(found: Logprobs, expected: Logprobs) -> dict[str, float]:
     apart = np.concatenate([np.abs(np.subtract(one, other)) for one, other in pairs])
     return {
         "mean": float(apart.mean()),
-        "q99": float(np.quantile(apart, 0.99)),
+        "p99": float(np.quantile(apart, 0.99)),
         "max": float(apart.max()),
         "tokens": apart.size,
     }
@@ -56,7 +57,7 @@ def differences(found: Logprobs, expected: Logprobs) -> dict[str, float]:
 
 def require_close(figures: dict[str, Any], limits: Limits) -> None:
     """Raise CheckFailedError if figures of `differences` (those that are there) are beyond the limits."""
-    wanted = {"mean": limits.mean, "q99": limits.quantile, "max": limits.maximum}
+    wanted = {"mean": limits.mean, "p99": limits.quantile, "max": limits.maximum}
     for name, limit in wanted.items():
         value = figures.get(name, 0.0)
         if not value <= limit:

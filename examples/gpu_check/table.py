@@ -39,7 +39,7 @@ PARTS = (
     Part(
         name="engine",
         target="engine:check",
-        seconds=200,
+        seconds=260,
         rows={
             "engine_starts": "one engine beside a trainer on the same GPU; which model runner vLLM takes",
             "ban": "no banned token is ever sampled",
@@ -52,7 +52,7 @@ PARTS = (
     Part(
         name="engine_fp32",
         target="engine:check_fp32",
-        seconds=150,
+        seconds=200,
         rows={
             "parity_fp32": "log-probabilities of engine and trainer, float32",
             "parity_fp32_synced": "the same after an update and a weight sync",

@@ -26,6 +26,7 @@ from vr1_ray.types import Prompt, SamplingSpec
 from vr1_ray.weights.packing import pack_buckets
 
 CALL_SECONDS = 120.0
+START_SECONDS = 240.0  # vLLM compiles on a GPU
 START_TOKENS = 16  # of a response, that must be the same
 SAME_ON_GPU = 0.75  # share of responses that start the same: kernels there depend on the batch
 
@@ -49,16 +50,14 @@ class Sampler:
             adapter=self.adapter,
             log_file=str(bench.folder / "engine.log"),
         )
-        self.run(self.engine.start())
+        self.run(self.engine.start(), START_SECONDS)
 
-    def run(self, call: Coroutine[Any, Any, Any]) -> Any:
+    def run(self, call: Coroutine[Any, Any, Any], seconds: float = CALL_SECONDS) -> Any:
         """Wait for a call. Raises CheckFailedError past the limit."""
         try:
-            return self.loop.run_until_complete(asyncio.wait_for(call, CALL_SECONDS))
+            return self.loop.run_until_complete(asyncio.wait_for(call, seconds))
         except TimeoutError as error:
-            raise CheckFailedError(
-                f"the engine did not answer within {CALL_SECONDS:.0f} s"
-            ) from error
+            raise CheckFailedError(f"the engine did not answer within {seconds:.0f} s") from error
 
     def sample(
         self, prompts: Sequence[Prompt], seeds: Sequence[int], tokens: int
@@ -132,7 +131,7 @@ def _vllm_facts(engine: Any) -> dict[str, Any]:
 
 def _ban(bench: Bench, sampler: Sampler, figures: dict[str, Any]) -> None:
     """Weights are random, so that without the ban the banned ids would come as often as all others."""
-    samples = sampler.sample(make_prompts(4), range(16), bench.pick(cpu=40, gpu=256))
+    samples = sampler.sample(make_prompts(4), range(16), bench.pick_sampled(few=40, many=256))
     sampled = [token for group in samples for sample in group for token in sample.response_ids]
     banned = set(sampler.adapter.banned_ids)
     share = len(banned) / sampler.adapter.vocab_size  # type: ignore[attr-defined]
@@ -147,7 +146,7 @@ def _ban(bench: Bench, sampler: Sampler, figures: dict[str, Any]) -> None:
 
 
 def _seeds(bench: Bench, sampler: Sampler, figures: dict[str, Any]) -> None:
-    tokens = bench.pick(cpu=32, gpu=128)
+    tokens = bench.pick_sampled(few=32, many=128)
     first, *others = make_prompts(4, seed=1)
     seeds = list(range(100, 108))
     expected = sampler.sample([first], seeds, tokens)[0]
@@ -176,7 +175,7 @@ def _same(expected: Sequence[Sample], found: Sequence[Sample]) -> tuple[float, f
 def _parity(bench: Bench, sampler: Sampler, model: ModelConfig, names: tuple[str, str]) -> None:
     """The engine's log-probabilities of its own samples beside the trainer's, before and after an update."""
     prompts, seeds = make_prompts(8), range(4)
-    tokens = bench.pick(cpu=48, gpu=1024)
+    tokens = bench.pick_sampled(few=48, many=1024)
     images = images_of(prompts)
     # Sampled first: what joins a process group changes this process's environment.
     samples = sampler.sample(prompts, seeds, tokens)

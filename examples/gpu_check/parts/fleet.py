@@ -99,11 +99,11 @@ class Turns:
         )
         self.stage = Stage(
             number=1,
-            max_response_tokens=bench.pick(cpu=16, gpu=512),
+            max_response_tokens=bench.pick_sampled(few=16, many=512),
             group_size=4,
             steps=20,
         )
-        self.prompts = make_prompts(bench.pick(cpu=2, gpu=16) * bench.gpus)
+        self.prompts = make_prompts(bench.pick_sampled(few=2, many=16) * bench.gpus)
         self.notes: list[str] = []
         self.step = self.version = 0
         self.fleet: Any = None

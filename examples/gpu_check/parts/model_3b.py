@@ -38,8 +38,8 @@ def check(bench: Bench) -> None:
     with bench.row("rl_3b") as figures:
         stage = Stage(
             number=1,
-            max_response_tokens=bench.pick(cpu=16, gpu=512),
-            group_size=bench.pick(cpu=2, gpu=8),
+            max_response_tokens=bench.pick_sampled(few=16, many=512),
+            group_size=bench.pick_sampled(few=2, many=8),
             steps=STEPS,
         )
         shape, config = _choose(bench, stage)
@@ -119,7 +119,7 @@ def _config(bench: Bench, stage: Stage, *, offload: bool, share: float) -> RunCo
 
 
 def _num_prompts(bench: Bench) -> int:
-    return bench.pick(cpu=2, gpu=8) * bench.gpus
+    return bench.pick_sampled(few=2, many=8) * bench.gpus
 
 
 def _steps(

@@ -59,14 +59,14 @@ def check(bench: Bench) -> None:
 
 def _rl(bench: Bench, config: RunConfig, figures: dict[str, Any]) -> None:
     stage = StageConfig(
-        max_response_tokens=bench.pick(cpu=24, gpu=112),
-        group_size=bench.pick(cpu=4, gpu=16),
-        steps=bench.pick(cpu=1, gpu=10),
+        max_response_tokens=bench.pick_sampled(few=24, many=112),
+        group_size=bench.pick_sampled(few=4, many=16),
+        steps=bench.pick_sampled(few=1, many=10),
     )
     config.curriculum.stages = [stage]
-    if not bench.is_gpu:  # one update taught it no format: any reward that varies will do
+    if not bench.samples_fast:  # too short for the format: any reward that varies will do
         config = replace(
-            config, prompts_per_step=2, rewards=[RewardSpec(name="soft_format_result")]
+            config, prompts_per_step=2 * bench.gpus, rewards=[RewardSpec(name="soft_format_result")]
         )
     rows = run(bench, config)
     last = rows[-1]
@@ -84,7 +84,7 @@ def _rl(bench: Bench, config: RunConfig, figures: dict[str, Any]) -> None:
     require_close(figures, LIMITS[bench.dtype])
     if len(rows) != stage.steps:
         raise CheckFailedError(f"{len(rows)} steps of {stage.steps}")
-    if bench.is_gpu and not figures["reward_last_3"] > figures["reward_first"]:
+    if bench.samples_fast and not figures["reward_last_3"] > figures["reward_first"]:
         raise CheckFailedError("the reward did not rise in ten steps")
 
 

@@ -26,7 +26,7 @@ from examples.gpu_check.scoring import (
 from vr1_ray.config import ModelConfig
 
 STAGES = (0, 1, 2, 3)
-NAMES = ("mean", "q99", "max")  # of `differences`
+NAMES = ("mean", "p99", "max")  # of `differences`
 START_SECONDS = 60.0  # a rank's imports
 
 
