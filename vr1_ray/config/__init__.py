@@ -19,15 +19,14 @@ from vr1_ray.config.schema import (
     FigureMathConfig,
     InvalidRolloutsConfig,
     ModelConfig,
-    OptimizerConfig,
     ReferenceConfig,
     RewardPoolConfig,
     RewardSpec,
     RunConfig,
     StageConfig,
     TrackingConfig,
-    TrainerConfig,
 )
+from vr1_ray.config.trainer import OptimizerConfig, TrainerConfig
 
 __all__ = [
     "AlgorithmConfig",

@@ -167,7 +167,7 @@ def read_inside(root: Path | None, path: str) -> bytes:
     """The bytes of a file below `root`. Refuses every path that leaves it, through links too."""
     if root is None:
         raise DataError(
-            f"{shortened(path)} is a path, but this dataset has no folder; embed the images as bytes"
+            f"{shortened(path, 240)} is a path, but this dataset has no folder; embed the images as bytes"
         )
     target = root / path
     try:
@@ -175,20 +175,20 @@ def read_inside(root: Path | None, path: str) -> bytes:
         is_file = not leaves and target.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a circle of links
         raise DataError(
-            f"{shortened(path)} is no path ({error!s:.80}); give the path of a file"
+            f"{shortened(path, 240)} is no path ({error!s:.80}); give the path of a file"
         ) from error
     if leaves:
         raise DataError(_leaving(root, path, target))
     if not is_file:
         raise DataError(
-            f"{shortened(path)} is no file in {root}; put the image there, or set data.image_root (Vision-R1-cold is "
+            f"{shortened(path, 240)} is no file in {root}; put the image there, or set data.image_root (Vision-R1-cold is "
             "published without images: they come from LLaVA-CoT-100k and Mulberry-SFT)"
         )
     try:
         return target.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{shortened(path)} in {root} can't be read ({error}); mend its permissions"
+            f"{shortened(path, 240)} in {root} can't be read ({error}); mend its permissions"
         ) from error
 
 
@@ -196,11 +196,11 @@ def _leaving(root: Path, path: str, target: Path) -> str:
     is_link = not Path(path).is_absolute() and ".." not in Path(path).parts
     if is_link:
         return (
-            f"{shortened(path)} leaves the data folder {root}: it is a link to {target.resolve()}; copy what links "
+            f"{shortened(path, 240)} leaves the data folder {root}: it is a link to {target.resolve()}; copy what links "
             f"point to (`cp -rL {root} COPY`), or set data.image_root to {target.resolve().parent} and give paths in it"
         )
     return (
-        f"{shortened(path)} leaves the data folder {root}; use paths inside it, or set data.image_root to the folder "
+        f"{shortened(path, 240)} leaves the data folder {root}; use paths inside it, or set data.image_root to the folder "
         "that holds the images"
     )
 

@@ -9,7 +9,7 @@ from tests.unit.data.inputs import READERS, as_row, outcome, pictures, read, wri
 from vr1_ray.config import ConfigError, DataConfig, RunConfig, check_config
 from vr1_ray.data import DataError, load_prompts
 from vr1_ray.data.refusals import BadRows, RowProblems, shortened
-from vr1_ray.evaluation import BENCHMARKS, read_questions
+from vr1_ray.evaluation import make_benchmark, read_questions
 
 
 @pytest.fixture
@@ -88,9 +88,9 @@ def test_rows_of_a_benchmark_are_skipped_alike(tmp_path):
     lines = [json.dumps(good), '{"pid": "2"}', "{"]
     (tmp_path / "mathvista" / "testmini.jsonl").write_text("\n".join(lines))
     with pytest.raises(DataError, match="row 1: "):
-        read_questions(BENCHMARKS["mathvista"](), str(tmp_path))
+        read_questions(make_benchmark("mathvista"), str(tmp_path))
     skip = BadRows(policy="skip", max_share=0.7, file=str(tmp_path / "bad"))
-    found = read_questions(BENCHMARKS["mathvista"](), str(tmp_path), bad_rows=skip)
+    found = read_questions(make_benchmark("mathvista"), str(tmp_path), bad_rows=skip)
     assert [question.question_id for question in found] == ["1"]
     assert [item["row"] for item in listed(tmp_path / "bad")] == ["row 1", "row 2"]
 

@@ -67,7 +67,7 @@ def test_the_package_holds_code_configs_and_the_tiny_model(packed):
 def test_the_package_leaves_out_runs_data_and_environments(packed):
     names, _ = packed
     tops = {name.split("/")[0] for name in names}
-    assert not tops & {"runs", "data", ".venv", ".git"}
+    assert not tops & {"runs", "data", "tests", ".venv", ".git"}
     assert "policy/model.safetensors" not in names
 
 

@@ -125,7 +125,10 @@ def test_a_row_with_more_images_than_engines_are_set_to_take_is_refused(tmp_path
     assert read_inputs(config)  # by default there is room for eight
     message = refusal(replace(config, model=replace(config.model, max_images=4)))
     assert message.startswith(f"{field}: {data[field]} has rows that can't be used")
-    assert "row 3: 5 images, over model.max_images=4; raise the limit, or drop the row" in message
+    assert (
+        "row 3: images: 5 images, over model.max_images=4; raise the limit, or drop the row"
+        in message
+    )
 
 
 def test_image_marks_that_do_not_match_the_images_are_refused(tmp_path):
