@@ -21,7 +21,7 @@ from vr1_ray.training.scoring import MicroBatches
 
 CASES = [("bfloat16", 1), ("bfloat16", 2), ("bfloat16", 3), ("float32", 0)]
 BUDGET = 128  # several micro-batches a rank
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 def rows_of(adapter, rank=0, world_size=1):
@@ -195,9 +195,10 @@ def add_gradients(reference, weights, own):
             weight.grad = None
 
 
-# Of the largest change of any weight. float32: sums in another order. bfloat16: each gradient of a micro-batch is
-# rounded to 2^-9 of itself at most, and is another one where sums of ranks and of micro-batches are rounded otherwise.
-LIMITS = {"float32": 2e-5, "bfloat16": 2e-2}
+# Of the largest change of any weight; measured 2e-6 and 3.4e-3, the limits are three times and more of it. float32: sums in
+# another order. bfloat16: a micro-batch's gradient is rounded to 2^-9 of itself at most, and is another one where sums of
+# ranks and of micro-batches are rounded otherwise.
+LIMITS = {"float32": 1e-5, "bfloat16": 1e-2}
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -23,7 +23,7 @@ from vr1_ray.types import Prompt, TrainRow
 
 VOCABULARY = 152_064  # Qwen2.5-VL-7B-Instruct, config.json, vocab_size
 RESPONSE = 8_192
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
 def save_model(folder):
@@ -36,8 +36,9 @@ def save_model(folder):
         shutil.copy(TINY_MODEL / name, folder / name)
     config = AutoConfig.from_pretrained(TINY_MODEL)
     text = config.text_config
-    text.vocab_size, text.hidden_size, text.intermediate_size = VOCABULARY, 256, 8192
-    text.num_attention_heads, text.num_key_value_heads, text.num_hidden_layers = 4, 2, 4
+    text.vocab_size, text.hidden_size, text.intermediate_size = VOCABULARY, 320, 2048
+    text.num_attention_heads, text.num_key_value_heads, text.num_hidden_layers = 5, 1, 2
+    text.layer_types = ["full_attention"] * text.num_hidden_layers
     text.max_position_embeddings = 16_384
     config.vision_config.out_hidden_size = text.hidden_size
     torch.manual_seed(0)

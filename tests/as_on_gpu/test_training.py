@@ -156,11 +156,13 @@ def test_a_buffer_that_sharding_changed_is_refused_by_name():
         loading.check_buffers(policy.model)
 
 
-# Passes and optimizer.
+# Passes and optimizer; in float32, for many CPUs are slow in bfloat16.
+
+FP32 = model_config()
 
 
 def test_a_step_of_two_mini_batches_makes_three_passes_and_computes_entropy_in_two():
-    trainer = trainer_at(2)
+    trainer = trainer_at(2, FP32)
     rows, images = sample_rows(trainer.adapter)
     has_entropy = []
     trainer.engine.module.register_forward_hook(
@@ -172,7 +174,7 @@ def test_a_step_of_two_mini_batches_makes_three_passes_and_computes_entropy_in_t
 
 
 def test_entropy_has_a_gradient_where_the_algorithm_needs_it():
-    trainer = trainer_at(0)
+    trainer = trainer_at(0, FP32)
     rows, images = sample_rows(trainer.adapter)
     seen, loss = [], trainer.algorithm.loss
     trainer.algorithm.loss = lambda tokens: (seen.append(tokens), loss(tokens))[1]
@@ -182,11 +184,12 @@ def test_entropy_has_a_gradient_where_the_algorithm_needs_it():
     assert [tokens.entropy_N.requires_grad for tokens in seen] == [False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [2, 3])
 def test_the_offloaded_optimizer_is_fused_too_and_makes_the_same_update(stage):
     found = []
     for offloads in (False, True):
-        trainer = trainer_at(stage, offload_optimizer=offloads)
+        trainer = trainer_at(stage, FP32, offload_optimizer=offloads)
         rows, images = sample_rows(trainer.adapter)
         metrics = trainer.train_step([rows[:3]], images)
         assert isinstance(trainer.engine.basic_optimizer, torch.optim.AdamW)
@@ -194,9 +197,9 @@ def test_the_offloaded_optimizer_is_fused_too_and_makes_the_same_update(stage):
         weights = {name: weight.clone() for name, weight in trainer.named_weights()}
         found.append((weights, metrics["grad_norm"]))
     (plain, norm), (offloaded, offloaded_norm) = found
-    assert offloaded_norm == pytest.approx(norm, rel=1e-6)  # stage 3 sums it in another precision,
-    for name, weight in plain.items():  # which moves a weight to its neighbour in bfloat16 at most
-        torch.testing.assert_close(offloaded[name], weight, rtol=2**-7, atol=2**-16)
+    assert offloaded_norm == pytest.approx(norm, rel=1e-6)  # stage 3 sums it in another precision
+    for name, weight in plain.items():
+        torch.testing.assert_close(offloaded[name], weight, rtol=1e-6, atol=1e-6)
 
 
 def test_a_fused_step_takes_less_than_a_third_of_the_loops_time():
