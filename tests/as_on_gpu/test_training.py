@@ -70,7 +70,7 @@ def test_the_whole_policy_keeps_rotary_frequencies_in_float32():
     )
 
 
-@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+@pytest.mark.parametrize("stage", [1, 2, 3])  # in bfloat16 stage 0 is stage 1
 def test_the_trainers_buffers_are_those_of_the_whole_policy(stage):
     assert_same_buffers(dict(trainer_at(stage).engine.module.named_buffers()), whole_buffers())
 
