@@ -12,6 +12,8 @@ import torch
 
 import vr1_ray
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 HOOK = ROOT / "docker" / "torchvision_hook.py"
 PATCHED = ("torchvision", "torchaudio", "torchcodec")

@@ -113,6 +113,7 @@ def test_training_never_shows_a_held_out_figure():
     assert not held_out & {random_example(rng).figure for _ in range(300)}
 
 
+@pytest.mark.slow
 def test_an_untrained_build_is_reproducible_and_is_saved_whole(tmp_path):
     from build import build, save
 

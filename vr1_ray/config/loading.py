@@ -5,6 +5,7 @@ name. `${key}` interpolation is OmegaConf's and sees the whole file, so a recipe
 other's folders.
 """
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -87,7 +88,7 @@ def config_text(config: RunConfig) -> str:
 def _typed(tree: Any, *, where: str) -> RunConfig:
     """Check a tree against the schema. Raises ConfigError that names the field."""
     try:
-        merged = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(RunConfig), tree))
+        merged = cast(DictConfig, OmegaConf.merge(_schema(), tree))
         return cast(RunConfig, OmegaConf.to_object(merged))
     except (OmegaConfBaseException, ValueError) as error:
         key = getattr(error, "full_key", None)
@@ -95,6 +96,12 @@ def _typed(tree: Any, *, where: str) -> RunConfig:
         raise ConfigError(
             f"{where}: {field}{_first_line(error)}. See vr1_ray/config/schema.py"
         ) from error
+
+
+@lru_cache(maxsize=1)
+def _schema() -> Any:
+    """The schema as OmegaConf's tree, which takes long to build; a merge leaves it as it is."""
+    return OmegaConf.structured(RunConfig)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -124,6 +124,7 @@ def test_right_answers_that_earn_nothing_are_a_warning(sound):
     assert "data.answer_column" in found.cure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_config_gives_a_table_and_an_exit_code(path, capsys, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)

@@ -263,6 +263,7 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(folder, tmp
         assert content != (tmp_path / "other" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_writing_the_default_dataset_is_quick(tmp_path):
     start = time.process_time()  # a busy machine is no fault of ours
     write_dataset(tmp_path)

@@ -166,6 +166,7 @@ def test_an_error_before_any_row_is_the_first_rows(tmp_path):
     assert {found["bad"].status, found["never"].status} == {"left out"}
 
 
+@pytest.mark.slow
 def test_a_part_that_hangs_is_ended_with_all_it_started_and_the_next_one_runs(tmp_path):
     shown = []
     began = time.monotonic()

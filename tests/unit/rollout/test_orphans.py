@@ -6,7 +6,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from vr1_ray.rollout.orphans import MARK, kill_marked, marked
+
+pytestmark = pytest.mark.slow
 
 PARENT = """
 import subprocess, sys, time

@@ -104,6 +104,7 @@ def test_seconds_are_told_as_a_clock():
     assert [format_seconds(seconds) for seconds in (5, 171, 3771)] == ["0:05", "2:51", "1:02:51"]
 
 
+@pytest.mark.slow
 def test_wandb_without_a_key_writes_an_offline_run_into_the_run_folder(tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
