@@ -46,7 +46,8 @@ chaos: setup  ## random kills and scale commands for MINUTES (default 30), then 
 gpu-check: setup  ## ten minutes on a GPU: what runs there, what fails and why; PARTS=parity,sync GPUS=2 (DEVICE=cpu rehearses)
 	$(BIN)/python -m examples.gpu_check --parts "$(PARTS)" --gpus $(GPUS) --device $(DEVICE)
 
-check: lint types floors unit  ## lint, types, import floors, unit tests
+check: setup  ## lint, types, import floors, unit tests, side by side on two cores
+	+@$(MAKE) --no-print-directory -j2 --output-sync=target lint types floors unit
 
 lint: setup  ## ruff: rules and format
 	$(BIN)/ruff check .
