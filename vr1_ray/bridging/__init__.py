@@ -9,7 +9,7 @@ thinks on it, and its chains are given back their images.
     pipeline          the stages on Ray Data, the one module here that knows Ray
     tally output card counts, the dataset's files, the data card
     servers           servers that the run starts itself
-    figure_*  audit   the rehearsal: scripted servers that err at known rates, and how well the rules see it
+    audit             how well the rules see what the rehearsal's scripted servers (`figure_math/`) did wrong
 
 `loops/bridge_loop.py` puts them together.
 """
