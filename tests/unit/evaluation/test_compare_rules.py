@@ -14,6 +14,8 @@ sys.path.insert(0, str(EXAMPLE))
 from compare_rules import compare, question_of, report  # noqa: E402
 from layouts import item_of  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 # What a benchmark's rule judges otherwise than the checker, on the responses below: (rule, its verdict).
 DIFFERENCES = {
     "mathvista": {

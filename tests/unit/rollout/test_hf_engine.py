@@ -17,6 +17,8 @@ from vr1_ray.types import SamplingSpec, TokenSpan
 from vr1_ray.weights.broadcast import BroadcastLostError
 from vr1_ray.weights.packing import pack_bucket, pack_buckets
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
