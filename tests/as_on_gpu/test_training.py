@@ -5,6 +5,7 @@ computes while it is made, and a rotary frequency in bfloat16 puts far tokens in
 """
 
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -200,6 +201,25 @@ def test_the_offloaded_optimizer_is_fused_too_and_makes_the_same_update(stage):
     assert offloaded_norm == pytest.approx(norm, rel=1e-6)  # stage 3 sums it in another precision
     for name, weight in plain.items():
         torch.testing.assert_close(offloaded[name], weight, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offloads", [False, True])
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_the_update_after_a_skipped_one_is_that_of_a_trainer_that_never_skipped(stage, offloads):
+    norms = []
+    for is_spoiled in (False, True):
+        trainer = trainer_at(
+            stage, offload_optimizer=offloads, max_tokens_per_micro_batch=64
+        )  # several micro-batches
+        rows, images = sample_rows(trainer.adapter)
+        if is_spoiled:
+            bad = replace(rows[1], row_id="bad", advantage=float("nan"))
+            found = trainer.train_step([[rows[0], bad]], images)
+            assert found["updates/skipped"] == 1
+            assert "Rows that made it: bad" in trainer.take_alarms()[0]
+        norms.append(trainer.train_step([rows[:3]], images)["grad_norm"])
+    assert norms[1] == norms[0] > 0
 
 
 def test_a_fused_step_takes_less_than_a_third_of_the_loops_time():

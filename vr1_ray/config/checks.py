@@ -35,6 +35,16 @@ def _names(config: RunConfig) -> Iterator[str]:
         yield "eval.data: empty; give the held-out data or benchmarks=[...], or turn evaluation off"
 
 
+def _cannot_work(config: RunConfig) -> Iterator[str]:
+    """Settings that are of the right type, and that nothing could be done with."""
+    if config.max_steps < 0 or config.num_epochs <= 0:
+        yield f"max_steps, num_epochs: {config.max_steps}, {config.num_epochs:g}; give at least 0 (by epochs), and above 0"
+    if config.trainer.offload_optimizer and config.trainer.zero_stage == 0:
+        yield "trainer.offload_optimizer: true, but trainer.zero_stage 0 has no part of it to move; use 1, 2 or 3"
+    if config.model.attention == "flash_attention_2" and config.model.dtype != "bfloat16":
+        yield "model.attention: flash_attention_2 computes in bfloat16; set model.dtype=bfloat16, or attention=auto"
+
+
 def _positive(config: RunConfig) -> Iterator[str]:
     counts = {
         "prompts_per_step": config.prompts_per_step,
@@ -76,7 +86,7 @@ def _positive(config: RunConfig) -> Iterator[str]:
 def _alarms(config: RunConfig) -> Iterator[str]:
     for key in ("alarm_logprob_mean", "alarm_logprob_p99"):
         most = getattr(config.trainer, key)
-        if most is not None and most <= 0:
+        if most is not None and not most > 0:  # nor nan
             yield f"trainer.{key}: {most:g} must be above 0; null takes the default of model.dtype"
 
 
@@ -249,6 +259,7 @@ def _engines(config: RunConfig) -> Iterator[str]:
 RULES = (
     _names,
     _positive,
+    _cannot_work,
     _alarms,
     _stages,
     _eval_fits,

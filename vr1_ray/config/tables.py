@@ -6,8 +6,9 @@ A row may be text: then its file is imported only where a config asks for it.
 """
 
 import importlib
+import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,31 @@ def find(table: Mapping[str, Any], name: str, field: str, *, kind: type | None =
     look_in_current_folder()
     try:
         found = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module that is broken can raise anything
         raise ValueError(
-            f"{field}={name!r} can't be loaded ({error}){known}. Check that the module is installed, on PYTHONPATH "
+            f"{field}={name!r} can't be loaded ({type(error).__name__}: {error}){known}. Check that the module is installed, on PYTHONPATH "
             f"or in the current folder ({Path.cwd()}), and the name after the colon."
         ) from error
     if kind is not None and not (isinstance(found, type) and issubclass(found, kind)):
         raise ValueError(f"{field}={name!r} is no {kind.__name__}; derive it from {kind.__name__}.")
+    if kind is not None and inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise ValueError(f"{field}={name!r} lacks {missing}; write what {kind.__name__} asks for.")
+    return found
+
+
+def find_function(name: str, field: str, *arguments: Any) -> Callable[..., Any]:
+    """The function that `name`, as package.module:Name, stands for; it must take `arguments`.
+
+    Raises ValueError with field, value and cure.
+    """
+    found = find({}, name, field)
+    if not callable(found) or isinstance(found, type):
+        raise ValueError(f"{field}={name!r} is no function; name one as package.module:Name.")
+    try:
+        inspect.signature(found).bind(*arguments)
+    except TypeError as error:
+        raise ValueError(f"{field}={name!r} can't be called as it will be: {error}.") from error
     return found
 
 

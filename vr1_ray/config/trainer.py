@@ -35,7 +35,7 @@ class TrainerConfig:
     resources: dict[str, float] = field(default_factory=dict)  # custom Ray resources of each rank
     label_selector: dict[str, str] = field(default_factory=dict)  # labels a node must have
     zero_stage: int = 0  # 0, 1, 2 or 3
-    offload_optimizer: bool = False  # ZeRO-3 on GPU: optimizer state in host memory
+    offload_optimizer: bool = False  # ZeRO on GPU: optimizer state in host memory
     mini_batches_per_step: int = 1  # optimizer updates per RL step
     max_tokens_per_micro_batch: int = 8192  # prompt + response tokens, padding counted
     logprob_chunk_tokens: int = 1024  # response positions whose logits exist at once

@@ -117,9 +117,6 @@ class PromptSampler:
         self._in_flight.clear()
         self._num_trained = state["num_trained"]
 
-    def metrics(self) -> dict[str, float]:
-        return {"data/epoch": self._trained.epoch + self._trained.given / len(self.prompts)}
-
     def _take(self, most: int) -> list[int]:
         """The next prompts of the submitted epoch, by index: `most`, or what is left of it."""
         at = self._submitted

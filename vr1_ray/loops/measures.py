@@ -1,12 +1,13 @@
 """What is measured of groups: the metrics of a step and of an evaluation. Plain functions, no actor."""
 
+from collections.abc import Callable
 from statistics import fmean
 from typing import Any
 
 from vr1_ray.algorithms.advantages import is_informative
 from vr1_ray.answers import accuracy_of
 from vr1_ray.config import RunConfig
-from vr1_ray.config.tables import find
+from vr1_ray.config.tables import find_function
 from vr1_ray.rewards import SHARED_PARTS, hard_format_reward, parse_response
 from vr1_ray.types import Rollout, RolloutGroup, Stage
 
@@ -101,11 +102,20 @@ def name_errors(rows: list[dict[str, Any]], diagnosis: str) -> None:
     """
     if not diagnosis:
         return
-    kind_of = find({}, diagnosis, "eval.diagnosis")
+    kind_of = find_function(diagnosis, "eval.diagnosis", {})
     for row in rows:
-        kind = "" if row["hard_reward"] else kind_of(row)
+        kind = "" if row["hard_reward"] else _kind(kind_of, row, diagnosis)
         if kind:
             row["error"] = kind
+
+
+def _kind(kind_of: Callable[..., Any], row: dict[str, Any], diagnosis: str) -> str:
+    """What a diagnosis says of a row. A broken one costs its word, not the evaluation, and the word says so."""
+    try:
+        kind = kind_of(row)
+    except Exception as error:
+        return f"eval.diagnosis={diagnosis} failed: {type(error).__name__}"
+    return kind if isinstance(kind, str) else f"eval.diagnosis={diagnosis} gave no text"
 
 
 def evaluation_metrics(rows: list[dict[str, Any]]) -> dict[str, float]:

@@ -34,7 +34,7 @@ def load_adapter(config: ModelConfig) -> ModelAdapter:
     found = find(MODELS, config.adapter or model_type, "model.adapter", kind=ModelAdapter)
     try:
         return found(config)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
         raise ValueError(
             f"model.path={config.path!r}: its tokenizer or processor can't be loaded ({_first_line(error)}). "
             "The folder must hold what save_pretrained of model AND processor writes."

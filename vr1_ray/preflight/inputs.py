@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.config import ConfigError, RunConfig, check_config
-from vr1_ray.config.tables import find
+from vr1_ray.config.tables import find_function
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.data import (
     drop_overlong,
@@ -46,7 +46,7 @@ def read_inputs(config: RunConfig) -> RunInputs:
     make_algorithm(config.algorithm, kind=config.kind)
     make_rewards(config.rewards)
     if config.eval.diagnosis:
-        find({}, config.eval.diagnosis, "eval.diagnosis")
+        find_function(config.eval.diagnosis, "eval.diagnosis", {})
     if config.kind == "rl":
         make_curriculum(config.curriculum)
         check_cold_started(config)

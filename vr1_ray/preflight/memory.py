@@ -8,6 +8,7 @@ With T parameters, P of them trained, N ranks, w bytes a weight (2 in bfloat16, 
     buffers      DeepSpeed's defaults: a bucket of 5e8 gradients, two where ZeRO-1 and 2 send one while the other
                  fills; under ZeRO-3 1e9 gathered parameters, all of them where activations are not checkpointed
                  (F.linear keeps the weight it saw for its backward pass)
+    summed       with offload under ZeRO-2 in bfloat16: float32 sums of the rank's gradients, 4 P / N, until the step
     activations  per token: a layer's own (see `layer_elements`), of all layers; with checkpointing the
                  hidden state of each layer and one layer's own
     logits       `logprob_chunk_tokens` x vocabulary in float32, six times (value, softmax, gradients)
@@ -46,11 +47,12 @@ class TrainerMemory:
     buffers: float
     activations: float
     logits: float
+    summed: float  # gradients on their way to an offloaded optimizer
     host: float
 
     @property
     def device(self) -> float:
-        return self.at_rest + self.activations + self.logits
+        return self.at_rest + self.activations + self.logits + self.summed
 
     @property
     def at_rest(self) -> float:
@@ -92,6 +94,7 @@ def trainer_memory(size: ModelSize, shape: TrainerShape) -> TrainerMemory:
         buffers=_buffer_bytes(size, shape),
         activations=activation_bytes(size, shape),
         logits=logit_bytes(size.text, shape.chunk_tokens),
+        summed=_summed_bytes(shape),
         host=host,
     )
 
@@ -108,6 +111,11 @@ def _buffer_bytes(size: ModelSize, shape: TrainerShape) -> float:
             else min(LIVE_PARAMETERS, size.num_parameters)
         )
     return float(elements * shape.dtype_bytes)
+
+
+def _summed_bytes(shape: TrainerShape) -> float:
+    is_summed_here = shape.offloads and shape.zero_stage == 2 and shape.dtype_bytes == 2
+    return 4 * shape.num_trained / shape.num_ranks if is_summed_here else 0.0
 
 
 def _gradient_bytes(shape: TrainerShape) -> float:

@@ -72,7 +72,7 @@ def trainer_rows(config: RunConfig, machine: Machine, size: ModelSize) -> Iterat
     states = memory.weights + memory.gradients + memory.optimizer
     parts = {
         f"weights, gradients, optimizer (ZeRO-{shape.zero_stage})": states,
-        "DeepSpeed's buffers": memory.buffers,
+        "DeepSpeed's buffers": memory.buffers + memory.summed,
         f"activations of {shape.micro_batch_tokens:,} tokens": memory.activations,
         f"logits of {shape.chunk_tokens:,} tokens": memory.logits,
     }

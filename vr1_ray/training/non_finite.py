@@ -8,6 +8,7 @@ of them; DeepSpeed (our own step without ZeRO) makes no update of such a norm an
 import math
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -22,10 +23,22 @@ def spread(loss: torch.Tensor) -> torch.Tensor:
     return loss * torch.where(loss.detach().isfinite(), 1.0, torch.nan)
 
 
+def drop_gradients(engine: Any, *, unless: bool) -> None:
+    """What DeepSpeed summed for a step that it did not make, `unless` it made it.
+
+    With an offloaded optimizer its stages 1 and 2 would keep it and add the next update's gradients to it.
+    """
+    if unless or engine.zero_optimization_stage() not in (1, 2):
+        return
+    for group in engine.optimizer.averaged_gradients:
+        engine.optimizer.averaged_gradients[group] = None
+
+
 class GradientWatch:
     """The largest gradient that each row of the last micro-batch sent back to its tokens' embeddings.
 
-    A fault in any layer comes out there, and a row's embeddings get gradient from that row alone.
+    A fault in any layer of the language model comes out there, and a row's embeddings get gradient from that row alone.
+    One that begins in the vision tower's own backward pass does not: then the loudest row is no more than a suspect.
 
     Example:
         watch = GradientWatch(policy.model.get_input_embeddings())
@@ -59,18 +72,23 @@ class Suspects:
         suspects.culprits()  # if the update was skipped
     """
 
-    _seen: list[tuple[MicroBatch, torch.Tensor, torch.Tensor | None]] = field(default_factory=list)
+    # Of each micro-batch its rows' ids, the row of each token, loss and gradients: no pictures, which are large.
+    _seen: list[tuple[list[str], torch.Tensor, torch.Tensor, torch.Tensor | None]] = field(
+        default_factory=list
+    )
 
     def add(
         self, micro_batch: MicroBatch, loss_N: torch.Tensor, largest_B: torch.Tensor | None
     ) -> None:
-        self._seen.append((micro_batch, loss_N, largest_B))
+        ids = [row.row_id for row in micro_batch.rows]
+        self._seen.append((ids, micro_batch.row_index_N, loss_N, largest_B))
 
-    def culprits(self) -> list[str]:
-        """The ids of the rows that made it, the same on every rank. Collective.
+    def culprits(self) -> tuple[list[str], bool]:
+        """The ids of the rows that made it, and whether that is certain; the same on every rank. Collective.
 
-        Rows whose loss is not finite; on ranks without one, rows whose gradient is not; if there is none at all (each
-        is finite, their norm is not), the row with the largest.
+        Rows whose loss is not finite; on ranks without one, rows whose gradient is not. If there is none at all, the
+        row with the largest gradient, which is a guess: all may be finite and their norm not, or the fault began in
+        the vision tower.
         """
         found = self._by_loss() or self._by_gradient()
         if dist.is_initialized():
@@ -78,30 +96,37 @@ class Suspects:
             dist.all_gather_object(of_ranks, found)
             found = list(chain.from_iterable(of_ranks))
         certain = [row_id for row_id, size in found if not math.isfinite(size)]
-        return certain or [max(found, key=lambda item: item[1])[0]] if found else []
+        if certain or not found:
+            return certain, True
+        return [max(found, key=lambda item: item[1])[0]], False
 
     def _by_loss(self) -> list[tuple[str, float]]:
         return [
-            (micro_batch.rows[place].row_id, math.inf)
-            for micro_batch, loss_N, _ in self._seen
-            for place in micro_batch.row_index_N[~loss_N.isfinite()].unique().tolist()
+            (ids[place], math.inf)
+            for ids, row_index_N, loss_N, _ in self._seen
+            for place in row_index_N[~loss_N.isfinite()].unique().tolist()
         ]
 
     def _by_gradient(self) -> list[tuple[str, float]]:
         return [
-            (row.row_id, size)
-            for micro_batch, _, largest_B in self._seen
+            (row_id, size)
+            for ids, _, _, largest_B in self._seen
             if largest_B is not None
-            for row, size in zip(micro_batch.rows, largest_B.tolist(), strict=True)
+            for row_id, size in zip(ids, largest_B.tolist(), strict=True)
         ]
 
 
-def told(update: int, row_ids: list[str], *, in_a_row: int, limit: int) -> str:
+def told(update: int, row_ids: list[str], is_certain: bool, *, in_a_row: int, limit: int) -> str:
     """The alarm: which update, which rows, and what comes next."""
     named = ", ".join(row_ids[:NAMED_ROWS]) or "unknown, since embeddings have no gradient"
+    who = (
+        "Rows that made it"
+        if is_certain
+        else "No row's loss or gradient shows it (a sum too large, or a fault in the vision tower); the loudest row"
+    )
     more = f" and {len(row_ids) - NAMED_ROWS} more" if len(row_ids) > NAMED_ROWS else ""
     return (
         f"update {update}: loss or gradient is not finite, so it was skipped; the weights are as before it. "
-        f"Rows that made it: {named}{more}. "
+        f"{who}: {named}{more}. "
         f"{in_a_row} in a row; more than trainer.max_skipped_updates={limit} end the run"
     )

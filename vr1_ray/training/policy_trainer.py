@@ -27,7 +27,7 @@ from vr1_ray.training.mini_batch import (
     token_weights,
     totals_over_ranks,
 )
-from vr1_ray.training.non_finite import GradientWatch, Suspects, spread, told
+from vr1_ray.training.non_finite import GradientWatch, Suspects, drop_gradients, spread, told
 from vr1_ray.training.schedule import learning_rate
 from vr1_ray.training.scoring import MicroBatches, score
 from vr1_ray.training.weights import device_weights, named_weights, weight_shapes
@@ -242,7 +242,7 @@ class PolicyTrainer:
         """Raises FloatingPointError, on every rank alike, once too many were skipped in a row."""
         self.num_skipped += 1
         limit = self.config.max_skipped_updates
-        alarm = told(self.num_updates, suspects.culprits(), in_a_row=self.num_skipped, limit=limit)
+        alarm = told(self.num_updates, *suspects.culprits(), in_a_row=self.num_skipped, limit=limit)
         if self.num_skipped > limit:
             raise FloatingPointError(alarm)
         self._alarms.append(alarm)
@@ -284,13 +284,12 @@ class PolicyTrainer:
         return rate
 
     def _step(self) -> float:
-        """Clip and update; a gradient whose norm is not finite is dropped. Returns the norm.
-
-        Without ZeRO DeepSpeed keeps no norm, so clipping is ours there.
-        """
+        """Clip (ourselves without ZeRO) and update; a gradient whose norm is not finite is dropped. Returns the norm."""
         if self.engine.zero_optimization():
             self.engine.step()
-            return float(self.engine.get_global_grad_norm())
+            norm = float(self.engine.get_global_grad_norm())
+            drop_gradients(self.engine, unless=math.isfinite(norm))
+            return norm
         limit = self.config.optimizer.max_grad_norm
         norm = torch.nn.utils.clip_grad_norm_(self.engine.module.parameters(), limit or torch.inf)
         if torch.isfinite(norm):

@@ -81,6 +81,11 @@ def test_a_mistake_on_load_names_field_and_value(tmp_path, override, words):
         (["algorithm.entropy_coef=-1"], ["algorithm.entropy_coef", "-1", "use 0"]),
         (["algorithm.loss_aggregation=constant_length"], ["algorithm.loss_length", "0", "budget"]),
         (["trainer.alarm_logprob_p99=0"], ["trainer.alarm_logprob_p99", "0", "null"]),
+        (["trainer.alarm_logprob_p99=.nan"], ["trainer.alarm_logprob_p99", "nan"]),
+        (["max_steps=-5"], ["max_steps", "-5"]),
+        (["num_epochs=0"], ["num_epochs", "0"]),
+        (["trainer.offload_optimizer=true"], ["trainer.offload_optimizer", "zero_stage 0"]),
+        (["model.attention=flash_attention_2"], ["model.attention", "model.dtype=bfloat16"]),
         (["algorithm.loss_length=96"], ["algorithm.loss_length", "96", "token_mean"]),
         (
             ["curriculum.stages=[{max_response_tokens: 9, group_size: 1, steps: 1}]"],

@@ -1,11 +1,12 @@
 """What a config names: a row, or something outside the package."""
 
 from collections import OrderedDict
+from collections.abc import Sized
 from decimal import Decimal
 
 import pytest
 
-from vr1_ray.config.tables import find
+from vr1_ray.config.tables import find, find_function
 
 ROWS = {"plain": OrderedDict, "text": "collections:OrderedDict"}
 
@@ -32,6 +33,35 @@ def test_what_is_of_another_kind_is_refused(name):
     with pytest.raises(ValueError, match=f"some.name='{name}' is no dict; derive it from dict"):
         find(ROWS, name, "some.name", kind=dict)
     assert find(ROWS, "decimal:Decimal", "some.name") is Decimal
+
+
+@pytest.mark.parametrize("source", ["1 / 0", "def (", "raise OSError('no')"])
+def test_a_module_that_breaks_is_refused_by_field_and_value(tmp_path, monkeypatch, source):
+    (tmp_path / "breaks_9.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=r"some\.name='breaks_9:Name' can't be loaded"):
+        find({}, "breaks_9:Name", "some.name")
+
+
+def test_a_class_that_is_not_whole_is_refused_with_what_it_lacks():
+    with pytest.raises(ValueError, match=r"some\.name='io:IOBase' is no Sized"):
+        find({}, "io:IOBase", "some.name", kind=Sized)
+    with pytest.raises(ValueError, match=r"'collections\.abc:Collection' lacks __contains__"):
+        find({}, "collections.abc:Collection", "some.name", kind=Sized)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("string:digits", "is no function"),
+        ("decimal:Decimal", "is no function"),
+        ("operator:add", "can't be called as it will be"),
+    ],
+)
+def test_what_is_no_function_of_one_argument_is_refused(name, words):
+    with pytest.raises(ValueError, match=f"some.name='{name}' {words}"):
+        find_function(name, "some.name", {})
+    assert find_function("operator:neg", "some.name", 1)(2) == -2
 
 
 def test_a_module_in_the_current_folder_is_found(tmp_path, monkeypatch):

@@ -114,6 +114,21 @@ def test_wrong_answers_get_the_error_that_the_named_diagnosis_sees():
     assert [row.get("error") for row in rows] == [None, "<think>", None]
 
 
+def broken(row):
+    raise KeyError("figure")
+
+
+def number(row):
+    return 5
+
+
+def test_a_broken_diagnosis_costs_its_word_and_not_the_evaluation():
+    for name, word in (("broken", "failed: KeyError"), ("number", "gave no text")):
+        rows = [judged(group("b", rollout(0, reward=0, tokens=8, status="truncated", text="1")))]
+        name_errors(rows, f"{__name__}:{name}")
+        assert rows[0]["error"] == f"eval.diagnosis={__name__}:{name} {word}"
+
+
 def test_without_a_diagnosis_no_row_has_an_error():
     rows = [judged(group("b", rollout(0, reward=0, tokens=8, status="truncated", text="1")))]
     name_errors(rows, "")

@@ -53,9 +53,9 @@ def test_what_does_not_fit_beside_each_other_is_told_the_ways_out_that_are_left(
 
 
 def test_the_trainer_at_work_lies_beside_an_engine_asleep(rows):
-    # A rank of 28.1 GiB at its largest micro-batch, the reference at rest, and 3 GiB of an engine.
-    assert rows()["trainer: a rank"].value == "28.1 GiB"
-    assert rows()["shared GPU: trainer, reference"].value == "34.9 GiB"
+    # A rank of 32.0 GiB at its largest micro-batch, the reference at rest, and 3 GiB of an engine.
+    assert rows()["trainer: a rank"].value == "32.0 GiB"
+    assert rows()["shared GPU: trainer, reference"].value == "38.8 GiB"
 
 
 def test_handles_need_no_room_in_rays_object_store(rows):

@@ -62,6 +62,15 @@ def test_lower_stages_keep_more_on_each_rank():
     assert plain.buffers == 0
 
 
+def test_under_zero_2_in_bf16_gradients_are_summed_on_the_gpu_before_they_are_offloaded():
+    shape = replace(BF16_ZERO3, zero_stage=2, offloads=True)
+    memory = trainer_memory(SMALL, shape)
+    assert memory.summed == 4 * shape.num_trained / shape.num_ranks
+    assert memory.device - memory.at_rest == memory.activations + memory.logits + memory.summed
+    assert trainer_memory(SMALL, replace(shape, dtype_bytes=4)).summed == 0
+    assert trainer_memory(SMALL, replace(shape, offloads=False)).summed == 0
+
+
 def test_offload_moves_optimizer_and_sharded_gradients_to_the_host():
     memory = trainer_memory(SMALL, replace(BF16_ZERO3, offloads=True))
     assert (memory.gradients, memory.optimizer) == (0, 0)

@@ -117,24 +117,36 @@ def suspects_of(losses, gradients):
 @pytest.mark.parametrize(
     ("losses", "gradients", "culprits"),
     [
-        ([1.0, 1.0, 1.0, torch.inf, 1.0], [torch.nan, torch.nan], ["3"]),
-        ([1.0] * 5, [torch.nan, 7.0], ["2"]),
-        ([1.0] * 5, [1e30, 1e38], ["3"]),
-        ([1.0] * 5, None, []),
+        ([1.0, 1.0, 1.0, torch.inf, 1.0], [torch.nan, torch.nan], (["3"], True)),
+        ([1.0] * 5, [torch.nan, 7.0], (["2"], True)),
+        ([1.0] * 5, [1e30, 1e38], (["3"], False)),
+        ([1.0] * 5, None, ([], True)),
     ],
 )
-def test_culprits_are_rows_with_such_a_loss_else_with_such_a_gradient_else_the_largest(
+def test_culprits_are_rows_with_such_a_loss_else_with_such_a_gradient_else_a_guess(
     losses, gradients, culprits
 ):
     assert suspects_of(losses, gradients).culprits() == culprits
 
 
 def test_the_alarm_of_a_skipped_update_names_rows_and_what_comes_next():
-    alarm = told(7, [f"9f0c/{n}" for n in range(10)], in_a_row=2, limit=3)
+    alarm = told(7, [f"9f0c/{n}" for n in range(10)], True, in_a_row=2, limit=3)
     assert alarm.startswith("update 7: loss or gradient is not finite, so it was skipped")
     assert "9f0c/0, 9f0c/1" in alarm
     assert "9f0c/7 and 2 more" in alarm
+    assert "Rows that made it: 9f0c/0" in alarm
     assert alarm.endswith("2 in a row; more than trainer.max_skipped_updates=3 end the run")
+    guess = told(7, ["9f0c/0"], False, in_a_row=1, limit=3)
+    assert "Rows that made it" not in guess
+    assert "fault in the vision tower); the loudest row: 9f0c/0" in guess
+
+
+def test_what_an_update_keeps_of_its_micro_batches_holds_no_pictures():
+    rows = rows_of(2, 3)
+    micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), pad_id=0, device=CPU)
+    suspects = Suspects()
+    suspects.add(micro_batch, torch.ones(5), None)
+    assert not any(part is micro_batch for part in suspects._seen[0])
 
 
 def test_bf16_without_sharding_keeps_float32_masters_through_stage_1():
