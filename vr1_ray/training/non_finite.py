@@ -30,8 +30,10 @@ def drop_gradients(engine: Any, *, unless: bool) -> None:
     """
     if unless or engine.zero_optimization_stage() not in (1, 2):
         return
-    for group in engine.optimizer.averaged_gradients:
-        engine.optimizer.averaged_gradients[group] = None
+    # DeepSpeed's optimizer of bfloat16 at stage 1 without offload has none, and drops its own.
+    sums = getattr(engine.optimizer, "averaged_gradients", {})
+    for group in sums:
+        sums[group] = None
 
 
 class GradientWatch:
