@@ -204,13 +204,12 @@ def test_the_offloaded_optimizer_is_fused_too_and_makes_the_same_update(stage):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("offloads", [False, True])
-@pytest.mark.parametrize("stage", [1, 2, 3])
-def test_the_update_after_a_skipped_one_is_that_of_a_trainer_that_never_skipped(stage, offloads):
+@pytest.mark.parametrize("stage", [1, 2])
+def test_with_an_offloaded_optimizer_a_skipped_update_leaves_nothing_to_the_next_one(stage):
     norms = []
     for is_spoiled in (False, True):
         trainer = trainer_at(
-            stage, offload_optimizer=offloads, max_tokens_per_micro_batch=64
+            stage, offload_optimizer=True, max_tokens_per_micro_batch=64
         )  # several micro-batches
         rows, images = sample_rows(trainer.adapter)
         if is_spoiled:
