@@ -10,6 +10,7 @@ import numpy as np
 
 from examples.gpu_check.bench import Bench, CheckFailedError
 from vr1_ray.config import AlgorithmConfig, ModelConfig, OptimizerConfig, TrainerConfig
+from vr1_ray.config.trainer import LOGPROB_LIMITS
 from vr1_ray.types import EncodedImage, Prompt, TrainRow
 
 if TYPE_CHECKING:  # they bring torch
@@ -33,11 +34,11 @@ class Limits:
     maximum: float = float("inf")
 
 
-# Mean and quantile are those of a run's alarm (`trainer.alarm_logprob_mean`, `alarm_logprob_p99`). Guesses until there
-# are figures of GPUs. On CPU the 0.2 B model in bfloat16 is off itself in float32 by 0.030 in the mean, p99 0.096.
+# Those of a run's alarm, until there are figures of GPUs. On CPU the 0.2 B model in bfloat16 is off itself in float32 by
+# 0.030 in the mean, p99 0.096.
 LIMITS = {
-    "float32": Limits(mean=1e-4, quantile=1e-3),
-    "bfloat16": Limits(mean=0.1, quantile=0.5),
+    dtype: Limits(mean=mean, quantile=quantile)
+    for dtype, (mean, quantile) in LOGPROB_LIMITS.items()
 }
 # The same kernels on the same weights, in any dtype.
 SAME_KERNELS = Limits(mean=1e-3, quantile=5e-3)
