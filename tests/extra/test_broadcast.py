@@ -17,12 +17,12 @@ import ray
 from tests.builders import TINY_MODEL, prompt, random_weights
 from tests.faults.live_run import engine_core_of, until
 from tests.integration import test_rl_end_to_end as end_to_end
-from vr1_ray.actors import broadcast_transport
 from vr1_ray.actors.rollouts.engine_health import HEALTHY
 from vr1_ray.actors.rollouts.engine_place import launcher
 from vr1_ray.actors.rollouts.engine_set import EngineSet
 from vr1_ray.actors.training.trainer_group import TrainerGroup
 from vr1_ray.actors.waiting import ActorError, wait_for
+from vr1_ray.actors.weights import broadcast_transport
 from vr1_ray.actors.weights.broadcast_transport import BroadcastTransport
 from vr1_ray.config import (
     ClusterConfig,

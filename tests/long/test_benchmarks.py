@@ -10,7 +10,7 @@ from tests.builders import save_random_tiny_model
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import load_config
 from vr1_ray.evaluation.table import PAPER_LABEL
-from vr1_ray.loops.benchmark_loop import ask, judge_and_write, read_benchmarks
+from vr1_ray.loops.benchmark_loop import read_benchmarks
 from vr1_ray.loops.recipe_loop import RUNS
 from vr1_ray.models import load_adapter
 from vr1_ray.runs.stopping import StopSignal
@@ -86,7 +86,7 @@ def test_under_protocol_paper_a_response_without_the_format_is_drawn_five_times_
     spec = SamplingSpec(max_response_tokens=8, group_size=1, temperature=1.0)
     with Fleet(config) as fleet:
         fleet.start()
-        ask(fleet, config, benchmarks, "policy")
+        benchmarks.ask(fleet, "policy")
         draws = [
             {
                 group.prompt.prompt_id: group.rollouts[0].text
@@ -94,7 +94,7 @@ def test_under_protocol_paper_a_response_without_the_format_is_drawn_five_times_
             }
             for attempt in range(5)
         ]
-    judge_and_write(config, benchmarks, "policy", is_shown=False)
+    benchmarks.judge_and_write("policy", is_shown=False)
 
     folder = config.folder / "benchmarks" / "policy"
     rows = [json.loads(line) for line in (folder / "mm_math.jsonl").read_text().splitlines()]
