@@ -249,7 +249,10 @@ def test_one_outcome_too_few_is_a_broken_reward():
         ),
         (RewardSpec(name=":x"), "is unknown"),
         (RewardSpec(name="nowhere.at_all:Name"), "No module named 'nowhere'.*known: hard_format"),
-        (spec("Missing"), r"can't be loaded \(AttributeError: module .* has no attribute 'Missing'\)"),
+        (
+            spec("Missing"),
+            r"can't be loaded \(AttributeError: module .* has no attribute 'Missing'\)",
+        ),
         (spec("NotAReward"), r"is no Reward; derive it from vr1_ray\.rewards\.Reward"),
         (spec("NOT_CALLABLE"), "is of type int; name a function or a Reward class"),
         (
