@@ -291,9 +291,10 @@ class PolicyTrainer:
             drop_gradients(self.engine, unless=math.isfinite(norm))
             return norm
         limit = self.config.optimizer.max_grad_norm
-        norm = torch.nn.utils.clip_grad_norm_(self.engine.module.parameters(), limit or torch.inf)
-        if torch.isfinite(norm):
+        weights = self.engine.module.parameters()
+        norm = float(torch.nn.utils.clip_grad_norm_(weights, limit or torch.inf))
+        if math.isfinite(norm):
             self.engine.step()
         else:
             self.engine.zero_grad()
-        return float(norm)
+        return norm
