@@ -98,7 +98,7 @@ def _check_paper(benchmark: Benchmark, config: EvalConfig) -> None:
     if benchmark.is_asked_with_judge() and not config.judge.model:
         raise ConfigError(
             f"eval.judge.model: empty, but the paper's harness scores {benchmark.name} with a judge "
-            "(gpt-4o-mini-2024-07-18); name one, or use eval.protocol=honest"
+            f"({benchmark.paper_judge}); name one, or use eval.protocol=honest"
         )
 
 
@@ -106,8 +106,8 @@ def _part(name: str, part: str, questions: list[Question]) -> list[Question]:
     def key(label: str) -> str:
         return re.sub(r"[\s_]+", " ", label).lower()
 
-    labels = list(dict.fromkeys(label for question in questions for label in question.labels))
-    chosen = [q for q in questions if key(part) in {key(label) for label in q.labels}]
+    labels = list(dict.fromkeys(x for q in questions for x in (*q.labels, *q.groups)))
+    chosen = [q for q in questions if key(part) in {key(x) for x in (*q.labels, *q.groups)}]
     if not chosen:
         raise ConfigError(
             f"benchmarks: {name!r} has no part {part!r}; its parts: {', '.join(labels)}"

@@ -47,8 +47,16 @@ class Question:
     kind: str = ""  # the benchmark's own word for the type of answer
     choices: tuple[str, ...] = ()  # texts of the options, A first
     labels: tuple[str, ...] = ()  # sub-scores it counts in
+    groups: tuple[
+        str, ...
+    ] = ()  # finer ones ("grade: high school"), in scores.json and as parts, not in the table
     cluster: str = ""  # questions that stand or fall together (variants of one problem)
     fields: dict[str, Any] = field(default_factory=dict)  # further columns that the rules need
+
+    @property
+    def words(self) -> str:
+        """The question as a judge reads it, without the marks of pictures."""
+        return self.prompt.question.replace("<image>", "").strip()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +107,8 @@ class Benchmark(ABC):
     split: ClassVar[str]
     size: ClassVar[int]  # questions of the published split
     schema_source: ClassVar[str]  # where the columns were read
+    hubs_moved: ClassVar[tuple[str, ...]] = ()  # further names of it on the hub, tried in order
+    paper_judge: ClassVar[str] = "gpt-4o-mini-2024-07-18"  # default of the paper's harness
     hub_config: ClassVar[str | None] = None
     splits: ClassVar[tuple[str, ...]] = ()  # more than one: all are read, in order
     file_splits: ClassVar[tuple[str, ...]] = ()  # the splits as file names call them, if otherwise

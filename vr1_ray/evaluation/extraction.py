@@ -58,8 +58,9 @@ def find_answer(response: str, *, is_cut: bool = False) -> Answer:
     """The answer of a response; `is_cut` says that it met its budget. Linear in its length, never raises."""
     start = response.rfind("<answer>")
     if start >= 0 and (block := _BLOCK.match(response, start)):
-        is_json = block[1].lstrip().startswith("{") and (mark := last_mark(block[1]))
-        text = mark.text if is_json and mark else _clean(_FINAL.sub("", block[1]))
+        text = _FINAL.sub("", block[1]).strip()
+        mark = last_mark(text) if text.startswith("{") else None  # a JSON answer
+        text = mark.text if mark else _clean(text)
         how = "answer block" if text else "empty answer block"
         return Answer(text=text, how=how, boxes=_boxes(block[1]))
     if is_cut:

@@ -12,13 +12,12 @@ from typing import ClassVar
 
 from vr1_ray.evaluation.base import Benchmark, Judged, Question, Verdict
 from vr1_ray.evaluation.choosing import choice_verdict
-from vr1_ray.evaluation.extraction import Answer
+from vr1_ray.evaluation.extraction import Answer, as_choices
 from vr1_ray.evaluation.rows import Row
 from vr1_ray.evaluation.statistics import Score
 
 NUM_PROBLEMS = 525
 WORTH = {"CM": 1.0, "IG": 0.5, "RM": 0.0, "IK": 0.0}
-_OPTION = re.compile(r"\s*([A-H])\.\s*")
 LETTERS = "ABCDEFGH"
 
 
@@ -39,8 +38,10 @@ class WeMath(Benchmark):
     def question(self, row: Row) -> Question:
         key = row.text("key")
         option = row.text("option", default="")
+        choices = split_options(option)
         if not option:
-            option = ";".join(f"{x}. {row.text(x, default='')}" for x in LETTERS if row.has(x))
+            choices = tuple(row.text(letter) for letter in LETTERS if row.has(letter))
+            option = ";".join(f"{letter}. {text}" for letter, text in as_choices(choices).items())
         steps = key.split("steps")[0]
         kind = f"S{steps}" if key.endswith("multi") else "S1"
         return self.make_question(
@@ -49,7 +50,7 @@ class WeMath(Benchmark):
             text=f"{row.text('question')}\n{option}",
             answer=row.text("answer").upper(),
             images=row.images("image_path", "image"),
-            choices=split_options(option),
+            choices=choices,
             labels=(kind,),
             cluster=row.text("ID", "id"),
             fields={"key": key},
@@ -84,9 +85,25 @@ class WeMath(Benchmark):
 
 
 def split_options(option: str) -> tuple[str, ...]:
-    """ "A. 300, 400;B. 400, 300; C. ..." -> the texts, A first."""
-    parts = [part for part in re.split(r";(?=\s*[A-H]\.)", option) if part.strip()]
-    return tuple(_OPTION.sub("", part, count=1).strip() for part in parts)
+    """ "A. 300, 400;B. 400, 300; C. ..." -> the texts, A first. A text may hold "P;C.;Q": only the next letter ends it."""
+    starts: list[tuple[int, int]] = []  # where each option's separator begins, and its text
+    position = 0
+    for letter in LETTERS:
+        found = list(re.finditer(rf"{';' if starts else ''}\s*{letter}\.", option[position:]))
+        if not found:
+            break
+        # "C.;" alone is an empty option, unless another C with a text follows before the end.
+        named = [
+            one for one in found if not option[position + one.end() :].lstrip().startswith(";")
+        ]
+        first = (named or found)[0]
+        starts.append((position + first.start(), position + first.end()))
+        position += first.end()
+    ends = [*(begin for begin, _ in starts[1:]), len(option)] if starts else []
+    return tuple(
+        option[begin:end].strip().rstrip(";").strip()
+        for (_, begin), end in zip(starts, ends, strict=True)
+    )
 
 
 def _is_whole(rows: list[Judged]) -> bool:
