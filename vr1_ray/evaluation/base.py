@@ -177,6 +177,15 @@ def label_scores(judged: Sequence[Judged]) -> list[Score]:
     ]
 
 
+def group_scores(judged: Sequence[Judged]) -> list[Score]:
+    """One score per group ("grade: high school"), by name."""
+    groups = sorted({group for one in judged for group in one.question.groups})
+    return [
+        Score.mean_of(group, [one for one in judged if group in one.question.groups])
+        for group in groups
+    ]
+
+
 def by_checker(answer: Answer, reference: str) -> Verdict:
     """The verdict of our own checker; words it can't match are not decided, values are."""
     if not answer.text:

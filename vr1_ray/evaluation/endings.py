@@ -162,7 +162,7 @@ def _concluded(sentence: str) -> str:
     value = _LAST_BE.sub("", rest).strip()
     has_value = bool(_VALUE.search(value))
     is_short = len(value.split()) <= MAX_CONCLUSION_WORDS
-    if value != rest and is_short:
+    if value != rest and is_short and (has_value or has_connector):
         return value
     if has_value and "=" in value:
         return value

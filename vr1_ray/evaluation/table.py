@@ -42,14 +42,14 @@ def _head(result: dict[str, Any]) -> list[str]:
 def _score_lines(result: dict[str, Any]) -> list[str]:
     published = PUBLISHED.get(result["benchmark"], {})
     models = list(published)
-    header = ["", "ours", "95 % interval", "of", *models]
+    header = ["", "ours", "95 % interval", "of", "no answer", *models]
     rows = [header]
     for name, score in shown_scores(result):
         value = "-" if score["value"] is None else f"{100 * score['value']:.1f}"
         interval = score["interval"]
         span = "-" if interval is None else f"{100 * interval[0]:.1f} - {100 * interval[1]:.1f}"
         others = [_published(published[model].get(name)) for model in models]
-        rows.append([name, value, span, str(score["num"]), *others])
+        rows.append([name, value, span, str(score["num"]), str(score["no_answer"]), *others])
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = [
         "  ".join(
@@ -84,6 +84,8 @@ def _notes(result: dict[str, Any]) -> list[str]:
         )
     if result["undecided"]:
         notes.append(f"{result['undecided']} responses that no rule could decide count as wrong")
+    if result["scores"][result["headline"]]["no_answer"]:
+        notes.append("no answer: responses in which none was found; they count as wrong")
     if result["missing_judgements"]:
         notes.append(f"{result['missing_judgements']} of them for want of a judgement")
     if result["not_asked"]:
