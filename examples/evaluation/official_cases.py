@@ -7,15 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from official_pairs import VERSE_PAIRS
+from official_pairs import FINAL, Case, mathverse
 
-Case = tuple[dict[str, Any], str, str]
-FINAL = (
-    "<think> I look at the picture. </think><answer> Final Answer:{} </answer>",
-    "Let me look at the figure first, and then say what follows from it in one line.\n\nThe answer is {}.",
-    "I look at the figure and reason step by step.\n\n**Final Answer:** {}",
-    "{}",
-)
 LETTERED = ("A", "B", "C", "D", "(A)", "(B)", "(C)", "(D)", "A.", "B.", "C.", "b", "Z")
 
 
@@ -46,19 +39,6 @@ def mathvista() -> Iterator[Case]:
         for answer in answers:
             for template in FINAL:
                 yield row, template.format(answer), answer
-
-
-def mathverse() -> Iterator[Case]:
-    """Pairs labelled by hand: the published scorer is a language model, so what it is told to do is the rule."""
-    for kind, answer, said, is_consistent in VERSE_PAIRS:
-        row = {
-            "sample_index": "1", "problem_index": "1", "problem_version": "Text Lite", "question": "Find BC.",
-            "query_cot": "Find BC.", "question_type": kind, "answer": answer, "is_consistent": is_consistent,
-            "question_for_eval": "Find BC.\nChoices:\nA:2\nB:2√{3}\nC:√{3}\nD:2√{2}" if kind == "multi-choice" else "Find.",
-            "metadata": {"subject": "Plane Geometry", "subfield": "Length"},
-        }  # fmt: skip
-        for template in FINAL:
-            yield row, template.format(said), said
 
 
 def mm_math() -> Iterator[Case]:
