@@ -19,6 +19,7 @@ from vr1_ray.evaluation.judge import MISSING, Judge, honest_check, is_by_judge, 
 from vr1_ray.evaluation.responses import Response
 from vr1_ray.evaluation.statistics import Score, pass_scores
 
+NO_RESPONSE = "no response: the endpoint gave none"
 TOO_LONG = "not asked: prompt and response budget exceed model.max_model_len"
 
 
@@ -44,7 +45,8 @@ def judge_responses(
     judged = []
     for question, size in zip(questions, sizes, strict=True):
         own = tuple(next(verdicts) for _ in range(size))
-        not_asked = (Verdict(is_correct=False, rule=TOO_LONG),) * config.num_samples
+        rule = NO_RESPONSE if config.policy.model else TOO_LONG
+        not_asked = (Verdict(is_correct=False, rule=rule),) * config.num_samples
         judged.append(Judged(question=question, verdicts=own or not_asked))
     return judged
 
@@ -136,6 +138,7 @@ def result_of(
         "judged": sum(is_by_judge(str(row["rule"])) for row in rows),
         "missing_judgements": rules[MISSING],
         "not_asked": rules[TOO_LONG],
+        "no_response": rules[NO_RESPONSE],
         "asked_again": sum(int(row["times_asked"]) > 1 for row in rows),
         "rules": dict(rules.most_common()),
         "mean_tokens": sum(int(row["tokens"]) for row in rows) / max(len(rows), 1),
