@@ -71,6 +71,8 @@ class EvalConfig:
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     # A file of responses made elsewhere, or a folder with one per benchmark: they are scored, nothing is asked.
     responses: str = ""
+    # A line after each question of a benchmark, by its name: {mathvista: "Answer in the form <answer> ... </answer>."}
+    instructions: dict[str, str] = field(default_factory=dict)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
 
     @property

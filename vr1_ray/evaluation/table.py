@@ -105,6 +105,7 @@ def _notes(result: dict[str, Any]) -> list[str]:
         ),
         (result["cut"], f"{result['cut']} responses met the budget"),
         (result["asked_again"], f"{result['asked_again']} questions were sampled more than once"),
+        *((note, note) for note in result.get("files", ())),
         (result["warning"], f"WARNING: {result['warning']}"),
     ]
     return [f"  {text}" for is_worth_saying, text in notes if is_worth_saying]

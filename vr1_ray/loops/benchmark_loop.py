@@ -107,6 +107,7 @@ class BenchmarkSet:
             "top_p": config.eval.top_p,
             "max_response_tokens": self.max_response_tokens,
             "protocol": config.eval.protocol,
+            **({"instructions": config.eval.instructions} if config.eval.instructions else {}),
             "seed": config.seed,
         }
 
@@ -151,7 +152,7 @@ class BenchmarkSet:
             judged = judge_responses(one.benchmark, one.questions, responses, config.eval, judge)
             names = _write_images(folder / IMAGES, one.questions)
             rows = rows_of(judged, responses, names)
-            result = result_of(one.name, one.benchmark, judged, rows)
+            result = result_of(one.name, one.benchmark, judged, rows) | {"files": list(one.files)}
             results.append(result)
             lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             (folder / f"{one.slug}.jsonl").write_text(lines, encoding="utf-8")

@@ -18,7 +18,7 @@ class MathVision(Benchmark):
 
     name = "math_vision"
     hub, split, size = "MathLLMs/MathVision", "test", 3040
-    files = ("MathVision.tsv",)
+    files = ("MathVision.tsv", "MathVision_MINI.tsv", "data/testmini-*.parquet", "testmini.parquet")
     schema_source = (
         "hub card's dataset_info of MathLLMs/MathVision, mathllm/MATH-V @ a1f5cc3a data/*.jsonl; TSV columns as read "
         "by VLMEvalKit's utils/mathv.py"

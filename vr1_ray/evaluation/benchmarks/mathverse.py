@@ -30,7 +30,15 @@ class MathVerse(Benchmark):
 
     name = "mathverse"
     hub, split, size, hub_config = "AI4Math/MathVerse", "testmini", 3940, "testmini"
-    files = ("MathVerse_MINI.tsv",)
+    files = (
+        "MathVerse_MINI.tsv",
+        *(
+            f"MathVerse_MINI_{version}.tsv"
+            for version in str.split(
+                "Vision_Only Vision_Dominant Vision_Intensive Text_Lite Text_Dominant"
+            )
+        ),
+    )
     schema_source = (
         "ZrrSkywalker/MathVerse @ 937b0905 (data/testmini_text_only.json, output_templates), lmms-eval's "
         "tasks/mathverse; TSV columns as read by VLMEvalKit's utils/mathverse.py, its problem_index and "
