@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.endpoints.scripted_server import Reply, dead_address, serve
 from tests.unit.evaluation.questions import wrapped
+from vr1_ray.commands.check import run_check
 from vr1_ray.config import ConfigError, EvalConfig, PolicyConfig, RunConfig, check_config
 from vr1_ray.data import DataError
 from vr1_ray.evaluation import load_selections
@@ -207,3 +208,13 @@ def test_a_policy_elsewhere_is_for_evaluations_only(tmp_path):
     settings.kind = "rl"
     with pytest.raises(ConfigError, match="this is a run of kind rl; use kind eval"):
         check_config(settings)
+
+
+def test_vr1_check_reads_benchmarks_and_responses_and_asks_for_no_model(tmp_path):
+    path = written(tmp_path / "mine.jsonl", rows())
+    table = {row.name: row for row in run_check(config(tmp_path, responses=str(path)))}
+    number = len(questions())
+    assert table["mathvista"].value == f"{number} questions, {number} responses"
+    written(path, rows()[1:])
+    table = {row.name: row for row in run_check(config(tmp_path, responses=str(path)))}
+    assert "has no response to 1 of" in table["benchmarks"].cure
