@@ -12,7 +12,7 @@ _BE = (
     r"(?:is|are|was|were|equals?|(?:must|should|would|will|has\s+to|can\s+only|turns?\s+out\s+to|comes?\s+out\s+to"
     r"|works?\s+out\s+to|seems?\s+to|appears?\s+to)\s+be)\b"
 )
-_SAYS = rf"[\"'>\])}}*_\s]*(?:[:=：＝]|{_BE}|->|→|⇒)[\s:：*_]*"
+_SAYS = rf"[\"'>\])}}*_\s]*(?:[:=：＝]|{_BE}|->|→|⇒|\s[-–—]\s)[\s:：*_]*"
 _FILLER = r"(?:(?:therefore|thus|then|hence|indeed|simply|clearly|also|just|most\s+likely|probably)\b,?\s*)?"
 _REST = (
     r"(?=(?P<answer>[^\n]{1,300}))"  # looked at, not passed: a later mark on the line is found too
@@ -23,18 +23,18 @@ STATED = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"\b(?:final\s+|correct\s+|right\s+|best\s+|short\s+)*(?:answers?|ans)\b{_OF}{_SAYS}{_FILLER}{_REST}",
-        rf"\b(?:correct|right|best|closest|appropriate|matching)\s+(?:option|choice|letter|statement)\b{_OF}{_SAYS}{_FILLER}{_REST}",
+        rf"\b(?:correct|right|best|closest|appropriate|matching)\s+(?:option|choice|letter|statement|response)\b{_OF}{_SAYS}{_FILLER}{_REST}",
         rf"\b(?:final\s+)?(?:result|solution|option|choice)\b{_OF}[*_\s]*(?:[:=：]|{_BE})[\s:：*_]*{_FILLER}(?!correct\b|right\b|incorrect\b|wrong\b|not\b){_REST}",
         rf"\bans\.\s*{_REST}",
         rf"<answers?>\s*[:：]?\s*(?!\s*</){_REST}",
         r"(?:^|\n)\s*####\s*(?=(?P<answer>[^\n#]{1,300}))",
         r"\b(?:I|we)(?:\s+(?:would|will|should|can|must)|'d|'ll)?\s+(?:choose|select|pick|go\s+(?:with|for))\s+"
-        r"(?=(?P<answer>(?:option\s+|choice\s+|answer\s+)?\(?[A-Za-z](?!\w)[^\n]{0,200}))",
-        r"(?<![\w])(?:choose|select|pick)\s+(?=(?P<answer>(?:option\s+|choice\s+|answer\s+)\(?[A-Z](?!\w)[^\n]{0,200}))",
+        r"(?=(?P<answer>(?:option\s+|choice\s+|answer\s+)?[*_(]*[A-Za-z](?!\w)[^\n]{0,200}))",
+        r"(?<![\w])(?:choose|select|pick)\s+(?=(?P<answer>(?:option\s+|choice\s+|answer\s+)[*_(]*[A-Z](?!\w)[^\n]{0,200}))",
         r"\b(?:corresponds?\s+to|match(?:es)?(?:\s+with)?|agrees?\s+with|(?:which|this|that)\s+is)\s+"
-        r"(?=(?P<answer>(?:option|choice|answer)\s+\(?[A-Z](?!\w)[^\n]{0,200}))",
-        r"(?:最终|正确|标准|参考)?(?:答案|选项)\s*(?:应该|应当|应)?\s*(?:是|为|選|选|[:：=])[\s:：*_]*(?=(?P<answer>[^\n]{1,300}))",
-        r"(?:故|因此|所以|应|應|本题|综上|，|,|^|\n)\s*(?:应|应该)?(?:选择?|選擇?)(?:项|项是)?\s*[:：]?\s*"
+        r"(?=(?P<answer>(?:option|choice|answer)\s+[*_(]*[A-Z](?!\w)[^\n]{0,200}))",
+        r"(?:最终|正确|标准|参考)?(?:答案|选项)\s*(?:应该|应当|应)?\s*(?:是|为|選|选|[:：=】])[\s:：*_]*(?=(?P<answer>[^\n]{1,300}))",
+        r"(?<![挑候备可任])(?:选择?|選擇?)(?:项是|项)?\s*[:：]?\s*"
         r"(?=(?P<answer>[(（【]?[A-Z](?![A-Za-z])[^\n]{0,200}))",
     )
 )  # the answer follows the mark, on its line
@@ -46,6 +46,8 @@ NAMED = tuple(
         r"(?i:therefore\s+|thus\s+|indeed\s+)?(?i:the\s+)?[*_]*(?i:correct|right|true|answer|best|most\s+(?:appropriate|suitable|accurate))\b",
         rf"(?<![\w'])(?<!Let )[*_]*{_LETTER}[*_]*\s+(?i:is|must\s+be|should\s+be)\s+(?i:therefore\s+|thus\s+)?(?i:the\s+)?[*_]*"
         r"(?i:correct|right|best)\b(?!\s*(?i:-?\s*angle))",
+        rf"(?<![\w'])[*_]*{_LETTER}[*_]*\s+(?i:is|must\s+be)\s+(?i:the|our|my)\s+[*_]*(?i:final\s+|correct\s+)?(?i:answer|option|choice)\b",
+        r"(?:^|[\s,])(?P<answer>[^\s,]*\d[^\s,]*)\s+(?i:is|must\s+be)\s+(?i:the|our|my)\s+(?i:final\s+|correct\s+)?(?i:answer|result)\b",
         rf"(?:选项)?\s*{_LETTER}\s*(?:选?项)?\s*(?:是)?(?:正确|符合题意)",
     )
 )  # the answer is in the middle of the sentence
@@ -67,7 +69,7 @@ _CONNECTOR = re.compile(
     re.IGNORECASE,
 )
 _WE_FIND = re.compile(
-    r"^(?:(?:we|you|this|that|it|which)\s+)?(?:can\s+(?:conclude|see|say)|conclude|get|gets|have|find|obtain|see|gives?|yields?|follows|means)\s+"
+    r"^it\s*['’]s\s+|^(?:(?:we|you|this|that|it|which)\s+)?(?:can\s+(?:conclude|see|say)|conclude|get|gets|have|find|obtain|see|gives?|yields?|follows|means)\s+"
     r"(?:us\s+)?(?:that\s+)?",
     re.IGNORECASE,
 )
@@ -75,6 +77,11 @@ _LAST_BE = re.compile(rf"^.*\b{_BE}(?:\s+equal\s+to)?\s+|^.*(?:应该是|等于|
 _OPTION_LINE = re.compile(r"^[(\[]?(?P<letter>[A-J])[)\]]?(?:[.:)：、．]\s*\S.*|[.。]?)$")
 _OPTION_WORD = re.compile(
     r"^(?:option|choice|answer)\s*:?\s+(?=[*_]*[(\[]?[A-Z](?![A-Za-z]))", re.IGNORECASE
+)
+_CHINESE_OPTION = re.compile(r"^([(（]?[A-Z][)）]?)\s*选?项.*$", re.DOTALL)
+_COURTESY = re.compile(
+    r"\b(?:hope\s+(?:this|that|it)\s+helps?|let\s+me\s+know|feel\s+free|if\s+you\s+(?:have|need)|happy\s+to\s+help)\b",
+    re.IGNORECASE,
 )
 _MARKUP = re.compile(r"^[\s>#*_`~-]+|[\s*_`~]+$")
 _FENCE = re.compile(r"^\s*(?:`{3}\w*|-{3,}|\\\]|\\\[|\$\$|\}|\])\s*$")
@@ -93,6 +100,7 @@ _OPENERS = frozenset(
     str.split("to we first let given since from the in using look i this as here step")
 )
 MAX_STATED_WORDS = 8
+MAX_SENTENCES = 3  # of the last line, from its end
 MAX_CONCLUSION_WORDS = 6  # a longer clause without a value concludes nothing
 
 
@@ -136,9 +144,11 @@ def last_mark(text: str) -> Found | None:
 def last_conclusion(text: str) -> Found | None:
     """What the last line commits to without a mark: an option, a formula, what stands behind the last "is"."""
     lines = [line for line in text.split("\n") if line.strip() and not _FENCE.match(line)]
+    while lines and _COURTESY.search(lines[-1]) and len(_SENTENCE_END.split(lines[-1])) == 1:
+        lines.pop()
     if not lines:
         return None
-    line = _MARKUP.sub("", lines[-1].strip())
+    line = _OPTION_WORD.sub("", _MARKUP.sub("", lines[-1].strip()))
     if option := _OPTION_LINE.match(line):
         before = _OPTION_LINE.match(_MARKUP.sub("", lines[-2].strip())) if len(lines) > 1 else None
         if before and ord(option["letter"]) == ord(before["letter"]) + 1:
@@ -148,9 +158,10 @@ def last_conclusion(text: str) -> Found | None:
         return Found(
             text=next(filter(None, formula.groups())).strip(), how="last line", is_final=False
         )
-    sentence = _SENTENCE_END.split(line)[-1]
-    concluded = _concluded(sentence)
-    return Found(text=concluded, how="conclusion", is_final=False) if concluded else None
+    for sentence in reversed(_SENTENCE_END.split(line)[-MAX_SENTENCES:]):
+        if not _COURTESY.search(sentence) and (concluded := _concluded(sentence)):
+            return Found(text=concluded, how="conclusion", is_final=False)
+    return None
 
 
 def _concluded(sentence: str) -> str:
@@ -177,7 +188,7 @@ def _sentence(text: str) -> str:
     """The first sentence of what follows a mark."""
     text = text.strip()
     text = text if _OPTION_LINE.match(text) else _SENTENCE_END.split(text)[0].strip()
-    return _OPTION_WORD.sub("", text)
+    return _CHINESE_OPTION.sub(r"\1", _OPTION_WORD.sub("", text))
 
 
 def _json(cell: str) -> str:
