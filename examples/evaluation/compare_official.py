@@ -132,6 +132,10 @@ QUIRKS: dict[str, tuple[tuple[str, Fits], ...]] = {
         ),
         ("another sentence or an answer block around the letter", _rule("option letter")),
     ),
+    "mme": (
+        ("yes or no after the first four signs", lambda row, said, response, v: v.is_correct),
+        ("a word that begins with no, or both", lambda row, said, response, v: not v.is_correct),
+    ),
     "chartqa": (
         (
             "an answer block (it compares the whole response)",

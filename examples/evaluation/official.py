@@ -249,6 +249,13 @@ def chartqa(row: Row, response: str) -> bool:
     return response.strip().lower() == str(row["answer"]).lower()
 
 
+def mme(row: Row, response: str) -> bool:
+    """lmms-eval's rule: yes, else no, among the first four signs."""
+    text = response.lower().strip().replace(".", "")
+    found = "yes" if "yes" in text[:4] else "no" if "no" in text[:4] else text
+    return {"y": "yes", "n": "no"}.get(found, found) == str(row["answer"]).lower()
+
+
 def hallusion_bench(row: Row, response: str) -> bool:
     """VLMEvalKit's rule: yes without no, or no without yes."""
     words = re.sub(r"[^\w\s]", " ", response.lower()).split()

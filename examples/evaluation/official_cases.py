@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from official_pairs import FINAL, Case, mathverse
+from official_yes_no import hallusion_bench, mme
 
 LETTERED = ("A", "B", "C", "D", "(A)", "(B)", "(C)", "(D)", "A.", "B.", "C.", "b", "Z")
 
@@ -248,42 +249,7 @@ def chartqa() -> Iterator[Case]:
             yield row, f"<answer> {answer} </answer>", answer
 
 
-def hallusion_bench() -> Iterator[Case]:
-    """Yes or no in a word or a sentence."""
-    texts = (
-        "Yes",
-        "No",
-        "yes.",
-        "no!",
-        "Yes, they are.",
-        "No, they are not.",
-        "The answer is yes.",
-        "The answer is No",
-        "Answer: Yes",
-        "Yes and no.",
-        "Maybe.",
-        "I can't tell.",
-        "They are the same, yes.",
-        "**Yes**",
-        "*No*.",
-        "Yes, the right circle is the same size as the left one, as one can see by laying a ruler over both.",
-        "No, the right circle is not of the same size as the left one, as a ruler shows.",
-        "Final Answer: yes",
-        "NO",
-        "It is known that they look different, but laid side by side they are alike: yes",
-    )
-    for gold in "10":
-        for category in ("VD", "VS"):
-            row = {
-                "category": category, "subcategory": "illusion", "set_id": "0", "figure_id": "1", "question_id": "0",
-                "question": "Is it?", "gt_answer": gold, "gt_answer_details": "It is.",
-            }  # fmt: skip
-            for text in texts:
-                yield row, text, text
-                yield row, f"<think> I look. </think> {text}", text
-
-
 CASES = {
     case.__name__: case
-    for case in (mathvista, mathverse, mm_math, dynamath, we_math, math_vision, geometry3k, mmstar, chartqa, hallusion_bench)
+    for case in (mathvista, mathverse, mm_math, dynamath, we_math, math_vision, geometry3k, mmstar, chartqa, mme, hallusion_bench)
 }  # fmt: skip

@@ -146,6 +146,10 @@ class Benchmark(ABC):
         """The headline score first, then the sub-scores, each over the questions that count in it."""
         return [Score.mean_of(self.headline, judged, self.size), *label_scores(judged)]
 
+    def groups(self, judged: Sequence[Judged]) -> list[Score]:
+        """Finer scores than the table has room for: the mean of each group."""
+        return group_scores(judged)
+
     def make_question(
         self,
         row: Row,

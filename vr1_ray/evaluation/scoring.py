@@ -12,7 +12,6 @@ from vr1_ray.evaluation.base import (
     Judged,
     Question,
     Verdict,
-    group_scores,
 )
 from vr1_ray.evaluation.extraction import NO_ANSWER
 from vr1_ray.evaluation.judge import MISSING, Judge, honest_check, is_by_judge, settle
@@ -129,7 +128,7 @@ def result_of(
             score.name: score_entry(score) | {"no_answer": _no_answer(score.name, judged)}
             for score in scores
         },
-        "groups": {score.name: score_entry(score) for score in group_scores(judged)},
+        "groups": {score.name: score_entry(score) for score in benchmark.groups(judged)},
         "headline": benchmark.headline,
         "main": list(benchmark.main_labels),
         "headline_without_judge": by_rules,

@@ -166,7 +166,7 @@ def test_an_endpoint_that_is_down_gives_no_score_and_what_came_is_kept(tmp_path)
         RemotePolicyError, match=r"eval\.policy: \d+ of \d+ questions got no .*Connection"
     ):
         scored(settings)
-    with serve(Reply(completion(wrapped("14")))) as (_, address):
+    with serve(Reply(completion(wrapped(questions()[0].answer)))) as (_, address):
         settings.eval.policy.base_url = f"{address}/v1"
         settings.eval.label = "again"
         assert 0 < scored(settings)["mathvista"] < 1

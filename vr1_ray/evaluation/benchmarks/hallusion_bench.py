@@ -5,7 +5,6 @@ with all right. The headline is the mean of the three, as leaderboards report it
 paper). Published rows are of the 951 questions with a picture only: `overall (with picture)` stands beside them. The published scorer asks a language model; here yes and no are read by rule.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import ClassVar
@@ -15,6 +14,7 @@ from vr1_ray.evaluation.extraction import Answer
 from vr1_ray.evaluation.paper import judge_tries
 from vr1_ray.evaluation.rows import Row
 from vr1_ray.evaluation.statistics import Score
+from vr1_ray.evaluation.yes_no import yes_no_verdict, yes_or_no
 
 PICTURES = "overall (with picture)"
 _YES_NO = {"1": "Yes", "0": "No", "yes": "Yes", "no": "No"}
@@ -70,15 +70,7 @@ class HallusionBench(Benchmark):
         return (row.reader.read(name.removeprefix("./")),) if name else ()
 
     def check(self, question: Question, answer: Answer) -> Verdict:
-        if not answer.text:
-            return Verdict(is_correct=False, rule=answer.how, is_decided=answer.is_final)
-        found = yes_or_no(answer.text)
-        return Verdict(
-            is_correct=found == question.answer,
-            rule="yes or no" if found else "neither yes nor no",
-            extracted=found or answer.text,
-            is_decided=bool(found),
-        )
+        return yes_no_verdict(answer, question.answer)
 
     def paper_check(self, question: Question, prediction: str) -> Check:
         found, rule = yes_or_no(prediction), "harness: read by rule"
@@ -133,11 +125,3 @@ def _all_right(name: str, judged: Sequence[Judged], field: str) -> Score:
         values.append(sum(whole) / len(whole))
     clusters = tuple(rows[0].question.cluster for rows in groups.values())
     return Score(name=name, values=tuple(values), clusters=clusters)
-
-
-def yes_or_no(text: str) -> str:
-    """ "Yes" or "No" if exactly one of the words occurs; else ""."""
-    words = re.sub(r"[^\w\s]", " ", text.lower()).split()
-    if ("yes" in words) == ("no" in words):
-        return ""
-    return "Yes" if "yes" in words else "No"

@@ -73,7 +73,7 @@ class MathVerse(Benchmark):
             cluster=row.text("problem_index", default=question_id),
             fields={
                 "question_for_eval": full_text,
-                "paper_text": row.text("question", "query_wo", default="") or row.text("query_cot"),
+                "paper_text": row.text("query_wo", "question", default=""),
             },
         )
 
@@ -91,7 +91,7 @@ class MathVerse(Benchmark):
         return by_checker(answer, question.answer)
 
     def paper_text(self, question: Question) -> str:
-        """The TSV's `question`; of a hub row that has none (Vision Only) its `query_wo`."""
+        """The TSV's `question`, which is the hub's `query_wo` (unconfirmed: the TSV has `query_cot` beside it)."""
         images = "<image>" * len(question.prompt.images)
         return images + str(question.fields["paper_text"]).replace("<image>", "").strip()
 

@@ -242,16 +242,14 @@ def test_mm_math_counts_all_boxes_of_an_answer(solution, response, is_correct, m
     assert verdict("mm_math", asked, response).is_correct is is_correct
 
 
-def test_protocol_paper_sends_mathverses_question_and_not_its_query():
-    row = VERSE_FREE | {"query_wo": "Please directly answer.\nQuestion: Find L."}
+def test_protocol_paper_sends_mathverses_question_and_not_its_query_for_thoughts():
+    without_thoughts = "Please directly answer the question.\nQuestion: Find L."
     benchmark = make_benchmark("mathverse")
-    assert benchmark.paper_text(question("mathverse", **row)) == "Find L."
-    only = VERSE | {
-        "query_wo": "According to the question shown in the image, please directly answer ..."
-    }
-    assert benchmark.paper_text(question("mathverse", **only)) == only["query_wo"]
+    hub = question("mathverse", **VERSE_FREE | {"query_wo": without_thoughts})
+    assert benchmark.paper_text(hub) == without_thoughts
     tsv = {key: value for key, value in VERSE_FREE.items() if not key.startswith("query")}
-    assert benchmark.paper_text(question("mathverse", **tsv)) == "Find L."
+    asked = question("mathverse", **tsv | {"question": without_thoughts})
+    assert benchmark.paper_text(asked) == without_thoughts
 
 
 @pytest.mark.parametrize(
