@@ -20,11 +20,11 @@ def take_elsewhere(benchmarks: BenchmarkSet, label: str) -> None:
 
 
 def _take_over(benchmarks: BenchmarkSet, label: str) -> None:
-    benchmarks.unanswered(label)  # refuses a folder that holds responses of another file
     path, folder = Path(benchmarks.config.eval.responses), benchmarks.folder(label)
     found = [
         read_elsewhere(path, one.benchmark.name, one.questions) for one in benchmarks.selections
     ]
+    benchmarks.unanswered(label)  # refuses a folder that holds responses of another file
     for one, responses in zip(benchmarks.selections, found, strict=True):
         file = response_file(folder, one)
         file.path.unlink(missing_ok=True)

@@ -84,10 +84,10 @@ class BenchmarkSet:
         """What makes responses those of one evaluation. Names, sizes and times of the weight files stand for them."""
         config = self.config
         if config.eval.responses:
-            path = Path(config.eval.responses)
+            file = Path(config.eval.responses)
             return {
-                "responses": str(path),
-                "content": digest(path),
+                "responses": str(file),
+                "content": digest(file),
                 "protocol": config.eval.protocol,
             }
         policy = config.eval.policy

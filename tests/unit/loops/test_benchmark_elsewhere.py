@@ -113,6 +113,14 @@ def test_a_file_that_lacks_something_is_refused_by_what_it_lacks(tmp_path, conte
         scored(config(tmp_path, responses=str(path)))
 
 
+def test_a_file_that_was_mended_is_taken_under_the_same_label(tmp_path):
+    path = written(tmp_path / "mine.jsonl", rows()[1:])
+    with pytest.raises(DataError, match="has no response to 1 of"):
+        scored(config(tmp_path, responses=str(path)))
+    written(path, rows())
+    assert scored(config(tmp_path, responses=str(path)))["mathvista"] == 1.0
+
+
 def test_a_missing_file_is_refused_by_name(tmp_path):
     with pytest.raises(DataError, match=r"eval\.responses: .*none\.jsonl is no file"):
         scored(config(tmp_path, responses=str(tmp_path / "none.jsonl")))
