@@ -91,12 +91,12 @@ class BenchmarkSet:
                 "protocol": config.eval.protocol,
             }
         policy = config.eval.policy
-        path = "" if policy.model else config.model.path
-        weights = sorted(Path(path).glob("*.safetensors")) if path else []
+        model_path = "" if policy.model else config.model.path
+        weights = sorted(Path(model_path).glob("*.safetensors")) if model_path else []
         elsewhere = {"base_url": policy.base_url} if policy.model else {}
         return {
             **elsewhere,
-            "model": policy.model or path,
+            "model": policy.model or model_path,
             "weights": [
                 [path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in weights
             ],
