@@ -263,6 +263,27 @@ def hallusion_bench(items: Iterable[Item]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def mme(items: Iterable[Item]) -> list[dict[str, Any]]:
+    """Items that ask for yes or no, each asked a second time the other way round."""
+    rows = []
+    for item in items:
+        if item.answer not in ("yes", "no"):
+            continue
+        other = {"yes": "No", "no": "Yes"}[item.answer]
+        asked = (
+            (item.text, item.answer.capitalize()),
+            (f'Is "{item.text}" answered by no?', other),
+        )
+        rows += [
+            {
+                "question_id": f"existence/{item.number}.png", "image": picture(item), "category": "existence",
+                "question": f"{text} Please answer yes or no.", "answer": answer,
+            }
+            for text, answer in asked
+        ]  # fmt: skip
+    return rows
+
+
 LAYOUTS: dict[str, Callable[[Iterable[Item]], list[dict[str, Any]]]] = {
     "mathvista": mathvista,
     "mathverse": mathverse,
@@ -273,5 +294,6 @@ LAYOUTS: dict[str, Callable[[Iterable[Item]], list[dict[str, Any]]]] = {
     "geometry3k": geometry3k,
     "mmstar": mmstar,
     "chartqa": chartqa,
+    "mme": mme,
     "hallusion_bench": hallusion_bench,
 }

@@ -33,6 +33,7 @@ FILES = {
     "geometry3k": "data/test-00000-of-00001.parquet",
     "mmstar": "mmstar.parquet",
     "chartqa": "data/test-00000-of-00001.parquet",
+    "mme": "data/test-00000-of-00001.parquet",
 }
 TSVS = {
     "mathvista": "MathVista_MINI",
@@ -43,6 +44,7 @@ TSVS = {
     "math_vision": "MathVision",
     "mmstar": "MMStar",
     "chartqa": "ChartQA_TEST",
+    "mme": "MME",
     "hallusion_bench": "HallusionBench",
 }
 
@@ -169,6 +171,7 @@ TSV_CHANGES: dict[str, Any] = {
         "l2_category": None,
     },
     "chartqa": lambda row, item, place: {"split": row["type"], "type": None},
+    "mme": lambda row, item, place: {"image_path": row["question_id"], "question_id": None},
     "hallusion_bench": lambda row, item, place: {
         "index": f"VD_figure_1_{row['set_id']}_0_0",
         "answer": item.answer.capitalize(),

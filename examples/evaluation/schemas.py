@@ -80,6 +80,7 @@ SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "meta_info": pa.struct([(name, TEXT) for name in ("source", "split", "image_path")]),
     },
     "chartqa": {**_texts("type", "question", "answer"), "image": IMAGE},
+    "mme": {**_texts("question_id", "question", "answer", "category"), "image": IMAGE},
     "hallusion_bench": {
         **_texts("category", "subcategory", "visual_input", "set_id", "figure_id", "sample_note"),
         **_texts("question_id", "question", "gt_answer_details", "gt_answer", "filename"),

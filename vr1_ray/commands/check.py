@@ -7,6 +7,7 @@ one. What can go wrong in a check is a row too: there is never a traceback.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vr1_ray.actors.cluster_check import (
     NoClusterError,
@@ -17,6 +18,8 @@ from vr1_ray.actors.cluster_check import (
 )
 from vr1_ray.config import RunConfig, recipe_runs
 from vr1_ray.config.demand import num_gpus
+from vr1_ray.evaluation import load_selections
+from vr1_ray.evaluation.elsewhere import read_elsewhere
 from vr1_ray.preflight.input_rows import (
     MADE_EARLIER,
     Inputs,
@@ -68,6 +71,9 @@ def _run_rows(
     yield from settings
     if not is_sound(settings):
         return
+    if run.kind == "eval" and run.eval.is_elsewhere:
+        yield from _elsewhere_rows(run)
+        return
     inputs = Inputs()
     parts: dict[str, Callable[[], Iterable[CheckRow]]] = {
         "inputs": lambda: check_run_inputs(run, inputs, absent=_absent(whole, place)),
@@ -79,6 +85,19 @@ def _run_rows(
             yield from part()
         except Exception as error:  # as above
             yield _broken(name, error)
+
+
+def _elsewhere_rows(run: RunConfig) -> Iterator[CheckRow]:
+    """Of an evaluation that starts no engine: its benchmarks, and the file of responses if it has one."""
+    try:
+        for one in load_selections(run.benchmarks, run.eval):
+            count = f"{len(one.questions)} questions"
+            if run.eval.responses:
+                found = read_elsewhere(Path(run.eval.responses), one.benchmark.name, one.questions)
+                count += f", {len(found)} responses"
+            yield CheckRow(name=one.name, value=count)
+    except ValueError as error:
+        yield _broken("benchmarks", error)
 
 
 def _time_rows(

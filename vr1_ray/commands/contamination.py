@@ -25,7 +25,7 @@ def contamination_lines(config: RunConfig) -> list[str]:
     if not config.benchmarks or config.kind not in ("sft", "rl"):
         return []
     index = TrainingIndex(training_prompts(config))
-    whole = replace(config.eval, max_questions=0, protocol="honest")
+    whole = replace(config.eval, max_questions=0, protocol="honest", instructions={})
     selections = load_selections(
         config.benchmarks,
         whole,

@@ -7,7 +7,7 @@ from vr1_ray.config.bridge import (
     RehearsalConfig,
 )
 from vr1_ray.config.checks import check_config
-from vr1_ray.config.evaluation import EvalConfig, JudgeConfig
+from vr1_ray.config.evaluation import EvalConfig, JudgeConfig, PolicyConfig
 from vr1_ray.config.loading import ConfigError, config_text, load_config, recipe_runs, save_config
 from vr1_ray.config.rollout import EngineHealthConfig, RolloutConfig
 from vr1_ray.config.schema import (
@@ -45,6 +45,7 @@ __all__ = [
     "JudgeConfig",
     "ModelConfig",
     "OptimizerConfig",
+    "PolicyConfig",
     "ReferenceConfig",
     "RehearsalConfig",
     "RewardPoolConfig",

@@ -22,7 +22,8 @@ def check_config(config: RunConfig) -> None:
 def _names(config: RunConfig) -> Iterator[str]:
     if not re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", config.name) or ".." in config.name:
         yield f"name: {config.name!r} can't be a run folder; use letters, digits, '.', '_', '-'"
-    if config.kind in ("sft", "rl", "eval") and not config.model.path:
+    is_elsewhere = config.kind == "eval" and config.eval.is_elsewhere
+    if config.kind in ("sft", "rl", "eval") and not config.model.path and not is_elsewhere:
         yield "model.path: empty; give a model folder or hub name, such as examples/vr1_tiny/model"
     if config.kind == "rl" and not config.data.train:
         yield "data.train: empty; give a parquet or JSONL file, a dataset folder or a hub name"
@@ -112,16 +113,31 @@ def _stages(config: RunConfig) -> Iterator[str]:
 
 
 def _eval_fits(config: RunConfig) -> Iterator[str]:
-    if config.kind not in ("rl", "eval"):
+    if config.kind not in ("rl", "eval") or config.eval.responses:
         return
     room = config.model.max_model_len - config.data.max_prompt_tokens
-    if config.eval.max_response_tokens > room:
+    if config.eval.max_response_tokens > room and not config.eval.policy.model:
         yield (
             f"eval.max_response_tokens: {config.eval.max_response_tokens} does not fit: model.max_model_len less "
             f"data.max_prompt_tokens leaves {room}"
         )
     if config.kind == "eval" and config.eval.max_response_tokens < 1:
         yield "eval.max_response_tokens: an evaluation on its own has no stage to take it from; set it"
+
+
+def _eval_elsewhere(config: RunConfig) -> Iterator[str]:
+    found = config.eval
+    if not found.is_elsewhere:
+        return
+    field = "eval.responses" if found.responses else "eval.policy.model"
+    if config.kind != "eval":
+        yield f"{field}: evaluates a policy made elsewhere, and this is a run of kind {config.kind}; use kind eval"
+    if found.responses and found.policy.model:
+        yield "eval.responses: names a file while eval.policy.model names an endpoint; keep one of them"
+    if found.data or not config.benchmarks:
+        yield f"{field}: answers benchmarks only; name them in benchmarks=[...] and leave eval.data empty"
+    if not 0 <= found.policy.max_missing <= 1:
+        yield f"eval.policy.max_missing: {found.policy.max_missing} is a share; use 0 to 1"
 
 
 def _eval_counts(config: RunConfig) -> Iterator[str]:
@@ -139,14 +155,14 @@ def _eval_samples(config: RunConfig) -> Iterator[str]:
     found = config.eval
     if found.num_samples < 1:
         yield f"eval.num_samples: {found.num_samples} must be at least 1"
-    if found.num_samples > 1 and found.temperature <= 0:
+    if found.num_samples > 1 and found.temperature <= 0 and not found.responses:
         yield (
             f"eval.num_samples: {found.num_samples} greedy samples of a question are equal; set "
             "eval.temperature (paper: 0.6, with eval.top_p=0.95)"
         )
     if not 0 < found.top_p <= 1:
         yield f"eval.top_p: {found.top_p} is not in (0, 1]; use 1.0"
-    if found.protocol == "paper" and found.temperature <= 0:
+    if found.protocol == "paper" and found.temperature <= 0 and not found.responses:
         yield (
             f"eval.temperature: {found.temperature:g} is greedy, so the paper's harness would draw the same response five "
             "times; set it to 0.6, with eval.top_p=0.95"
@@ -263,6 +279,7 @@ RULES = (
     _alarms,
     _stages,
     _eval_fits,
+    _eval_elsewhere,
     _eval_counts,
     _eval_samples,
     _batches,

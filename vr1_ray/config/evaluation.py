@@ -25,6 +25,22 @@ class JudgeConfig:
 
 
 @dataclass
+class PolicyConfig:
+    """A model behind any OpenAI-compatible endpoint, evaluated on `benchmarks` in place of `model.path`: no engine starts."""
+
+    model: str = ""  # "": the policy is model.path, on engines of the run
+    base_url: str | None = None  # None: OpenAI's
+    api_key_env: str = "OPENAI_API_KEY"  # "" for a service that wants no key
+    timeout_seconds: float = 600.0
+    max_attempts: int = 3  # of a question that got no response
+    backoff_seconds: float = 0.5
+    max_concurrent: int = 16
+    max_missing: float = (
+        0.05  # share of questions that may have no response: they count as wrong; above it no score
+    )
+
+
+@dataclass
 class EvalConfig:
     """Evaluation through the run's own engines; of `benchmarks` too, if the run names some."""
 
@@ -53,6 +69,16 @@ class EvalConfig:
     # "paper" repeats the harness that Vision-R1's figures were made with, flaws and all, and says so in the results.
     protocol: Literal["honest", "paper"] = "honest"
     judge: JudgeConfig = field(default_factory=JudgeConfig)
+    # A file of responses made elsewhere, or a folder with one per benchmark: they are scored, nothing is asked.
+    responses: str = ""
+    # A line after each question of a benchmark, by its name: {mathvista: "Answer in the form <answer> ... </answer>."}
+    instructions: dict[str, str] = field(default_factory=dict)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the policy is none of the run's engines: its responses are a file, or an endpoint gives them."""
+        return bool(self.responses or self.policy.model)
 
     @property
     def is_during_training(self) -> bool:

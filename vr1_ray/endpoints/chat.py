@@ -5,6 +5,7 @@ It knows neither rewards nor benchmarks: what is asked and how a reply is read i
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from vr1_ray.endpoints.endpoint import (
@@ -14,6 +15,19 @@ from vr1_ray.endpoints.endpoint import (
     status_error,
     without_key,
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """What a model said, whether it met its budget, and how many tokens the service counted (0: it doesn't say).
+
+    Example:
+        (await chat.reply(messages)).is_cut
+    """
+
+    text: str
+    is_cut: bool
+    num_tokens: int
 
 
 class ChatModel:
@@ -49,6 +63,10 @@ class ChatModel:
 
     async def complete(self, messages: Sequence[Any], **request: Any) -> str:
         """What the model says. Raises PassingError, EndpointUnavailableError, or RuntimeError for a wrong setting."""
+        return (await self.reply(messages, **request)).text
+
+    async def reply(self, messages: Sequence[Any], **request: Any) -> Reply:
+        """What the model says, and how it ended. Raises as `complete` does."""
         import openai
 
         create: Any = self.client.chat.completions.create
@@ -63,7 +81,7 @@ class ChatModel:
             raise PassingError(f"{type(error).__name__}: {error.__cause__ or error}") from None
         except (openai.APIError, ValueError) as error:
             raise PassingError(f"the reply can't be read ({type(error).__name__})") from None
-        return _text_of(completion)
+        return _reply_of(completion)
 
 
 def _check_request(create: Callable[..., Any], request: dict[str, Any]) -> None:
@@ -78,12 +96,14 @@ def _check_request(create: Callable[..., Any], request: dict[str, Any]) -> None:
         ) from error
 
 
-def _text_of(completion: Any) -> str:
+def _reply_of(completion: Any) -> Reply:
     """What the model said. The client checks little of the reply, so anything may stand in its place."""
     try:
         text = completion.choices[0].message.content
+        is_cut = completion.choices[0].finish_reason == "length"
     except (AttributeError, IndexError, KeyError, TypeError):
-        text = None
+        text, is_cut = None, False
     if not isinstance(text, str):
         raise PassingError("the reply is no chat completion")
-    return text
+    tokens = getattr(getattr(completion, "usage", None), "completion_tokens", 0)
+    return Reply(text=text, is_cut=is_cut, num_tokens=tokens if isinstance(tokens, int) else 0)

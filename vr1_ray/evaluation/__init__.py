@@ -5,7 +5,8 @@ kept outside the package is named in the YAML as `package.module:Name`.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vr1_ray.config import ConfigError, EvalConfig
 from vr1_ray.config.tables import find
@@ -13,7 +14,8 @@ from vr1_ray.data.refusals import BadRows
 from vr1_ray.evaluation.base import Benchmark, Check, Judged, JudgeRequest, Question, Verdict
 from vr1_ray.evaluation.benchmarks import BENCHMARKS
 from vr1_ray.evaluation.extraction import Answer, find_answer
-from vr1_ray.evaluation.sources import read_questions
+from vr1_ray.evaluation.published_files import file_note
+from vr1_ray.evaluation.sources import HUB, find_files, read_questions
 
 __all__ = [
     "BENCHMARKS",
@@ -44,6 +46,7 @@ class Selection:
     name: str  # as in `benchmarks`
     benchmark: Benchmark
     questions: list[Question]
+    files: tuple[str, ...] = ()  # whether its files are the published ones, where that is known
 
     @property
     def slug(self) -> str:
@@ -64,6 +67,7 @@ def load_selections(
     bad_rows: BadRows | None = None,
 ) -> list[Selection]:
     """The questions of every name in `benchmarks`. Raises ConfigError or DataError before anything is started."""
+    _check_instructions(names, config)
     selections, read = [], {}
     for name in names:
         base, _, part = name.partition("/")
@@ -78,15 +82,46 @@ def load_selections(
                 bad_rows=bad_rows,
             )
         questions = _part(name, part, read[base]) if part else read[base]
+        questions = spread(questions, config.max_questions)
         selections.append(
             Selection(
-                name=name, benchmark=benchmark, questions=spread(questions, config.max_questions)
+                name=name,
+                benchmark=benchmark,
+                questions=instructed(questions, config.instructions.get(base, "")),
+                files=_file_notes(benchmark, config.benchmarks_folder),
             )
         )
     slugs = [selection.slug for selection in selections]
     if len(set(slugs)) < len(slugs):
         raise ConfigError(f"benchmarks: {names} names one twice; leave it out")
     return selections
+
+
+def instructed(questions: list[Question], line: str) -> list[Question]:
+    """The questions with a line after each; as they are without one."""
+    if not line:
+        return questions
+    return [
+        replace(one, prompt=replace(one.prompt, question=f"{one.prompt.question}\n{line}"))
+        for one in questions
+    ]
+
+
+def _check_instructions(names: list[str], config: EvalConfig) -> None:
+    bases = {name.partition("/")[0] for name in names}
+    if unknown := sorted(set(config.instructions) - bases):
+        raise ConfigError(
+            f"eval.instructions: {', '.join(unknown)} is none of this run's benchmarks ({', '.join(sorted(bases))})"
+        )
+    if config.instructions and config.protocol == "paper":
+        raise ConfigError(
+            "eval.instructions: the paper's harness sends its own prompts; leave them out, or use eval.protocol=honest"
+        )
+
+
+def _file_notes(benchmark: Benchmark, folder: str) -> tuple[str, ...]:
+    paths = find_files(benchmark, Path(folder)) if folder != HUB else []
+    return tuple(note for note in map(file_note, paths) if note)
 
 
 def _check_paper(benchmark: Benchmark, config: EvalConfig) -> None:
@@ -98,7 +133,7 @@ def _check_paper(benchmark: Benchmark, config: EvalConfig) -> None:
     if benchmark.is_asked_with_judge() and not config.judge.model:
         raise ConfigError(
             f"eval.judge.model: empty, but the paper's harness scores {benchmark.name} with a judge "
-            "(gpt-4o-mini-2024-07-18); name one, or use eval.protocol=honest"
+            f"({benchmark.paper_judge}); name one, or use eval.protocol=honest"
         )
 
 
@@ -106,8 +141,8 @@ def _part(name: str, part: str, questions: list[Question]) -> list[Question]:
     def key(label: str) -> str:
         return re.sub(r"[\s_]+", " ", label).lower()
 
-    labels = list(dict.fromkeys(label for question in questions for label in question.labels))
-    chosen = [q for q in questions if key(part) in {key(label) for label in q.labels}]
+    labels = list(dict.fromkeys(x for q in questions for x in (*q.labels, *q.groups)))
+    chosen = [q for q in questions if key(part) in {key(x) for x in (*q.labels, *q.groups)}]
     if not chosen:
         raise ConfigError(
             f"benchmarks: {name!r} has no part {part!r}; its parts: {', '.join(labels)}"

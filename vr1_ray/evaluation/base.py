@@ -47,8 +47,16 @@ class Question:
     kind: str = ""  # the benchmark's own word for the type of answer
     choices: tuple[str, ...] = ()  # texts of the options, A first
     labels: tuple[str, ...] = ()  # sub-scores it counts in
+    groups: tuple[
+        str, ...
+    ] = ()  # finer ones ("grade: high school"), in scores.json and as parts, not in the table
     cluster: str = ""  # questions that stand or fall together (variants of one problem)
     fields: dict[str, Any] = field(default_factory=dict)  # further columns that the rules need
+
+    @property
+    def words(self) -> str:
+        """The question as a judge reads it, without the marks of pictures."""
+        return self.prompt.question.replace("<image>", "").strip()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +107,8 @@ class Benchmark(ABC):
     split: ClassVar[str]
     size: ClassVar[int]  # questions of the published split
     schema_source: ClassVar[str]  # where the columns were read
+    hubs_moved: ClassVar[tuple[str, ...]] = ()  # further names of it on the hub, tried in order
+    paper_judge: ClassVar[str] = "gpt-4o-mini-2024-07-18"  # default of the paper's harness
     hub_config: ClassVar[str | None] = None
     splits: ClassVar[tuple[str, ...]] = ()  # more than one: all are read, in order
     file_splits: ClassVar[tuple[str, ...]] = ()  # the splits as file names call them, if otherwise
@@ -136,6 +146,10 @@ class Benchmark(ABC):
         """The headline score first, then the sub-scores, each over the questions that count in it."""
         return [Score.mean_of(self.headline, judged, self.size), *label_scores(judged)]
 
+    def groups(self, judged: Sequence[Judged]) -> list[Score]:
+        """Finer scores than the table has room for: the mean of each group."""
+        return group_scores(judged)
+
     def make_question(
         self,
         row: Row,
@@ -164,6 +178,15 @@ def label_scores(judged: Sequence[Judged]) -> list[Score]:
     return [
         Score.mean_of(label, [one for one in judged if label in one.question.labels])
         for label in labels
+    ]
+
+
+def group_scores(judged: Sequence[Judged]) -> list[Score]:
+    """One score per group ("grade: high school"), by name."""
+    groups = sorted({group for one in judged for group in one.question.groups})
+    return [
+        Score.mean_of(group, [one for one in judged if group in one.question.groups])
+        for group in groups
     ]
 
 

@@ -14,6 +14,8 @@ from vr1_ray.evaluation.base import Verdict
 from vr1_ray.evaluation.extraction import Answer
 
 _IN_BRACKETS = re.compile(r"\(([A-Za-z])\)")
+_HEADING = re.compile(r"\b(?:choices?|options?)\s*:", re.IGNORECASE)
+_FIRST_OPTION = re.compile(r"(?:^|\n)\s*\(?A\)?\s*[:.)]\s*(?=\S)")
 _OPTION_LINE = re.compile(
     r"(?:^|[\n;,]\s*|\s)\(?([A-J])\)?\s*[:.)]\s*(.+?)(?=(?:[\n;,]\s*|\s+)\(?[A-J]\)?\s*[:.)]\s|\n|$)",
     re.DOTALL,
@@ -39,9 +41,8 @@ def choose(answer: Answer, choices: tuple[str, ...]) -> Chosen:
         for letter, text in zip(letters, choices, strict=True)
         if text and text == answer.text
     ]
-    if (
-        same and answer.text not in letters
-    ):  # options that are letters themselves are named by letter
+    is_letter = answer.text.strip("()[] ").upper() in letters
+    if same and not is_letter:  # options that are letters themselves are named by letter
         return Chosen(letter=same[0], rule="option text, the same")
     found = read_choice(plain_text(answer.text))
     if found is not None and len(found.letters) == 1:
@@ -88,8 +89,41 @@ def choice_verdict(answer: Answer, choices: tuple[str, ...], correct: str) -> Ve
 
 def options_in(question: str) -> tuple[str, ...]:
     """The options written at the end of a question ("Choices:\\nA:40°\\nB:60°"), A first; () if there are none."""
-    start = re.search(r"(?:choices|options)\s*:", question, re.IGNORECASE)
-    found = _OPTION_LINE.findall("\n" + question[start.end() :].strip()) if start else []
+    for start in reversed(list(_HEADING.finditer(question))):
+        if found := _options_of(question[start.end() :]):
+            return found
+    unmarked = _FIRST_OPTION.search(question)
+    found = _options_of(question[unmarked.start() :]) if unmarked else ()
+    return found if len(found) > 1 else ()
+
+
+def _options_of(text: str) -> tuple[str, ...]:
+    found = _OPTION_LINE.findall("\n" + text.strip())
     letters = [letter for letter, _ in found]
     expected = [chr(ord("A") + place) for place in range(len(found))]
     return tuple(text.strip() for _, text in found) if found and letters == expected else ()
+
+
+def letters_of(reference: str, choices: tuple[str, ...]) -> frozenset[str]:
+    """The letters that a reference names: "C", "(C)", "C\\nD", the text of an option; none for anything else."""
+    letters = [chr(ord("A") + place) for place in range(max(len(choices), 5))]
+    found = [part.strip("()[].: ") for part in re.split(r"[\s,;]+", reference) if part]
+    if found and all(part in letters for part in found):
+        return frozenset(found)
+    same = [letter for letter, text in zip(letters, choices, strict=False) if text == reference]
+    return frozenset(same[:1])
+
+
+def letters_verdict(answer: Answer, choices: tuple[str, ...], wanted: frozenset[str]) -> Verdict:
+    """The verdict on a choice of one or more letters: all of them and no other."""
+    if len(wanted) == 1:
+        return choice_verdict(answer, choices, next(iter(wanted)))
+    if not answer.text:
+        return Verdict(is_correct=False, rule=answer.how, is_decided=answer.is_final)
+    found = read_choice(plain_text(answer.text))
+    return Verdict(
+        is_correct=found is not None and found.letters == wanted,
+        rule="several option letters",
+        extracted="".join(sorted(found.letters)) if found else answer.text,
+        is_decided=found is not None,
+    )

@@ -74,6 +74,10 @@ _LIST = (
     "[1, 2, 3], [1.2, 1.3, 1.4], at the end."
 )
 _LETTER = "Hint: Please answer the question and provide the correct option letter, e.g., A, B, C, D, at the end."
+HINTS = {
+    "choice": _LETTER, "integer": _INTEGER, "float 1": _ONE_PLACE, "float 2": _TWO_PLACES, "list": _LIST,
+}  # fmt: skip
+"""How MathVista's own prompts begin, by what is asked for."""
 _MATHVISTA_DEMOS = (
     (_INTEGER, "How many squares are there?", "There are 14 squares in the picture.", "14"),
     (_ONE_PLACE, "Which share of the bar is red?", "The red share is 0.6, three fifths of it.", "0.6"),

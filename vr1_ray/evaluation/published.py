@@ -54,8 +54,8 @@ PUBLISHED: dict[str, dict[str, dict[str, float]]] = {
         _LLAMA: {"overall": 83.4},
     },
     "hallusion_bench": {
-        _CI: {"overall": 49.5},
-        _LLAVA_COT: {"overall": 47.8},
-        _LLAMA: {"overall": 40.3},
+        _CI: {"overall (with picture)": 49.5},
+        _LLAVA_COT: {"overall (with picture)": 47.8},
+        _LLAMA: {"overall (with picture)": 40.3},
     },
 }

@@ -6,12 +6,19 @@ from typing import Any
 
 from vr1_ray.config import EvalConfig
 from vr1_ray.evaluation import paper
-from vr1_ray.evaluation.base import Benchmark, Check, Judged, Question, Verdict
-from vr1_ray.evaluation.extraction import find_answer
-from vr1_ray.evaluation.judge import MISSING, Judge, honest_check, settle
+from vr1_ray.evaluation.base import (
+    Benchmark,
+    Check,
+    Judged,
+    Question,
+    Verdict,
+)
+from vr1_ray.evaluation.extraction import NO_ANSWER
+from vr1_ray.evaluation.judge import MISSING, Judge, honest_check, is_by_judge, settle
 from vr1_ray.evaluation.responses import Response
 from vr1_ray.evaluation.statistics import Score, pass_scores
 
+NO_RESPONSE = "no response: the endpoint gave none"
 TOO_LONG = "not asked: prompt and response budget exceed model.max_model_len"
 
 
@@ -37,7 +44,8 @@ def judge_responses(
     judged = []
     for question, size in zip(questions, sizes, strict=True):
         own = tuple(next(verdicts) for _ in range(size))
-        not_asked = (Verdict(is_correct=False, rule=TOO_LONG),) * config.num_samples
+        rule = NO_RESPONSE if config.policy.model else TOO_LONG
+        not_asked = (Verdict(is_correct=False, rule=rule),) * config.num_samples
         judged.append(Judged(question=question, verdicts=own or not_asked))
     return judged
 
@@ -52,8 +60,9 @@ def _check(
 ) -> Check:
     if config.protocol == "paper":
         return benchmark.paper_check(question, paper.prediction_of(response.response))
-    answer = find_answer(response.response, is_cut=response.is_cut)
-    return honest_check(question, benchmark.check(question, answer), has_judge=has_judge)
+    return honest_check(
+        benchmark, question, response.response, is_cut=response.is_cut, has_judge=has_judge
+    )
 
 
 def rows_of(
@@ -115,15 +124,20 @@ def result_of(
         "num_published": benchmark.size,
         "num_samples": max((len(one.verdicts) for one in judged), default=0),
         "warning": benchmark.warning,
-        "scores": {score.name: score_entry(score) for score in scores},
+        "scores": {
+            score.name: score_entry(score) | {"no_answer": _no_answer(score.name, judged)}
+            for score in scores
+        },
+        "groups": {score.name: score_entry(score) for score in benchmark.groups(judged)},
         "headline": benchmark.headline,
         "main": list(benchmark.main_labels),
         "headline_without_judge": by_rules,
         "cut": sum(bool(row["is_cut"]) for row in rows),
         "undecided": sum(not row["is_decided"] for row in rows),
-        "judged": sum(_is_by_judge(str(row["rule"])) for row in rows),
+        "judged": sum(is_by_judge(str(row["rule"])) for row in rows),
         "missing_judgements": rules[MISSING],
         "not_asked": rules[TOO_LONG],
+        "no_response": rules[NO_RESPONSE],
         "asked_again": sum(int(row["times_asked"]) > 1 for row in rows),
         "rules": dict(rules.most_common()),
         "mean_tokens": sum(int(row["tokens"]) for row in rows) / max(len(rows), 1),
@@ -141,11 +155,13 @@ def score_entry(score: Score) -> dict[str, Any]:
     }
 
 
-def _is_by_judge(rule: str) -> bool:
-    return rule == "judge" or rule.endswith("by the judge")
+def _no_answer(label: str, judged: Sequence[Judged]) -> int:
+    """How many responses answer nothing that could be read, of those that count in a score."""
+    counted = [one for one in judged if label in one.question.labels] or judged
+    return sum(verdict.rule in NO_ANSWER for one in counted for verdict in one.verdicts)
 
 
 def _without_judge(verdict: Verdict) -> Verdict:
-    if not _is_by_judge(verdict.rule):
+    if not is_by_judge(verdict.rule):
         return verdict
     return Verdict(is_correct=False, rule=verdict.rule, is_decided=False)

@@ -104,14 +104,15 @@ def find_files(benchmark: Benchmark, folder: Path) -> list[Path]:
             per_split = [_first_match(own, PATTERNS, name) for name in splits]
             if per_split and all(per_split):
                 return [path for found in per_split for path in found]
-        if found := _first_match(own, (*benchmark.files, "*.tsv"), benchmark.split):
+        deeper = tuple(f"*/{name}" for name in benchmark.files)  # an archive unpacked as it is
+        if found := _first_match(own, (*benchmark.files, "*.tsv", *deeper), benchmark.split):
             return found
     if found := _first_match(folder, benchmark.files, benchmark.split):
         return found
     names = [pattern.format(split=benchmark.split) for pattern in PATTERNS[:3]]
     raise DataError(
         f"{FIELD}: {folder} has nothing of {benchmark.name}; put {own}/{' or '.join([*names, *benchmark.files])} "
-        "there as published, or set {FIELD}=hub"
+        f"there as published, or set {FIELD}=hub"
     )
 
 
@@ -196,13 +197,17 @@ def _hub_rows(benchmark: Benchmark, split: str) -> Iterator[dict[str, Any]]:
         )
     import datasets
 
-    try:
-        dataset = datasets.load_dataset(benchmark.hub, benchmark.hub_config, split=split)
-    except Exception as error:  # pyarrow, fsspec, hub and datasets errors have no common root
-        cause = str(error.__cause__ or error).strip().split("\n")[0]
+    dataset, causes = None, []
+    for hub in (benchmark.hub, *benchmark.hubs_moved):
+        try:
+            dataset = datasets.load_dataset(hub, benchmark.hub_config, split=split)
+            break
+        except Exception as error:  # pyarrow, fsspec, hub and datasets errors have no common root
+            cause = str(error.__cause__ or error).strip().split("\n")[0]
+            causes.append(f"{hub}[{split}] can't be read ({cause:.200})")
+    if dataset is None:
         raise DataError(
-            f"benchmarks: {benchmark.name}: {benchmark.hub}[{split}] can't be read ({cause:.200}); check the "
-            f"network, or download it and set {FIELD}"
-        ) from error
+            f"benchmarks: {benchmark.name}: {', '.join(causes)}; check the network, or download it and set {FIELD}"
+        )
     for batch in dataset.with_format("arrow").iter(batch_size=64):
         yield from batch.to_pylist()

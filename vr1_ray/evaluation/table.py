@@ -5,6 +5,7 @@ from typing import Any
 
 from vr1_ray.evaluation.published import FOOTNOTE, PUBLISHED
 
+PAPER_RULES = "PROTOCOL PAPER: its harness's rules on responses made elsewhere"
 PAPER_LABEL = "PROTOCOL PAPER: up to 5 samples on a broken format, images of at most 512 pixels, 5 calls a judgement"
 
 
@@ -17,13 +18,16 @@ def result_text(results: Sequence[dict[str, Any]], settings: dict[str, Any]) -> 
 
 
 def _settings_line(settings: dict[str, Any]) -> str:
+    judge = f"judge {settings['judge']}" if settings["judge"] else "no judge"
+    if "responses" in settings:
+        line = f"{settings['responses']}: responses made elsewhere, {judge}"
+        return f"{PAPER_RULES}\n{line}" if settings["protocol"] == "paper" else line
     temperature = settings["temperature"]
     how = (
         "greedy"
         if temperature == 0
         else f"temperature {temperature:g}, top_p {settings['top_p']:g}"
     )
-    judge = f"judge {settings['judge']}" if settings["judge"] else "no judge"
     line = f"{settings['model']}: {how}, at most {settings['max_response_tokens']} tokens, {judge}"
     return f"{PAPER_LABEL}\n{line}" if settings["protocol"] == "paper" else line
 
@@ -42,14 +46,14 @@ def _head(result: dict[str, Any]) -> list[str]:
 def _score_lines(result: dict[str, Any]) -> list[str]:
     published = PUBLISHED.get(result["benchmark"], {})
     models = list(published)
-    header = ["", "ours", "95 % interval", "of", *models]
+    header = ["", "ours", "95 % interval", "of", "no answer", *models]
     rows = [header]
     for name, score in shown_scores(result):
         value = "-" if score["value"] is None else f"{100 * score['value']:.1f}"
         interval = score["interval"]
         span = "-" if interval is None else f"{100 * interval[0]:.1f} - {100 * interval[1]:.1f}"
         others = [_published(published[model].get(name)) for model in models]
-        rows.append([name, value, span, str(score["num"]), *others])
+        rows.append([name, value, span, str(score["num"]), str(score["no_answer"]), *others])
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = [
         "  ".join(
@@ -74,24 +78,34 @@ def _published(value: float | None) -> str:
 
 
 def _notes(result: dict[str, Any]) -> list[str]:
-    notes = []
-    if PUBLISHED.get(result["benchmark"]):
-        notes.append(f"published rows were made with the paper's protocol; {FOOTNOTE}")
-    if result["judged"]:
-        without = 100 * (result["headline_without_judge"] or 0.0)
-        notes.append(
-            f"{result['judged']} responses decided by the judge; if these were wrong: {without:.1f}"
-        )
-    if result["undecided"]:
-        notes.append(f"{result['undecided']} responses that no rule could decide count as wrong")
-    if result["missing_judgements"]:
-        notes.append(f"{result['missing_judgements']} of them for want of a judgement")
-    if result["not_asked"]:
-        notes.append(f"{result['not_asked']} questions too long to ask count as wrong")
-    if result["cut"]:
-        notes.append(f"{result['cut']} responses met the budget")
-    if result["asked_again"]:
-        notes.append(f"{result['asked_again']} questions were sampled more than once")
-    if result["warning"]:
-        notes.append(f"WARNING: {result['warning']}")
-    return [f"  {note}" for note in notes]
+    without = 100 * (result["headline_without_judge"] or 0.0)
+    head = result["scores"][result["headline"]]
+    notes = [  # (when, what)
+        (
+            PUBLISHED.get(result["benchmark"]),
+            f"published rows were made with the paper's protocol; {FOOTNOTE}",
+        ),
+        (
+            result["judged"],
+            f"{result['judged']} responses decided by the judge; if these were wrong: {without:.1f}",
+        ),
+        (
+            result["undecided"],
+            f"{result['undecided']} responses that no rule could decide count as wrong",
+        ),
+        (
+            head["no_answer"],
+            "no answer: responses in which none was found; they count as wrong",
+        ),
+        (result["missing_judgements"], f"{result['missing_judgements']} judgements are missing"),
+        (result["not_asked"], f"{result['not_asked']} questions too long to ask count as wrong"),
+        (
+            result["no_response"],
+            f"{result['no_response']} responses that the endpoint did not give count as wrong",
+        ),
+        (result["cut"], f"{result['cut']} responses met the budget"),
+        (result["asked_again"], f"{result['asked_again']} questions were sampled more than once"),
+        *((note, note) for note in result.get("files", ())),
+        (result["warning"], f"WARNING: {result['warning']}"),
+    ]
+    return [f"  {text}" for is_worth_saying, text in notes if is_worth_saying]

@@ -17,6 +17,7 @@ from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
 from vr1_ray.data.refusals import BadRows, RowProblems
 from vr1_ray.evaluation import Judged, Question, Selection, Verdict, load_selections, paper
+from vr1_ray.evaluation.elsewhere import digest
 from vr1_ray.evaluation.judge import Judge
 from vr1_ray.evaluation.page import IMAGES, write_page
 from vr1_ray.evaluation.responses import ResponseFile, check_settings
@@ -68,7 +69,7 @@ class BenchmarkSet:
         check_settings(folder / "settings.json", self.sampling_settings())
         missing = []
         for one in self.selections:
-            found = _file(folder, one).read()
+            found = response_file(folder, one).read()
             missing.append(
                 [
                     question
@@ -82,9 +83,20 @@ class BenchmarkSet:
     def sampling_settings(self) -> dict[str, Any]:
         """What makes responses those of one evaluation. Names, sizes and times of the weight files stand for them."""
         config = self.config
-        weights = sorted(Path(config.model.path).glob("*.safetensors"))
+        if config.eval.responses:
+            file = Path(config.eval.responses)
+            return {
+                "responses": str(file),
+                "content": digest(file),
+                "protocol": config.eval.protocol,
+            }
+        policy = config.eval.policy
+        model_path = "" if policy.model else config.model.path
+        weights = sorted(Path(model_path).glob("*.safetensors")) if model_path else []
+        elsewhere = {"base_url": policy.base_url} if policy.model else {}
         return {
-            "model": config.model.path,
+            **elsewhere,
+            "model": policy.model or model_path,
             "weights": [
                 [path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in weights
             ],
@@ -95,6 +107,7 @@ class BenchmarkSet:
             "top_p": config.eval.top_p,
             "max_response_tokens": self.max_response_tokens,
             "protocol": config.eval.protocol,
+            **({"instructions": config.eval.instructions} if config.eval.instructions else {}),
             "seed": config.seed,
         }
 
@@ -114,7 +127,7 @@ class BenchmarkSet:
 
         missing = self.unanswered(label)
         for one, questions in zip(self.selections, missing, strict=True):
-            file = _file(folder, one)
+            file = response_file(folder, one)
             progress = Progress(one.name, total=len(one.questions), todo=len(questions))
             ids = {question.prompt.prompt_id: question.question_id for question in questions}
             prompts = [question.prompt for question in questions]
@@ -135,11 +148,11 @@ class BenchmarkSet:
         results: list[dict[str, Any]] = []
         figures: dict[str, float] = {}
         for one in self.selections:
-            responses = _file(folder, one).read()
+            responses = response_file(folder, one).read()
             judged = judge_responses(one.benchmark, one.questions, responses, config.eval, judge)
             names = _write_images(folder / IMAGES, one.questions)
             rows = rows_of(judged, responses, names)
-            result = result_of(one.name, one.benchmark, judged, rows)
+            result = result_of(one.name, one.benchmark, judged, rows) | {"files": list(one.files)}
             results.append(result)
             lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             (folder / f"{one.slug}.jsonl").write_text(lines, encoding="utf-8")
@@ -165,9 +178,9 @@ class BenchmarkSet:
 
 
 def read_benchmarks(
-    config: RunConfig, adapter: ModelAdapter, *, max_response_tokens: int
+    config: RunConfig, adapter: ModelAdapter | None, *, max_response_tokens: int
 ) -> BenchmarkSet:
-    """Read `benchmarks`, as the protocol sends them. Raises ConfigError or DataError before anything is started."""
+    """Read `benchmarks`, as the protocol sends them; without an adapter, nothing is too long to ask. Raises ConfigError or DataError before anything is started."""
     make_judge(config)  # a wrong setting of it shows now
     selections = load_selections(
         config.benchmarks,
@@ -180,14 +193,14 @@ def read_benchmarks(
             replace(one, questions=[_as_paper(one, question) for question in one.questions])
             for one in selections
         ]
-    for one in selections:
+    for one in () if adapter is None else selections:
         _check_image_counts(one, config.model.max_images)
     room = config.model.max_model_len - max_response_tokens
     too_long = frozenset(
         question.prompt.prompt_id
         for one in selections
         for question in one.questions
-        if len(adapter.render(question.prompt).prompt_ids) > room
+        if adapter is not None and len(adapter.render(question.prompt).prompt_ids) > room
     )
     return BenchmarkSet(
         config=config,
@@ -214,7 +227,8 @@ def _as_paper(selection: Selection, question: Question) -> Question:
     return replace(question, prompt=paper.shrunk(replace(question.prompt, question=text)))
 
 
-def _file(folder: Path, selection: Selection) -> ResponseFile:
+def response_file(folder: Path, selection: Selection) -> ResponseFile:
+    """Where the responses to a benchmark are kept."""
     return ResponseFile(folder / f"{selection.slug}.responses.jsonl")
 
 

@@ -10,6 +10,7 @@ from vr1_ray.actors.cluster import connect
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import ConfigError, RunConfig
 from vr1_ray.curriculum import make_curriculum
+from vr1_ray.loops.benchmark_elsewhere import take_elsewhere
 from vr1_ray.loops.benchmark_loop import read_benchmarks
 from vr1_ray.loops.held_out import HeldOut, evaluate, with_mean
 from vr1_ray.runs.figures import HELD_OUT_FIGURES
@@ -40,6 +41,13 @@ def read_held_out(config: RunConfig, inputs: "RunInputs") -> HeldOut:
     return held_out
 
 
+def read_elsewhere(config: RunConfig) -> HeldOut:
+    """What a policy made elsewhere is evaluated on: no model is loaded. Raises ConfigError or DataError."""
+    limit = config.eval.max_response_tokens
+    benchmarks = read_benchmarks(config, None, max_response_tokens=limit)
+    return HeldOut(prompts=[], benchmarks=benchmarks, max_response_tokens=limit)
+
+
 def _check_best_by(config: RunConfig, held_out: HeldOut) -> None:
     names = list(HELD_OUT_FIGURES) if held_out.prompts else []
     if held_out.benchmarks is not None:
@@ -61,7 +69,11 @@ def run_eval(config: RunConfig, held_out: HeldOut, stop: StopSignal) -> dict[str
     began = time.monotonic()
     open_run(config)
     label = config.eval.label
-    if _needs_engines(config, held_out):
+    if config.eval.is_elsewhere and held_out.benchmarks is not None:
+        stop.listen()
+        take_elsewhere(held_out.benchmarks, label)
+        metrics = evaluate(None, config, held_out, label=label)
+    elif _needs_engines(config, held_out):
         connect(config)
         stop.listen()
         with Fleet(config) as fleet:

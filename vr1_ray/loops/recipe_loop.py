@@ -12,7 +12,7 @@ from typing import Any
 
 from vr1_ray.config import RunConfig, check_config, recipe_runs
 from vr1_ray.loops.bridge_loop import run_bridge
-from vr1_ray.loops.eval_loop import read_held_out, run_eval
+from vr1_ray.loops.eval_loop import read_elsewhere, read_held_out, run_eval
 from vr1_ray.loops.figure_math_loop import run_figure_math
 from vr1_ray.loops.rl_loop import run_rl
 from vr1_ray.loops.sft_loop import run_sft
@@ -33,7 +33,10 @@ def _rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
 
 
 def _eval(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
-    return run_eval(config, read_held_out(config, read_inputs(config)), stop)
+    if not config.eval.is_elsewhere:
+        return run_eval(config, read_held_out(config, read_inputs(config)), stop)
+    check_config(config)
+    return run_eval(config, read_elsewhere(config), stop)
 
 
 # What a kind reads is read here, once, and handed down to its loop.

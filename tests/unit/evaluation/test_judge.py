@@ -39,13 +39,13 @@ def settings(address, **changes):
     return EvalConfig(judge=JudgeConfig(**judge | changes))
 
 
-def judged(answers, config, folder):
+def judged(answers, config, folder, wrap=wrapped):
     """MathVerse questions with these answers, judged: (the result, the rows)."""
     benchmark = make_benchmark("mathverse")
     questions = [question("mathverse", **ROW, sample_index=str(n)) for n in range(len(answers))]
     responses = {
         str(n): [
-            Response(question_id=str(n), sample=0, response=wrapped(answer), tokens=9, is_cut=False)
+            Response(question_id=str(n), sample=0, response=wrap(answer), tokens=9, is_cut=False)
         ]
         for n, answer in enumerate(answers)
     }
@@ -142,3 +142,40 @@ def test_a_torn_line_of_the_cache_is_no_reply(tmp_path):
 def test_a_wrong_setting_is_refused_by_name(tmp_path):
     with pytest.raises(ConfigError, match=r"eval\.judge\.base_url='judge:8000'"):
         Judge(JudgeConfig(model="m", base_url="judge:8000", api_key_env=""), tmp_path / "cache")
+
+
+RAMBLING = (
+    "Looking at the graph I would first note how the curve goes up on either side of a line which it mirrors, and that "
+    "this line is the one people call the y-axis, for that is where x vanishes, while the other one, which crosses it "
+    "at a right angle somewhere below the middle of the page, has nothing that is mirrored in it whatever one does"
+)
+
+
+@pytest.mark.parametrize(
+    ("reply", "is_correct", "rule"),
+    [
+        ("Answer: the y-axis", True, "checker: same text, found by the judge"),
+        ("Answer: **The Y-axis**", True, "checker: words, found by the judge"),
+        ("Answer: none", False, "no answer found, asked by the judge"),
+        ("Answer: the x-axis", False, "no judgement"),  # stands nowhere in the response
+        ("It says the y-axis.", False, "no judgement"),
+    ],
+)
+def test_an_answer_that_no_rule_finds_is_copied_by_the_judge_and_judged_by_rules(
+    reply, is_correct, rule, tmp_path
+):
+    with serve(Reply(completion(reply))) as (server, address):
+        config = settings(address, max_missing=1.0)
+        result, [row] = judged([RAMBLING], config, tmp_path, wrap=str)
+    assert (row["is_correct"], row["rule"]) == (is_correct, rule)
+    [request] = server.requests
+    text = request["messages"][0]["content"]
+    assert "Reference answer" not in text
+    assert RAMBLING in text
+    assert result["headline_without_judge"] == 0.0
+
+
+def test_without_a_judge_what_no_rule_finds_is_counted(tmp_path):
+    result, [row] = judged([RAMBLING], EvalConfig(), tmp_path, wrap=str)
+    assert (row["rule"], row["is_decided"]) == ("no answer found", False)
+    assert result["scores"]["overall"]["no_answer"] == 1

@@ -77,6 +77,7 @@ def test_the_table_sets_ours_beside_the_published_rows():
         "-",
         "100.0",
         "2",
+        "0",
         "73.5",
         "76.4",
         "78.2",
@@ -143,3 +144,18 @@ def test_responses_of_other_settings_are_not_mixed_in(tmp_path):
     check_settings(path, SETTINGS)
     with pytest.raises(ConfigError, match=r"temperature: changed since the responses"):
         check_settings(path, SETTINGS | {"temperature": 1.0})
+
+
+def test_responses_without_an_answer_are_counted_beside_every_score():
+    result, _ = scored([[wrapped("14")], ["<think> I see"], [""]])
+    assert result["scores"]["overall"]["no_answer"] == 2
+    assert result["scores"]["MWP"]["no_answer"] == 2
+    lines = result_text([result], SETTINGS).splitlines()
+    assert next(line for line in lines if line.startswith("overall")).split()[6] == "2"
+    assert "no answer: responses in which none was found; they count as wrong" in "".join(lines)
+
+
+def test_groups_have_scores_of_their_own_beside_the_table():
+    result, _ = scored([[wrapped("14")], [wrapped("15")]])
+    assert result["groups"]["type: integer"]["value"] == 0.5
+    assert "type: integer" not in result_text([result], SETTINGS)

@@ -11,7 +11,7 @@ import pytest
 from vr1_ray.config import ConfigError, EvalConfig
 from vr1_ray.data.refusals import DataError
 from vr1_ray.evaluation import BENCHMARKS, load_selections, make_benchmark, read_questions, spread
-from vr1_ray.evaluation.sources import file_rows, tsv_rows
+from vr1_ray.evaluation.sources import _hub_rows, file_rows, tsv_rows
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "evaluation"
 FIXTURES = EXAMPLE / "fixtures"
@@ -36,7 +36,11 @@ def test_the_tsv_asks_the_same_of_the_same_pictures(name):
     # Of DynaMath the TSV here has one variant, of HallusionBench the questions with a picture.
     by_id = {question.question_id: question for question in published}
     shared = [(one, by_id[one.question_id]) for one in tsv if one.question_id in by_id]
-    if name in ("mm_math", "chartqa"):  # their published rows have no id: rows are counted from 0
+    if name in (
+        "mm_math",
+        "chartqa",
+        "mme",
+    ):  # their published rows have no id: rows are counted from 0
         shared = list(zip(tsv, published, strict=True))
     assert shared
     for one, other in shared:
@@ -147,3 +151,51 @@ def test_a_broken_file_is_named_with_its_cure(tmp_path, name, content, message):
 def test_a_folder_without_the_benchmark_says_what_is_looked_for(tmp_path):
     with pytest.raises(DataError, match=r"MathVista_MINI\.tsv"):
         read_questions(make_benchmark("mathvista"), str(tmp_path))
+
+
+def test_the_cure_of_a_missing_folder_names_the_field(tmp_path):
+    with pytest.raises(DataError, match=r"set eval\.benchmarks_folder=hub") as refused:
+        read_questions(make_benchmark("mathvista"), str(tmp_path))
+    assert "{FIELD}" not in str(refused.value)
+
+
+@pytest.mark.parametrize("pictures", ["MM_Math", "MM_Math/MM_Math", "MM_Math/Image", "Image"])
+@pytest.mark.parametrize("file", ["MM_Math.jsonl", "MM_Math/MM_Math.jsonl"])
+def test_mm_maths_archive_may_lie_a_folder_deeper(tmp_path, file, pictures):
+    shipped = FIXTURES / "mm_math"
+    whole = read_questions(make_benchmark("mm_math"), str(FIXTURES))
+    (tmp_path / "mm_math" / pictures).mkdir(parents=True)
+    for path in (shipped / "MM_Math").iterdir():
+        (tmp_path / "mm_math" / pictures / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "mm_math" / file).parent.mkdir(exist_ok=True)
+    (tmp_path / "mm_math" / file).write_bytes((shipped / "MM_Math.jsonl").read_bytes())
+    found = read_questions(make_benchmark("mm_math"), str(tmp_path))
+    assert [one.prompt.images for one in found] == [one.prompt.images for one in whole]
+
+
+@pytest.mark.parametrize("name", ["chartqa", "hallusion_bench"])
+def test_a_benchmark_that_moved_on_the_hub_is_found_at_either_name(name, monkeypatch):
+    import datasets
+
+    asked, benchmark = [], make_benchmark(name)
+    rows = datasets.Dataset.from_list([{"question": "Is it?"}])
+
+    def load(hub, config, *, split):
+        asked.append(hub)
+        if hub == benchmark.hub:
+            raise FileNotFoundError("gone")
+        return rows
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    assert list(_hub_rows(benchmark, benchmark.split)) == [{"question": "Is it?"}]
+    assert asked == [benchmark.hub, *benchmark.hubs_moved]
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args, split: 1 / 0)
+    with pytest.raises(DataError, match=f"{benchmark.hub}.*{benchmark.hubs_moved[0]}"):
+        list(_hub_rows(benchmark, benchmark.split))
+
+
+def test_mathvista_has_a_part_by_grade_and_by_type_of_answer():
+    config = EvalConfig(benchmarks_folder=str(FIXTURES))
+    [part] = load_selections(["mathvista/type: integer"], config)
+    assert part.questions
+    assert {one.fields["answer_type"] for one in part.questions} == {"integer"}

@@ -12,5 +12,6 @@ BENCHMARKS: dict[
     "geometry3k": "vr1_ray.evaluation.benchmarks.geometry3k:Geometry3K",
     "mmstar": "vr1_ray.evaluation.benchmarks.mmstar:MMStar",
     "chartqa": "vr1_ray.evaluation.benchmarks.chartqa:ChartQA",
+    "mme": "vr1_ray.evaluation.benchmarks.mme:MME",
     "hallusion_bench": "vr1_ray.evaluation.benchmarks.hallusion_bench:HallusionBench",
 }

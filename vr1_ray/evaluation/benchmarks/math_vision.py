@@ -18,7 +18,7 @@ class MathVision(Benchmark):
 
     name = "math_vision"
     hub, split, size = "MathLLMs/MathVision", "test", 3040
-    files = ("MathVision.tsv",)
+    files = ("MathVision.tsv", "MathVision_MINI.tsv", "data/testmini-*.parquet", "testmini.parquet")
     schema_source = (
         "hub card's dataset_info of MathLLMs/MathVision, mathllm/MATH-V @ a1f5cc3a data/*.jsonl; TSV columns as read "
         "by VLMEvalKit's utils/mathv.py"
@@ -45,11 +45,17 @@ class MathVision(Benchmark):
 
     def check(self, question: Question, answer: Answer) -> Verdict:
         if question.choices:
-            return choice_verdict(answer, question.choices, question.answer)
-        numbers = number_of(answer.text), number_of(question.answer)
-        if numbers[0] is not None and numbers[1] is not None:
-            found, wanted = round(float(numbers[0]), 2), round(float(numbers[1]), 2)
-            return Verdict(
-                is_correct=found == wanted, rule="number, two decimals", extracted=answer.text
-            )
-        return by_checker(answer, question.answer)
+            verdict = choice_verdict(answer, question.choices, question.answer)
+            text = as_choices(question.choices).get(question.answer, "")
+            is_open = verdict.rule in ("names no option", "text of several options")
+            return (is_open and _rounded(answer, text)) or verdict
+        return _rounded(answer, question.answer) or by_checker(answer, question.answer)
+
+
+def _rounded(answer: Answer, reference: str) -> Verdict | None:
+    """The verdict on two numbers, each rounded to two decimals; None if one is no number."""
+    numbers = number_of(answer.text), number_of(reference)
+    if numbers[0] is None or numbers[1] is None:
+        return None
+    found, wanted = round(float(numbers[0]), 2), round(float(numbers[1]), 2)
+    return Verdict(is_correct=found == wanted, rule="number, two decimals", extracted=answer.text)

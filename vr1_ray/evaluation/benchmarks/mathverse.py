@@ -5,26 +5,40 @@ free-form answer by our checker ("0.5 m" and "50 cm" are one); only words it can
 Versions of one problem are drawn together in the intervals. "Vision Only" is a sub-score of its own.
 """
 
+import re
+from decimal import Decimal
 from typing import ClassVar
 
-from vr1_ray.answers.reading import Quantity, factor_of, read
+from vr1_ray.answers import answers_match
+from vr1_ray.answers.reading import Quantity, Relation, factor_of, read
+from vr1_ray.answers.relation import named_values
 from vr1_ray.answers.text import plain_text
+from vr1_ray.answers.words import commitments
 from vr1_ray.evaluation.base import Benchmark, Check, Question, Verdict, by_checker
-from vr1_ray.evaluation.choosing import choice_verdict, options_in
+from vr1_ray.evaluation.choosing import letters_of, letters_verdict, options_in
 from vr1_ray.evaluation.extraction import Answer
 from vr1_ray.evaluation.paper import judge_tries, mathverse_comparison, mathverse_extraction
 from vr1_ray.evaluation.rows import Row
 
 LENGTHS = ("km", "m", "cm", "mm")
+_FUNCTION = re.compile(r"\s*(?P<name>y|[A-Za-z]\(\s*[a-z]\s*\))\s*=\s*(?P<value>[^=]+)")
 UNKNOWN_OPTIONS = ("",) * 5  # letters A to E without texts
 
 
 class MathVerse(Benchmark):
-    """3,940 questions. From the hub `query_cot` is sent, from a TSV its `question`."""
+    """3,940 questions. From the hub `query_cot` is sent, from a TSV its `question`, which protocol "paper" sends always."""
 
     name = "mathverse"
     hub, split, size, hub_config = "AI4Math/MathVerse", "testmini", 3940, "testmini"
-    files = ("MathVerse_MINI.tsv",)
+    files = (
+        "MathVerse_MINI.tsv",
+        *(
+            f"MathVerse_MINI_{version}.tsv"
+            for version in str.split(
+                "Vision_Only Vision_Dominant Vision_Intensive Text_Lite Text_Dominant"
+            )
+        ),
+    )
     schema_source = (
         "ZrrSkywalker/MathVerse @ 937b0905 (data/testmini_text_only.json, output_templates), lmms-eval's "
         "tasks/mathverse; TSV columns as read by VLMEvalKit's utils/mathverse.py, its problem_index and "
@@ -57,17 +71,29 @@ class MathVerse(Benchmark):
             choices=options_in(full_text) if kind == "multi-choice" else (),
             labels=tuple(dict.fromkeys(str(label) for label in labels if label)),
             cluster=row.text("problem_index", default=question_id),
-            fields={"question_for_eval": full_text},
+            fields={
+                "question_for_eval": full_text,
+                "paper_text": row.text("query_wo", "question", default=""),
+            },
         )
 
     def check(self, question: Question, answer: Answer) -> Verdict:
-        if question.kind == "multi-choice":
-            return choice_verdict(answer, question.choices or UNKNOWN_OPTIONS, question.answer)
-        if _is_same_length(answer.text, question.answer):
-            return Verdict(
-                is_correct=True, rule="same length in another unit", extracted=answer.text
-            )
+        choices = question.choices or UNKNOWN_OPTIONS
+        letters = letters_of(question.answer, choices)
+        if question.kind == "multi-choice" and letters:
+            return letters_verdict(answer, choices, letters)
+        for rule, is_same in (
+            ("same length in another unit", _is_same_length),
+            ("same function by another name", _is_same_function),
+        ):
+            if is_same(answer.text, question.answer):
+                return Verdict(is_correct=True, rule=rule, extracted=answer.text)
         return by_checker(answer, question.answer)
+
+    def paper_text(self, question: Question) -> str:
+        """The TSV's `question`, which is the hub's `query_wo` (unconfirmed: the TSV has `query_cot` beside it)."""
+        images = "<image>" * len(question.prompt.images)
+        return images + str(question.fields["paper_text"]).replace("<image>", "").strip()
 
     def paper_check(self, question: Question, prediction: str) -> Check:
         extracted = yield from judge_tries(
@@ -89,13 +115,27 @@ class MathVerse(Benchmark):
 
 
 def _is_same_length(one: str, other: str) -> bool:
-    """The paper's own example: "0.5m" and "50cm" are consistent."""
-    found = [read(plain_text(text)) for text in (one, other)]
-    lengths = [
-        found_one.value.constant * factor_of(found_one.unit)
-        for found_one in found
-        if isinstance(found_one, Quantity)
-        and found_one.unit in LENGTHS
-        and found_one.value.constant is not None
-    ]
-    return len(lengths) == 2 and lengths[0] == lengths[1]
+    """The paper's own example: "0.5m" and "50cm" are consistent; with a name before it too ("AB = 50 cm")."""
+    lengths = [_length(text) for text in (one, other)]
+    return lengths[0] is not None and lengths[0] == lengths[1]
+
+
+def _length(text: str) -> Decimal | None:
+    plain = plain_text(text)
+    for said in (plain, *commitments(plain)):
+        found = read(said)
+        if isinstance(found, Relation):
+            values = named_values(found)
+            found = read(values[-1]) if values else found
+        if isinstance(found, Quantity) and found.unit in LENGTHS:
+            value = found.value.constant
+            return None if value is None else value * factor_of(found.unit)
+    return None
+
+
+def _is_same_function(one: str, other: str) -> bool:
+    """y = ... is f(x) = ...; two functions of different names are two."""
+    found = [_FUNCTION.fullmatch(plain_text(text)) for text in (one, other)]
+    if found[0] is None or found[1] is None or "y" not in (found[0]["name"], found[1]["name"]):
+        return False
+    return answers_match(found[0]["value"], found[1]["value"])

@@ -2,12 +2,16 @@
 
 Official rules (lupantech/MathVista, evaluation/calculate_score.py), applied to the answer that our extraction finds
 in place of a language model's: a choice is its letter, its text, else the option with the smallest edit distance;
-an integer is truncated; a decimal is rounded to the question's `precision`; then the texts must be equal.
+an integer is truncated; a decimal is rounded to the question's `precision`; then the texts must be equal. The edit
+distance decides only for a misspelt option (at most a third of its signs): of what names no option, nothing is guessed.
 """
 
-import ast
+import re
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import ClassVar
 
+from vr1_ray.answers.text import plain_text
 from vr1_ray.evaluation.base import Benchmark, Check, Question, Verdict
 from vr1_ray.evaluation.choosing import choose
 from vr1_ray.evaluation.extraction import (
@@ -17,7 +21,7 @@ from vr1_ray.evaluation.extraction import (
     number_of,
     only_number_in,
 )
-from vr1_ray.evaluation.paper import judge_tries, mathvista_extraction
+from vr1_ray.evaluation.paper import HINTS, judge_tries, mathvista_extraction
 from vr1_ray.evaluation.rows import Row
 
 SKILLS = {
@@ -36,7 +40,10 @@ TASKS = {
     "textbook question answering": "TQA",
     "visual question answering": "VQA",
 }
+_SEPARATOR = re.compile(r"\s*(?:[,;]\s*(?:and\s+)?|\s+and\s+)\s*")
 MAX_EDIT_CHARS = 60  # a longer answer is no misspelt option
+MAX_EDIT_SHARE = 3  # one letter in so many of the option may be wrong
+GROUPS = ("source", "grade")  # of `metadata`; sub-scores beside those of the paper
 
 
 class MathVista(Benchmark):
@@ -57,19 +64,22 @@ class MathVista(Benchmark):
         task = str(metadata.get("task") or row.text("task", default=""))
         labels = [TASKS.get(task, task), *(SKILLS.get(skill, str(skill)) for skill in skills)]
         answer = row.text("answer")
+        groups = {name: metadata.get(name) for name in GROUPS} | {"type": row.text("answer_type")}
         precision = row.get("precision")
         decimals = len(answer.partition(".")[2])
         return self.make_question(
             row,
             question_id=row.text("pid", "index", "id"),
-            text=row.text("query", "question"),
+            text=_query(row),
             answer=answer,
             images=row.images("decoded_image", "image"),
             kind=row.text("question_type"),
             choices=row.items("choices"),
             labels=tuple(label for label in labels if label),
+            groups=tuple(f"{name}: {value}" for name, value in groups.items() if value),
             fields={
                 "answer_type": row.text("answer_type"),
+                "answer_option": row.text("answer_option", default=""),
                 "precision": decimals if precision is None else int(float(precision)),
             },
         )
@@ -99,10 +109,8 @@ class MathVista(Benchmark):
     def _choice(self, question: Question, answer: Answer) -> Verdict:
         chosen = choose(answer, question.choices)
         letter, rule, is_decided = chosen.letter, chosen.rule, chosen.is_decided
-        if not is_decided and answer.is_final and 0 < len(answer.text) <= MAX_EDIT_CHARS:
-            distances = [edit_distance(answer.text, option) for option in question.choices]
-            letter = chr(ord("A") + distances.index(min(distances)))
-            rule, is_decided = "option text, nearest by edit distance", True
+        if not is_decided and (near := _misspelt(answer.text, question.choices)):
+            letter, rule, is_decided = near, "option text, nearest by edit distance", True
         text = as_choices(question.choices)[letter] if letter else ""
         return Verdict(
             is_correct=bool(letter) and text == question.answer,  # some options have equal texts
@@ -115,24 +123,63 @@ class MathVista(Benchmark):
         found, is_known = _prefetch(question, prediction)
         rule = "harness: read by rule"
         if not is_known:
-            text = mathvista_extraction(_words(question), prediction)
+            text = mathvista_extraction(question.words, prediction)
             found = yield from judge_tries(text, accepts=lambda reply: True)
             rule = "harness: extracted by the judge"
         is_correct = _harness_equal(question, found)
         return Verdict(is_correct=is_correct, rule=rule, extracted=found)
 
 
-def _words(question: Question) -> str:
-    return question.prompt.question.replace("<image>", "")
+def _query(row: Row) -> str:
+    """The ready prompt; of the GitHub file, which has none, built as the hub's was: hint, question, unit, options."""
+    text = row.text("query", "question")
+    if row.has("query") or text.startswith("Hint:"):
+        return text
+    kind = row.text("answer_type")
+    if row.text("question_type") == "multi_choice":
+        hint = HINTS["choice"]
+    elif kind == "float":
+        hint = HINTS["float 2" if int(float(row.get("precision") or 1)) == 2 else "float 1"]
+    else:
+        hint = HINTS[kind if kind in HINTS else "integer"]
+    unit = row.text("unit", default="")
+    lines = [f"({letter}) {option}" for letter, option in as_choices(row.items("choices")).items()]
+    options = "\n".join(["\nChoices:", *lines]) if lines else ""
+    return f"{hint}\nQuestion: {text}{f' (Unit: {unit})' if unit else ''}{options}"
+
+
+def _misspelt(text: str, choices: Sequence[str]) -> str:
+    """The letter of the one option that a short text is, but for a few signs; "" if it is near to none or several."""
+    text = plain_text(text).lower()
+    if not 0 < len(text) <= MAX_EDIT_CHARS:
+        return ""
+    options = [plain_text(option).lower() for option in choices]
+    distances = [edit_distance(text, option) for option in options]
+    least = min(distances, default=MAX_EDIT_CHARS)
+    nearest = {option for option, found in zip(options, distances, strict=True) if found == least}
+    if len(nearest) != 1 or MAX_EDIT_SHARE * least > len(nearest.pop()):
+        return ""
+    return chr(ord("A") + distances.index(least))
 
 
 def _list_verdict(answer: Answer, reference: str) -> Verdict:
-    text = answer.text if answer.text.startswith("[") else f"[{answer.text}]"
-    try:
-        found = str(ast.literal_eval(text))
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    found, wanted = _items(answer.text), _items(reference)
+    if found is None or wanted is None:
         return Verdict(is_correct=False, rule="no list", extracted=answer.text, is_decided=False)
-    return Verdict(is_correct=found == reference, rule="list, as text", extracted=found)
+    return Verdict(is_correct=found == wanted, rule="list, item by item", extracted=answer.text)
+
+
+def _items(text: str) -> list[Decimal | str] | None:
+    """The items of a list, in any brackets or none; numbers by their value."""
+    inside = plain_text(text).strip("[](){} ")
+    parts = [part.strip("'\" ") for part in _SEPARATOR.split(inside)]
+    if len(parts) < 2 and not plain_text(text).startswith("["):
+        return None
+    numbers = [number_of(part) for part in parts]
+    return [
+        part.lower() if number is None else number
+        for part, number in zip(parts, numbers, strict=True)
+    ]
 
 
 def _prefetch(question: Question, prediction: str) -> tuple[str, bool]:
@@ -152,8 +199,7 @@ def _harness_equal(question: Question, found: str) -> bool:
     try:
         if question.kind == "multi_choice":
             letter = can_infer(found, as_choices(question.choices))
-            letters = as_choices(question.choices)
-            return letter is not None and letters.get(letter) == question.answer
+            return letter is not None and letter == _right_letter(question)
         if kind == "integer":
             return int(found) == int(question.answer)
         if kind == "float":
@@ -161,6 +207,14 @@ def _harness_equal(question: Question, found: str) -> bool:
     except ValueError:
         return False
     return False
+
+
+def _right_letter(question: Question) -> str:
+    """The TSV's `answer_option`; of another form the first option with the answer's text."""
+    if option := str(question.fields["answer_option"]):
+        return option
+    places = [place for place, text in enumerate(question.choices) if text == question.answer]
+    return chr(ord("A") + places[0]) if places else ""
 
 
 def edit_distance(one: str, other: str) -> int:

@@ -1,7 +1,8 @@
 """MM-Math: LaTeX answers, scored by its own rules (AutoScoringJudge) over our reader of numbers and expressions.
 
 Its rules: all boxed answers count, units are ignored, a number is right within 0.01 (times 1.01), also as g/100 or
-100 g where g is the reference (percent), items of a list pair up in any order. Numbers and expressions are
+100 g where both are written as decimals and g is the reference (percent), the ends of intervals and the coordinates of
+points within 0.01 too, items of a list pair up in any order. Numbers and expressions are
 read by our checker, not by sympy: a difference of the two protocols to the published script, which says so.
 """
 
@@ -17,20 +18,16 @@ from vr1_ray.evaluation.rows import Row
 from vr1_ray.types import EncodedImage
 
 TOLERANCE = 1e-2 * 1.01
-FOLDERS = (
-    "",
-    "MM_Math",
-    "MM_Math/MM_Math",
-    "Image",
-    "images",
-    "image",
-)  # where the archive may be unpacked
+FOLDERS = ("MM_Math", "Image", "images", "image")  # where the archive may be unpacked
 KNOWLEDGE = ("Functions", "Transformations of Shapes", "Properties of Shapes")
 _UNITS = re.compile(
     r"\\text\{\s*(?:cm|分米|米|m)\s*\}(?:\^\{?2\}?)?|\\mathrm\{cm\}(?:\^\{?2\}?)?|(?<![A-Za-z])cm(?:\^\{?2\}?)?|厘米"
 )
 _NOISE = re.compile(r"\\left|\\right|\\,|\\ |\$|\^\\circ|\^\{\\circ\}|°")
 _WRAPPED = re.compile(r"^\\(?:mathrm|mathbf)\{(.*)\}$")
+_RANGE = re.compile(r"[(\[].*[)\]]", re.DOTALL)
+_BETWEEN = re.compile(r"([^<]+)<[^<]+<([^<]+)")
+_DECIMAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)")
 _EDGES = "\n ,.:;^_=+`!@#%&*~，。"
 
 
@@ -67,7 +64,8 @@ class MMMath(Benchmark):
     def check(self, question: Question, answer: Answer) -> Verdict:
         if not answer.text:
             return Verdict(is_correct=False, rule=answer.how, is_decided=answer.is_final)
-        found = judge(question.answer, answer.text)
+        boxes = "".join(f"\\boxed{{{content}}}" for content in answer.boxes)
+        found = judge(question.answer, boxes or answer.text)
         return Verdict(
             is_correct=found != "different",
             rule=f"AutoScoringJudge: {found}",
@@ -88,13 +86,15 @@ class MMMath(Benchmark):
 
 
 def _named_image(row: Row) -> tuple[EncodedImage, ...]:
-    name = row.text("file_name")
-    root = row.reader.root
-    for folder in FOLDERS:
-        path = f"{folder}/{name}" if folder else name
-        if root is not None and (root / path).is_file():
-            return (row.reader.read(path),)
-    raise DataError(f"file_name: {name!r} is in none of {', '.join(FOLDERS[1:])} beside the file")
+    """The picture of a row: beside the file, or up to two folders deeper than the file or its folder."""
+    name, root = row.text("file_name"), row.reader.root
+    for above in (root, root.parent) if root is not None and ".." not in name else ():
+        folders = [above, *(above / one for one in FOLDERS)]
+        folders += [outer / inner for outer in folders[1:] for inner in FOLDERS]
+        for path in (folder / name for folder in folders):
+            if path.is_file():
+                return (row.reader.read(path.read_bytes()),)
+    raise DataError(f"file_name: {name!r} is in none of {', '.join(FOLDERS)} beside the file")
 
 
 def judge(reference: str, prediction: str) -> str:
@@ -143,6 +143,8 @@ def clean(text: str) -> str:
     text = text.strip(_EDGES)
     if len(text) > 1 and text.endswith("m") and text[:-1].strip()[-1:].isdigit():
         text = text[:-1]
+    if between := _BETWEEN.fullmatch(text):
+        text = f"({between[1].strip()},{between[2].strip()})"
     wrapped = _WRAPPED.match(text)
     text = wrapped[1] if wrapped else text
     without_chinese = re.sub(r"[\u4e00-\u9fff]+", "", text)
@@ -172,6 +174,8 @@ def _pair(wanted: str, found: str) -> str:
         ):
             return "number within 0.01"
         return "equation" if answers_match(found, wanted) else ""
+    if interval := _ranges_agree(wanted, found):
+        return "" if interval == "different" else interval
     wanted, found = wanted.split("=", 1)[-1], found.split("=", 1)[-1]
     if how := _numbers_agree(wanted, found):
         return how
@@ -185,7 +189,30 @@ def _numbers_agree(wanted: str, found: str) -> str:
     reference, value = float(numbers[0]), float(numbers[1])
     if abs(value - reference) <= TOLERANCE:
         return "number within 0.01"
-    is_percent = any(
+    is_decimal = all(_DECIMAL.fullmatch(text.strip()) for text in (wanted, found))
+    is_percent = is_decimal and any(
         abs(value - other) <= TOLERANCE for other in (reference / 100, reference * 100)
     )
     return "number as percent" if is_percent else ""
+
+
+def _ranges_agree(wanted: str, found: str) -> str:
+    """How two intervals, unions or points agree, end by end and within 0.01; "different", or "" if one is none."""
+    unions = [[part.strip() for part in text.split("\\cup")] for text in (wanted, found)]
+    if not all(_RANGE.fullmatch(part) for union in unions for part in union):
+        return ""
+    if len(unions[0]) != len(unions[1]):
+        return "different"
+    for one, other in zip(*unions, strict=True):
+        ends = [split_top(text[1:-1], re.compile(r",")) for text in (one, other)]
+        has_same_form = (one[0], one[-1]) == (other[0], other[-1]) and len(ends[0]) == len(ends[1])
+        if not has_same_form or not all(map(_same_end, *ends)):
+            return "different"
+    return "same ends"
+
+
+def _same_end(wanted: str, found: str) -> bool:
+    numbers = number_of(wanted), number_of(found)
+    if numbers[0] is not None and numbers[1] is not None:
+        return abs(float(numbers[0]) - float(numbers[1])) <= TOLERANCE
+    return answers_match(found, wanted)

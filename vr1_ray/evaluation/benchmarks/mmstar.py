@@ -18,6 +18,7 @@ class MMStar(Benchmark):
     name = "mmstar"
     hub, split, size = "Lin-Chen/MMStar", "val", 1500
     files = ("mmstar.parquet", "MMStar.tsv")
+    paper_judge = "gpt-3.5-turbo-0125"
     schema_source = (
         "re-uploads of Lin-Chen/MMStar's table and lmms-eval's tasks/mmstar; columns A to D of VLMEvalKit's TSV "
         "unconfirmed"
@@ -49,7 +50,7 @@ class MMStar(Benchmark):
         found = can_infer(prediction, choices)
         rule = "harness: read by rule"
         options = " ".join(f"{letter}. {text}" for letter, text in choices.items())
-        text = option_matching(question.prompt.question, options, prediction)
+        text = option_matching(question.words, options, prediction)
         for _ in range(3):
             if found is not None:
                 break

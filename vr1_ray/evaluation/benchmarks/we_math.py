@@ -5,21 +5,25 @@ are, known by rote (RM) if it is right in spite of wrong steps, unknown (IK) if 
 all steps right for CM, "loose" any. Score = (N - 0.5 IG - RM - IK) / N; the rate of RM is RM / (CM + RM).
 """
 
+import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import ClassVar
 
+from vr1_ray.data.refusals import DataError
 from vr1_ray.evaluation.base import Benchmark, Judged, Question, Verdict
 from vr1_ray.evaluation.choosing import choice_verdict
-from vr1_ray.evaluation.extraction import Answer
+from vr1_ray.evaluation.extraction import Answer, as_choices
 from vr1_ray.evaluation.rows import Row
 from vr1_ray.evaluation.statistics import Score
 
 NUM_PROBLEMS = 525
 WORTH = {"CM": 1.0, "IG": 0.5, "RM": 0.0, "IK": 0.0}
-_OPTION = re.compile(r"\s*([A-H])\.\s*")
 LETTERS = "ABCDEFGH"
+NODES = "knowledge_structure_nodes.json"
 
 
 class WeMath(Benchmark):
@@ -39,8 +43,10 @@ class WeMath(Benchmark):
     def question(self, row: Row) -> Question:
         key = row.text("key")
         option = row.text("option", default="")
+        choices = split_options(option)
         if not option:
-            option = ";".join(f"{x}. {row.text(x, default='')}" for x in LETTERS if row.has(x))
+            choices = tuple(row.text(letter) for letter in LETTERS if row.has(letter))
+            option = ";".join(f"{letter}. {text}" for letter, text in as_choices(choices).items())
         steps = key.split("steps")[0]
         kind = f"S{steps}" if key.endswith("multi") else "S1"
         return self.make_question(
@@ -49,9 +55,10 @@ class WeMath(Benchmark):
             text=f"{row.text('question')}\n{option}",
             answer=row.text("answer").upper(),
             images=row.images("image_path", "image"),
-            choices=split_options(option),
+            choices=choices,
             labels=(kind,),
             cluster=row.text("ID", "id"),
+            groups=_groups(row) if kind == "S1" else (),
             fields={"key": key},
         )
 
@@ -82,11 +89,63 @@ class WeMath(Benchmark):
             _rote("RM rate (loose)", loose),
         ]
 
+    def groups(self, judged: Sequence[Judged]) -> list[Score]:
+        """By concept, and by domain the mean over its concepts, as the published accuracy table has it."""
+        scores = []
+        for score in super().groups(judged):
+            own = [one for one in judged if score.name in one.question.groups]
+            sizes = Counter(one.question.groups[0] for one in own)
+            weights = tuple(1 / sizes[one.question.groups[0]] for one in own)
+            values = tuple(one.share * weight for one, weight in zip(own, weights, strict=True))
+            scores.append(
+                Score(name=score.name, values=values, clusters=score.clusters, weights=weights)
+            )
+        return scores
+
+
+def _groups(row: Row) -> tuple[str, ...]:
+    """The concept of a one-step question, and its domain if the published nodes lie beside the file."""
+    concept = row.text("knowledge concept", default="").strip()
+    domain = _domains(row.reader.root).get(concept) if row.reader.root is not None else None
+    named = (("concept", concept), ("domain", domain))
+    return tuple(f"{name}: {value}" for name, value in named if value)
+
+
+@lru_cache(maxsize=4)
+def _domains(folder: Path) -> dict[str, str]:
+    """Concept to domain (`root2`), of knowledge_structure_nodes.json; {} without it. Raises DataError if it is broken."""
+    path = folder / NODES
+    if not path.is_file():
+        return {}
+    try:
+        nodes = json.loads(path.read_text(encoding="utf-8"))
+        return {node["full node"].rpartition("_")[2].strip(): node["root2"] for node in nodes}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} is no list of nodes with 'full node' and 'root2' ({error}); download it again, or remove it"
+        ) from error
+
 
 def split_options(option: str) -> tuple[str, ...]:
-    """ "A. 300, 400;B. 400, 300; C. ..." -> the texts, A first."""
-    parts = [part for part in re.split(r";(?=\s*[A-H]\.)", option) if part.strip()]
-    return tuple(_OPTION.sub("", part, count=1).strip() for part in parts)
+    """ "A. 300, 400;B. 400, 300; C. ..." -> the texts, A first. A text may hold "P;C.;Q": only the next letter ends it."""
+    starts: list[tuple[int, int]] = []  # where each option's separator begins, and its text
+    position = 0
+    for letter in LETTERS:
+        found = list(re.finditer(rf"{';' if starts else ''}\s*{letter}\.", option[position:]))
+        if not found:
+            break
+        # "C.;" alone is an empty option, unless another C with a text follows before the end.
+        named = [
+            one for one in found if not option[position + one.end() :].lstrip().startswith(";")
+        ]
+        first = (named or found)[0]
+        starts.append((position + first.start(), position + first.end()))
+        position += first.end()
+    ends = [*(begin for begin, _ in starts[1:]), len(option)] if starts else []
+    return tuple(
+        option[begin:end].strip().rstrip(";").strip()
+        for (_, begin), end in zip(starts, ends, strict=True)
+    )
 
 
 def _is_whole(rows: list[Judged]) -> bool:

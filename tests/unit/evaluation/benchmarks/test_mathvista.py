@@ -63,9 +63,9 @@ LIST = INTEGER | {"answer_type": "list", "answer": "[0, 2, 0, 2]"}
         (ONE_PLACE, wrapped("1.26"), False, "rounded to 1 decimals: a number"),
         (TWO_PLACES, wrapped("$1.45"), True, "rounded to 2 decimals: a number"),
         (TWO_PLACES, wrapped("1.5"), False, "rounded to 2 decimals: a number"),
-        (LIST, wrapped("[0, 2, 0, 2]"), True, "list, as text"),
-        (LIST, wrapped("0,2,0,2"), True, "list, as text"),
-        (LIST, wrapped("[0, 2, 2, 0]"), False, "list, as text"),
+        (LIST, wrapped("[0, 2, 0, 2]"), True, "list, item by item"),
+        (LIST, wrapped("0,2,0,2"), True, "list, item by item"),
+        (LIST, wrapped("[0, 2, 2, 0]"), False, "list, item by item"),
         (LIST, wrapped("none"), False, "no list"),
     ],
 )  # fmt: skip

@@ -1,12 +1,17 @@
 """The rules of the other benchmarks, one hand-made row each, and the scores that are no plain mean."""
 
+import json
+
 import pytest
 
 from tests.unit.evaluation.questions import question, run, verdict, wrapped
+from vr1_ray.data.images import ImageReader
+from vr1_ray.data.refusals import DataError
 from vr1_ray.evaluation import Judged, Verdict, make_benchmark
 from vr1_ray.evaluation.benchmarks.chartqa import relaxed
 from vr1_ray.evaluation.benchmarks.mm_math import judge
 from vr1_ray.evaluation.benchmarks.we_math import split_options
+from vr1_ray.evaluation.rows import Row
 
 DYNAMATH = {
     "id": "1", "question": "Period?", "ground_truth": "2.0944", "answer_type": "float", "subject": "algebra",
@@ -85,6 +90,8 @@ HALLUSION = {
         ("hallusion_bench", HALLUSION, "Yes", True),
         ("hallusion_bench", HALLUSION, "No", False),
         ("hallusion_bench", HALLUSION, "Yes and no", False),
+        ("mme", {"category": "count", "question": "Two?", "answer": "No", "question_id": "1"}, "No.", True),
+        ("mme", {"category": "count", "question": "Two?", "answer": "No", "question_id": "1"}, "Yes", False),
         ("mm_math", {"question": "x?", "solution": r"So $\boxed{45}$", "image": None, "index": "1"}, "45°", True),
     ],
 )  # fmt: skip
@@ -211,3 +218,61 @@ def test_hallusion_bench_counts_questions_figures_and_groups():
 
 def test_we_maths_options_are_split_at_letters_not_at_commas():
     assert split_options(WE_MATH["option"])[:2] == ("300, 400", "400, 300")
+
+
+def test_we_maths_domains_are_means_over_their_concepts(tmp_path):
+    nodes = [
+        {"root2": "Circles", "full node": "Geometry_Circles_Area of Circles"},
+        {"root2": "Circles", "full node": "Geometry_Circles_Circumference"},
+    ]
+    (tmp_path / "knowledge_structure_nodes.json").write_text(json.dumps(nodes))
+    benchmark, reader = make_benchmark("we_math"), ImageReader(tmp_path, 1_000_000)
+
+    def one(number, concept, is_right, key="2steps_1"):
+        columns = WE_MATH | {"question number": number, "knowledge concept": concept, "key": key}
+        asked = benchmark.question(Row(columns, reader, table="rows", number=number))
+        return Judged(question=asked, verdicts=(Verdict(is_correct=is_right, rule="by hand"),))
+
+    judged = [
+        one(1, "Area of Circles", True),
+        one(2, "Area of Circles", False),
+        one(3, "Area of Circles", False),
+        one(4, "Circumference", True),
+        one(5, "Circumference;Area of Circles", True, "2steps_multi"),  # of no single concept
+    ]
+    found = {score.name: score.value for score in benchmark.groups(judged)}
+    assert found["concept: Area of Circles"] == pytest.approx(1 / 3)
+    assert found["domain: Circles"] == pytest.approx((1 / 3 + 1) / 2)
+    assert set(found) == {"concept: Area of Circles", "concept: Circumference", "domain: Circles"}
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "knowledge_structure_nodes.json").write_text('[{"root2": "x"}]')
+    broken = ImageReader(tmp_path / "broken", 1_000_000)
+    row = Row(WE_MATH | {"knowledge concept": "x"}, broken, table="rows", number=0)
+    with pytest.raises(DataError, match="is no list of nodes"):
+        benchmark.question(row)
+
+
+def test_mmes_points_count_questions_and_pictures_with_both_right():
+    def pair(category, number, first, second):
+        row = {
+            "question_id": f"{category}/{number}.png",
+            "category": category,
+            "question": "Is it? Please answer yes or no.",
+        }
+        return [
+            (row | {"answer": "Yes", "index": f"{category}{number}a"}, first),
+            (row | {"answer": "No", "index": f"{category}{number}b"}, second),
+        ]
+
+    found = values(
+        "mme",
+        *pair("count", 1, True, True),
+        *pair("count", 2, True, False),
+        *pair("color", 1, True, True),
+        *pair("code_reasoning", 1, False, False),
+    )
+    assert found["count"] == pytest.approx((3 / 4 + 1 / 2) / 2)  # 125 of 200 points
+    assert found["perception"] == pytest.approx((0.625 + 1.0) / 2)
+    assert found["cognition"] == 0.0
+    assert found["score"] == pytest.approx((0.625 + 1.0 + 0.0) / 3)
+    assert found["accuracy"] == pytest.approx(5 / 8)
