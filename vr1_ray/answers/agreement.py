@@ -25,7 +25,7 @@ from vr1_ray.answers.reading import (
 from vr1_ray.answers.relation import as_interval, is_same_relation, name_of, named_values
 from vr1_ray.answers.units import may_be_equal, split_unit
 from vr1_ray.answers.value import COMPARISON, Value, is_close, is_same, rounds_to, scaled
-from vr1_ray.answers.words import is_same_phrase
+from vr1_ray.answers.phrases import is_same_phrase
 
 _MAX_DEPTH = 3
 _MAX_INNER_ITEMS = 6
