@@ -22,6 +22,7 @@ from vr1_ray.answers.reading import (
     read,
     read_quantity,
 )
+from vr1_ray.answers.regions import are_same_regions
 from vr1_ray.answers.relation import as_interval, is_same_relation, name_of, named_values
 from vr1_ray.answers.units import may_be_equal, split_unit
 from vr1_ray.answers.value import COMPARISON, Value, is_close, is_same, rounds_to, scaled
@@ -39,6 +40,9 @@ def agree(predicted: str, reference: str, depth: int = 0) -> bool:
         return True
     if depth > _MAX_DEPTH:
         return False
+    same_region = are_same_regions(predicted, reference)
+    if same_region is not None:
+        return same_region
     left, right = read(predicted), read(reference)
     if _readings_agree(left, right, depth):
         return True
@@ -194,11 +198,12 @@ def _ratios_agree(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
 
 def _collections_agree(left: Items, right: Items, depth: int) -> bool:
     ours, theirs = _members(left, right)
-    is_ordered = not {left.brackets, right.brackets} <= _UNORDERED
+    kinds = {left.brackets, right.brackets}
+    is_ordered = not kinds <= _UNORDERED and kinds != {"∪"}
     if (
         is_ordered
-        and left.brackets != right.brackets
-        and {left.brackets, right.brackets} != {"", "()"}
+        and len(kinds) > 1
+        and kinds != {"", "()"}
     ):
         return False
     if not is_ordered:

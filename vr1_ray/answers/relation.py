@@ -85,6 +85,11 @@ def as_interval(relation: Relation) -> Items | None:
     return Items(brackets=brackets, items=(low, high))
 
 
+def interval_variable(relation: Relation) -> str:
+    """The variable of what `as_interval` reads as an interval."""
+    return next(side for side in relation.sides if re.fullmatch(r"[a-zα-ω]", side))
+
+
 def _is_name(side: str) -> bool:
     return bool(
         _NAME.fullmatch(side) or _FUNCTION_NAME.fullmatch(side) or _VERBAL.fullmatch(side)
