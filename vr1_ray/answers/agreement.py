@@ -9,6 +9,7 @@ from decimal import Decimal, localcontext
 from itertools import pairwise
 
 from vr1_ray.answers.choice import Choice
+from vr1_ray.answers.formulas import is_same_formula
 from vr1_ray.answers.moment import Moment, clock_time, is_same_moment
 from vr1_ray.answers.reading import (
     MAX_ITEMS,
@@ -23,9 +24,17 @@ from vr1_ray.answers.reading import (
     read_quantity,
 )
 from vr1_ray.answers.regions import are_same_regions
-from vr1_ray.answers.relation import as_interval, is_same_relation, name_of, named_values
+from vr1_ray.answers.relation import (
+    as_interval,
+    is_same_relation,
+    is_solved,
+    name_of,
+    named_expressions,
+    named_values,
+)
 from vr1_ray.answers.units import may_be_equal, split_unit
 from vr1_ray.answers.value import COMPARISON, Value, is_close, is_same, rounds_to, scaled
+from vr1_ray.answers.names import root_of
 from vr1_ray.answers.phrases import is_same_phrase
 
 _MAX_DEPTH = 3
@@ -40,9 +49,10 @@ def agree(predicted: str, reference: str, depth: int = 0) -> bool:
         return True
     if depth > _MAX_DEPTH:
         return False
-    same_region = are_same_regions(predicted, reference)
-    if same_region is not None:
-        return same_region
+    for decides in (are_same_regions, is_same_formula):
+        is_same_thing = decides(predicted, reference)
+        if is_same_thing is not None:
+            return is_same_thing
     left, right = read(predicted), read(reference)
     if _readings_agree(left, right, depth):
         return True
@@ -82,6 +92,8 @@ def _choices_agree(left: Reading, right: Reading, depth: int) -> bool:
             return False
         if not left.text or not right.text:
             return True
+        if left.is_loose or right.is_loose:
+            return agree(left.text, right.text, depth + 1)
         ours, theirs = read(left.text), read(right.text)
         both_values = isinstance(ours, Quantity) and isinstance(theirs, Quantity)
         return not both_values or _readings_agree(ours, theirs, depth + 1)
@@ -121,6 +133,8 @@ def _relations_agree(left: Reading, right: Reading, depth: int) -> bool:
             ours, theirs = named_values(left), named_values(right)
             if any(agree(one, other, depth + 1) for one in ours for other in theirs):
                 return True
+        if is_solved(right) and not is_solved(left):
+            return False  # 2x + 4 = 0 is no answer to what x is
         return is_same_relation(left, right)
     relation, other = (left, right) if isinstance(left, Relation) else (right, left)
     if not isinstance(relation, Relation):
@@ -129,12 +143,18 @@ def _relations_agree(left: Reading, right: Reading, depth: int) -> bool:
         interval = as_interval(relation)
         if interval is not None:
             return _items_agree(interval, other, depth)
+    values = named_values(relation)
+    if isinstance(left, Relation) and not values:
+        values = named_expressions(left)
+    if depth >= _MAX_DEPTH or any(
+        not agree(values[0], value, depth + 1) for value in values[1:] if ":" in value
+    ):
+        return False
     return any(
         _readings_agree(
             *((read(value), right) if relation is left else (left, read(value))), depth + 1
         )
-        for value in named_values(relation)
-        if depth < _MAX_DEPTH
+        for value in values
     )
 
 
@@ -197,14 +217,10 @@ def _ratios_agree(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
 
 
 def _collections_agree(left: Items, right: Items, depth: int) -> bool:
-    ours, theirs = _members(left, right)
+    ours, theirs, is_by_name = _members(left, right)
     kinds = {left.brackets, right.brackets}
-    is_ordered = not kinds <= _UNORDERED and kinds != {"∪"}
-    if (
-        is_ordered
-        and len(kinds) > 1
-        and kinds != {"", "()"}
-    ):
+    is_ordered = is_by_name or (not kinds <= _UNORDERED and kinds != {"∪"})
+    if is_ordered and len(kinds) > 1 and kinds != {"", "()"}:
         return False
     if not is_ordered:
         limit = MAX_ITEMS if depth == 0 else _MAX_INNER_ITEMS
@@ -214,23 +230,45 @@ def _collections_agree(left: Items, right: Items, depth: int) -> bool:
     )
 
 
-def _members(left: Items, right: Items) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The items of both; "y = 3, x = 2" against (2, 3) gives its values in the order of the names."""
-    named = [_values_by_name(items) for items in (left, right)]
-    if bool(named[0]) == bool(named[1]):
-        return left.items, right.items
-    return named[0] or left.items, named[1] or right.items
+def _members(left: Items, right: Items) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """The items of both, and whether their order counts where brackets leave it free.
+
+    "y = 3, x = 2" against (2, 3) or "2, 3" gives its values in the order of the names.
+    """
+    ours, theirs = _values_by_name(left), _values_by_name(right)
+    if bool(ours) == bool(theirs):
+        return left.items, right.items, False
+    names, other = (ours, right) if ours else (theirs, left)
+    root = root_of(list(names))
+    given = _unnamed(other, root)
+    if not given:
+        return left.items, right.items, False
+    values, is_ordered = tuple(names.values()), not other.brackets and not root
+    return (values, given, is_ordered) if ours else (given, values, is_ordered)
 
 
-def _values_by_name(items: Items) -> tuple[str, ...]:
+def _unnamed(items: Items, root: str) -> tuple[str, ...]:
+    """The items, if they name nothing; the values of "x = 1 or x = 2" for the root x; else ()."""
+    readings = [read(item) for item in items.items]
+    relations = [reading for reading in readings if isinstance(reading, Relation)]
+    if not relations:
+        return items.items
+    values = [
+        named_values(relation) for relation in relations if root and name_of(relation) == root
+    ]
+    return tuple(value[0] for value in values if value) if len(values) == len(readings) else ()
+
+
+def _values_by_name(items: Items) -> dict[str, str]:
+    """Name: value, in the order of the names; {} if a name is missing, said twice or in words."""
     relations = [reading for reading in map(read, items.items) if isinstance(reading, Relation)]
     if items.brackets or len(relations) < len(items.items):
-        return ()
+        return {}
     values = sorted((name_of(relation), named_values(relation)) for relation in relations)
     names = {name for name, _ in values}
     if len(names) < len(values) or not all(name and given for name, given in values):
-        return ()
-    return tuple(given[0] for _, given in values)
+        return {}
+    return {name: given[0] for name, given in values}
 
 
 def _same_members(left: tuple[str, ...], right: tuple[str, ...], depth: int) -> bool:

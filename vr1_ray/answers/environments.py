@@ -42,7 +42,9 @@ def _matrix(match: re.Match[str]) -> str:
         if row.strip()
     ]
     is_framed = bool(before and after)
-    is_determinant = bool(match["det"]) or match["name"] == "vmatrix" or (is_framed and "|" in before)
+    is_determinant = (
+        bool(match["det"]) or match["name"] == "vmatrix" or (is_framed and "|" in before)
+    )
     if match["name"] == "Vmatrix":
         written = f" norm {_rows_in_brackets(rows)}"
     else:

@@ -32,9 +32,7 @@ def _letter_value(name: str, point: int) -> Decimal:
 class Parser:
     """Recursive descent at one point; `_sum`, `_product`, `_signed`, `_power`, `_atom` are the levels."""
 
-    def __init__(
-        self, tokens: list[tuple[str, str]], point: int, is_complex: bool = False
-    ) -> None:
+    def __init__(self, tokens: list[tuple[str, str]], point: int, is_complex: bool = False) -> None:
         self.tokens = tokens
         self.point = point
         self.is_complex = is_complex

@@ -41,7 +41,13 @@ _COLOUR = re.compile(
     r"|\\fcolorbox\s*\{[^{}]*\}\s*\{[^{}]*\}"
 )
 _NUMBER_SET = re.compile(r"\\(?:mathbb|Bbb)\s*\{?\s*([RZNQC])\b\s*\}?(?!\s*[=_^])")
-_SET_NAMES = {"R": " reals ", "Z": " integers ", "N": " naturals ", "Q": " rationals ", "C": " complexes "}
+_SET_NAMES = {
+    "R": " reals ",
+    "Z": " integers ",
+    "N": " naturals ",
+    "Q": " rationals ",
+    "C": " complexes ",
+}
 _SEGMENT = re.compile(r"\\overline\s*\{\s*([A-Z]'?[A-Z]'?)\s*\}")
 _PRIMES = re.compile(r"\^\s*\{?\s*((?:'\s*)+)\}?")
 _REPEATING = re.compile(r"(\d*)\.(\d{0,9})\\overline\s*\{(\d{1,9})\}")
@@ -54,7 +60,13 @@ _COLOUR = re.compile(
     r"|\\fcolorbox\s*\{[^{}]*\}\s*\{[^{}]*\}"
 )
 _NUMBER_SET = re.compile(r"\\(?:mathbb|Bbb)\s*\{?\s*([RZNQC])\b\s*\}?(?!\s*[=_^])")
-_SET_NAMES = {"R": " reals ", "Z": " integers ", "N": " naturals ", "Q": " rationals ", "C": " complexes "}
+_SET_NAMES = {
+    "R": " reals ",
+    "Z": " integers ",
+    "N": " naturals ",
+    "Q": " rationals ",
+    "C": " complexes ",
+}
 _SEGMENT = re.compile(r"\\overline\s*\{\s*([A-Z]'?[A-Z]'?)\s*\}")
 _PRIMES = re.compile(r"\^\s*\{?\s*((?:'\s*)+)\}?")
 _REPEATING = re.compile(r"(\d*)\.(\d{0,9})\\overline\s*\{(\d{1,9})\}")
@@ -97,7 +109,12 @@ _WORDS_OF = {
         str.split("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi"
                   " omega varepsilon vartheta varphi Delta"), "αβγδεζηθικλμνξρστφχψωεθφΔ", strict=True)),
 }  # fmt: skip
-_KNOWN = {*_WORDS_OF, *str.split("boxed sqrt pi vec bar hat sin cos tan ln log overline underline angle triangle mbox")}
+_KNOWN = {
+    *_WORDS_OF,
+    *str.split(
+        "boxed sqrt pi vec bar hat sin cos tan ln log overline underline angle triangle mbox"
+    ),
+}
 _ESCAPES = [
     (re.compile(r"\\(?:left|right)\s*\\?([(){}\[\]|])"), r" \1 "),
     (re.compile(r"\\left\s*\.|\\right\s*\."), " "),
@@ -142,7 +159,9 @@ def single_backslashes(text: str) -> str:
 
 
 def _single(match: re.Match[str]) -> str:
-    is_command = match["name"] is None or match["name"] in _KNOWN or match["name"][:4] in ("text", "math")
+    is_command = (
+        match["name"] is None or match["name"] in _KNOWN or match["name"][:4] in ("text", "math")
+    )
     return "\\" if is_command else match[0]
 
 

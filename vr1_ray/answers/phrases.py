@@ -46,15 +46,21 @@ _SAME_PHRASES = {
     **dict.fromkeys(("us", "usa", "united states", "united states of america"), "usa"),
     **dict.fromkeys(("uk", "united kingdom"), "uk"), **dict.fromkeys(("na", "n/a", "not applicable"), "n/a"),
 }  # fmt: skip
-_SHORT_FORMS = {"max": "maximum", "min": "minimum", "approx": "approximately", "avg": "average", "temp": "temperature"}
+_SHORT_FORMS = {
+    "max": "maximum",
+    "min": "minimum",
+    "approx": "approximately",
+    "avg": "average",
+    "temp": "temperature",
+}
 _ARTICLES = frozenset(("a", "an", "the"))
 _INITIALS = re.compile(r"(?<![A-Za-z.])(?:[A-Za-z]\.){1,5}[A-Za-z](?![A-Za-z])\.?")
-_PRIMES = re.compile(
-    r"(?:(?<=[A-Z])|(?<=(?<![A-Za-z])[a-z]))('+)(?!(?i:s|m|d|t|ll|ve|re)\b)"
-)
+_PRIMES = re.compile(r"(?:(?<=[A-Z])|(?<=(?<![A-Za-z])[a-z]))('+)(?!(?i:s|m|d|t|ll|ve|re)\b)")
 _MINUS = r"(?<!\w)-(?=\w)|(?<!\w)-\s+(?=(?:vec|bar|hat|sqrt|frac|sin|cos|tan|log|ln)\b|\w\b)"
 _TOKEN = re.compile(rf"\w+(?:\.\d+)?|[^\s\w\"'.,!?():;-]|{_MINUS}")
-_TOKEN_OF_COMPUTATION = re.compile(rf"\w+(?:\.\d+)?|[^\s\w\"'.,!?:;-]|{_MINUS}|(?<=[\w)])\s*-\s*(?=\()")
+_TOKEN_OF_COMPUTATION = re.compile(
+    rf"\w+(?:\.\d+)?|[^\s\w\"'.,!?:;-]|{_MINUS}|(?<=[\w)])\s*-\s*(?=\()"
+)
 _COMPUTATION = re.compile(r"[+*/^=]|\b(?:vec|bar|hat)\b")
 
 
@@ -76,6 +82,4 @@ def phrase_of(text: str) -> tuple[str, ...]:
     token = _TOKEN_OF_COMPUTATION if _COMPUTATION.search(text) else _TOKEN
     words = token.findall(text) or [text]
     kept = [word for word in words[:-1] if word not in _ARTICLES] + words[-1:]
-    return tuple(
-        singular(_ORDINALS.get(word, _SHORT_FORMS.get(word, word))) for word in kept
-    )
+    return tuple(singular(_ORDINALS.get(word, _SHORT_FORMS.get(word, word))) for word in kept)

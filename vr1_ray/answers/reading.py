@@ -129,7 +129,7 @@ def read_items(text: str) -> Items | None:
     if 1 < len(parts) <= MAX_ITEMS and all(parts) and max(map(len, parts)) <= 80:
         return Items(brackets="", items=_merged(tuple(parts)) if "∪" in text else tuple(parts))
     parts = split_top(text, _UNION)
-    if 1 < len(parts) <= MAX_ITEMS and all(parts):
+    if 1 < len(parts) <= MAX_ITEMS and all(parts) and not _SIGN.search(text):
         return Items(brackets="∪", items=tuple(parts))
     return _read_ratio(text)
 
@@ -150,7 +150,9 @@ def _read_plus_minus(text: str) -> Items:
     if "∓" in text or len(parts) > MAX_ITEMS // 2 or not all(parts):
         parts = [text]
     both = [part.translate(table) for part in parts for table in swapped]
-    return Items(brackets="{}" if is_set and len(parts) > 1 else "", items=tuple(dict.fromkeys(both)))
+    return Items(
+        brackets="{}" if is_set and len(parts) > 1 else "", items=tuple(dict.fromkeys(both))
+    )
 
 
 def _read_ratio(text: str) -> Items | None:
@@ -167,7 +169,10 @@ def read_relation(text: str) -> Relation | None:
     """An equation, inequality or chain of them; None for anything else."""
     found = [sign for sign in _SIGN.finditer(text) if not _is_inside(text, sign.start())]
     signs = [_SPELLED_SIGN.get(sign[0], sign[0]) for sign in found]
-    begins, ends = [0, *(sign.end() for sign in found)], [*(sign.start() for sign in found), len(text)]
+    begins, ends = (
+        [0, *(sign.end() for sign in found)],
+        [*(sign.start() for sign in found), len(text)],
+    )
     sides = [text[begin:end].strip() for begin, end in zip(begins, ends, strict=True)]
     if not 0 < len(signs) < 9 or not all(sides) or "=>" in signs:
         return None
@@ -209,6 +214,13 @@ def read_compound(text: str) -> Compound | None:
 def factor_of(unit: str) -> int:
     """How many of the smallest unit of its family a unit of a Compound is."""
     return _FACTORS[unit][1]
+
+
+def factors_of(unit: str, other: str) -> tuple[Decimal, Decimal] | None:
+    """How many of the smallest unit of their family two units are; None if nothing is known of them."""
+    if unit not in _FACTORS or other not in _FACTORS or _FACTORS[unit][0] != _FACTORS[other][0]:
+        return None
+    return Decimal(_FACTORS[unit][1]), Decimal(_FACTORS[other][1])
 
 
 def split_top(text: str, separator: re.Pattern[str]) -> list[str]:

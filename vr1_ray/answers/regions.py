@@ -16,7 +16,9 @@ from vr1_ray.answers.tokens import NotAnExpressionError
 from vr1_ray.answers.value import COMPARISON, Value, evaluate, is_same, rounds_to
 
 _MAX_PARTS = 12
-_VARIABLE = re.compile(r"(?P<name>[A-Za-zα-ω](?:_\w)?|[a-z]\([a-z]\))\s*(?:∈|\bin\b)\s*(?P<rest>.+)")
+_VARIABLE = re.compile(
+    r"(?P<name>[A-Za-zα-ω](?:_\w)?|[a-z]\([a-z]\))\s*(?:∈|\bin\b)\s*(?P<rest>.+)"
+)
 _BUILDER = re.compile(r"\{\s*[A-Za-z]\s*(?:\||:)\s*(?P<rest>[^{}]+)\}")
 _UNION = re.compile(r"\s*(?:∪|(?<=[\])}])\s*U\s*(?=[\[({])|\bor\b)\s*")
 _BOTH = re.compile(r"\s*\band\b\s*")

@@ -50,7 +50,9 @@ _ABOUT = re.compile(
 _POWER_STARS = re.compile(r"(?<=[\w)])\*\*(?=[\w(])")
 _UNDERLINED = re.compile(r"(?<!\w)__([^_]+)__(?!\w)")
 _THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
-_MARKED_THOUSANDS = re.compile(r"(?<![\d.,_'])[1-9]\d{0,2}(?:'\d{3}(?!\d))+|(?<![\w.,_'])[1-9]\d{0,2}(?:_\d{3}(?!\d))+")
+_MARKED_THOUSANDS = re.compile(
+    r"(?<![\d.,_'])[1-9]\d{0,2}(?:'\d{3}(?!\d))+|(?<![\w.,_'])[1-9]\d{0,2}(?:_\d{3}(?!\d))+"
+)
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,^_/] )(?<![\d.,^_/])\d{1,3}(?: \d{3})+(?![\d/]| \d)")
 _TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)")
 _OR_BETWEEN = re.compile(r"(?<=[\d)}\]])\s*(or|and)\s*(?=[-+\d(\[]|[A-Za-z](?:_\w)?\s*[=<>≤≥])")

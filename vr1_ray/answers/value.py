@@ -115,6 +115,14 @@ def is_close(left: Decimal, right: Decimal, scale: Decimal) -> bool:
     return abs(COMPARISON.subtract(left, right)) <= COMPARISON.multiply(_TOLERANCE, scale)
 
 
+def is_close_to(number: Decimal, other: Decimal, share: Decimal) -> bool:
+    """Whether two finite numbers differ by at most a share of the first."""
+    if not (number.is_finite() and other.is_finite()):
+        return False
+    distance = abs(COMPARISON.subtract(number, other))
+    return distance <= COMPARISON.multiply(share, abs(number))
+
+
 def rounds_to(value: Value, reference: Value) -> bool:
     """Whether a constant, rounded to the digits that a decimal reference is written with, equals it."""
     number, wanted = value.constant, reference.constant
