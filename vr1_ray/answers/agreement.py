@@ -4,13 +4,12 @@ Tuples, intervals and ratios are ordered (2:3 is 4:6), sets and "and" / "or" lis
 a set compares all pairs of its items, so sets within sets may only have a few.
 """
 
-import re
-from decimal import Decimal, localcontext
-from itertools import pairwise
-
 from vr1_ray.answers.choice import Choice
 from vr1_ray.answers.formulas import is_same_formula
 from vr1_ray.answers.moment import Moment, clock_time, is_same_moment
+from vr1_ray.answers.names import root_of
+from vr1_ray.answers.phrases import is_same_phrase
+from vr1_ray.answers.quantities import quantities_agree, quotient_of, ratios_agree
 from vr1_ray.answers.reading import (
     MAX_ITEMS,
     Compound,
@@ -21,7 +20,6 @@ from vr1_ray.answers.reading import (
     Words,
     factor_of,
     read,
-    read_quantity,
 )
 from vr1_ray.answers.regions import are_same_regions
 from vr1_ray.answers.relation import (
@@ -32,14 +30,9 @@ from vr1_ray.answers.relation import (
     named_expressions,
     named_values,
 )
-from vr1_ray.answers.units import may_be_equal, split_unit
-from vr1_ray.answers.value import COMPARISON, Value, is_close, is_same, rounds_to, scaled
-from vr1_ray.answers.names import root_of
-from vr1_ray.answers.phrases import is_same_phrase
 
 _MAX_DEPTH = 3
 _MAX_INNER_ITEMS = 6
-_CLOCK = re.compile(r"\d{1,2}:[0-5]\d")
 _UNORDERED = {"", "{}"}
 
 
@@ -81,7 +74,7 @@ def _readings_agree(left: Reading, right: Reading, depth: int) -> bool:
     if isinstance(left, Items) or isinstance(right, Items):
         return _items_agree(left, right, depth)
     if isinstance(left, Quantity) and isinstance(right, Quantity):
-        return _quantities_agree(left, right)
+        return quantities_agree(left, right)
     return False
 
 
@@ -161,14 +154,14 @@ def _relations_agree(left: Reading, right: Reading, depth: int) -> bool:
 def _items_agree(left: Reading, right: Reading, depth: int) -> bool:
     if isinstance(left, Items) and isinstance(right, Items):
         if left.brackets == right.brackets == ":":
-            return _ratios_agree(left.items, right.items)
+            return ratios_agree(left.items, right.items)
         return _collections_agree(left, right, depth)
     items, other = (left, right) if isinstance(left, Items) else (right, left)
     if not isinstance(items, Items):
         return False
     if items.brackets == ":" and len(items.items) == 2 and isinstance(other, Quantity):
-        quotient = _quotient(*items.items)
-        return isinstance(quotient, Quantity) and _quantities_agree(
+        quotient = quotient_of(*items.items)
+        return isinstance(quotient, Quantity) and quantities_agree(
             *((quotient, other) if items is left else (other, quotient))
         )
     is_single = items.brackets == "{}" and len(items.items) == 1 and bool(items.items[0])
@@ -178,42 +171,6 @@ def _items_agree(left: Reading, right: Reading, depth: int) -> bool:
             *((inner, right) if items is left else (left, inner)), depth + 1
         )
     return False
-
-
-def _quotient(dividend: str, divisor: str) -> Reading:
-    """What a ratio is worth as a number, without units that may be equal; Words if it is worth none."""
-    (above, unit), (below, other) = split_unit(dividend), split_unit(divisor)
-    if not may_be_equal(unit, other):
-        return Words(text=f"{dividend}:{divisor}")
-    return read_quantity(f"({above})/({below})")
-
-
-def _ratios_agree(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
-    """Proportional, in order; two clock times are compared as they are."""
-    if len(left) != len(right):
-        return False
-    readings = [
-        (read_quantity(one), read_quantity(other)) for one, other in zip(left, right, strict=True)
-    ]
-    values = [
-        (one.value, other.value)
-        for one, other in readings
-        if isinstance(one, Quantity) and isinstance(other, Quantity)
-    ]
-    if len(values) < len(readings):
-        return False
-    constants = [(one.constant, other.constant) for one, other in values]
-    numbers = [(one, other) for one, other in constants if one is not None and other is not None]
-    if len(numbers) < len(values):
-        return all(is_same(one, other) for one, other in values)
-    is_clock = all(_CLOCK.fullmatch(":".join(side)) for side in (left, right))
-    if is_clock or not all(one.is_finite() and other.is_finite() for one, other in numbers):
-        return all(one == other for one, other in numbers)
-    with localcontext(COMPARISON):
-        return all(
-            is_close(one * next_other, other * next_one, abs(one * next_other))
-            for (one, other), (next_one, next_other) in pairwise(numbers)
-        )
 
 
 def _collections_agree(left: Items, right: Items, depth: int) -> bool:
@@ -280,21 +237,3 @@ def _same_members(left: tuple[str, ...], right: tuple[str, ...], depth: int) -> 
             return False
         remaining = [other for other in remaining if other not in equal]
     return not remaining
-
-
-def _quantities_agree(left: Quantity, right: Quantity) -> bool:
-    """Equal values with units that may be equal; 50 % is 0.5 and, the sign missing, 50."""
-    units = {left.unit, right.unit}
-    if not may_be_equal(left.unit, right.unit):
-        return False
-    if _values_agree(left.value, right.value):
-        return True
-    if units != {"%", ""}:
-        return False
-    if left.unit == "%":
-        return _values_agree(scaled(left.value, Decimal("0.01")), right.value)
-    return _values_agree(scaled(left.value, Decimal(100)), right.value)
-
-
-def _values_agree(left: Value, right: Value) -> bool:
-    return is_same(left, right) or rounds_to(left, right)

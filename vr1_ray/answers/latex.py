@@ -37,7 +37,7 @@ _TEXT_COMMAND = re.compile(
     r"|ensuremath|pmb)\s*\{([^{}]*)\}"
 )
 _COLOUR = re.compile(
-    r"\\(?:text|page)?color(?:box)?\s*(?:\{[^{}]*\}\s*\{([^{}]*)\}|\{[^{}]*\})"
+    r"\\(?:text|page)?color(?:box)?\s*(?:\[[a-zA-Z]{1,8}\]\s*)?(?:\{[^{}]*\}\s*\{([^{}]*)\}|\{[^{}]*\})"
     r"|\\fcolorbox\s*\{[^{}]*\}\s*\{[^{}]*\}"
 )
 _NUMBER_SET = re.compile(r"\\(?:mathbb|Bbb)\s*\{?\s*([RZNQC])\b\s*\}?(?!\s*[=_^])")
@@ -49,6 +49,7 @@ _SET_NAMES = {
     "C": " complexes ",
 }
 _SEGMENT = re.compile(r"\\overline\s*\{\s*([A-Z]'?[A-Z]'?)\s*\}")
+_DERIVATIVE = re.compile(r"frac\{\s*d\s*(\w?)\s*\}\s*\{\s*d\s*(\w)\s*\}")
 _PRIMES = re.compile(r"\^\s*\{?\s*((?:'\s*)+)\}?")
 _REPEATING = re.compile(r"(\d*)\.(\d{0,9})\\overline\s*\{(\d{1,9})\}")
 _COMMAND = re.compile(
@@ -56,7 +57,7 @@ _COMMAND = re.compile(
     r"|ensuremath|pmb)\s*\{([^{}]*)\}"
 )
 _COLOUR = re.compile(
-    r"\\(?:text|page)?color(?:box)?\s*(?:\{[^{}]*\}\s*\{([^{}]*)\}|\{[^{}]*\})"
+    r"\\(?:text|page)?color(?:box)?\s*(?:\[[a-zA-Z]{1,8}\]\s*)?(?:\{[^{}]*\}\s*\{([^{}]*)\}|\{[^{}]*\})"
     r"|\\fcolorbox\s*\{[^{}]*\}\s*\{[^{}]*\}"
 )
 _NUMBER_SET = re.compile(r"\\(?:mathbb|Bbb)\s*\{?\s*([RZNQC])\b\s*\}?(?!\s*[=_^])")
@@ -68,6 +69,7 @@ _SET_NAMES = {
     "C": " complexes ",
 }
 _SEGMENT = re.compile(r"\\overline\s*\{\s*([A-Z]'?[A-Z]'?)\s*\}")
+_DERIVATIVE = re.compile(r"frac\{\s*d\s*(\w?)\s*\}\s*\{\s*d\s*(\w)\s*\}")
 _PRIMES = re.compile(r"\^\s*\{?\s*((?:'\s*)+)\}?")
 _REPEATING = re.compile(r"(\d*)\.(\d{0,9})\\overline\s*\{(\d{1,9})\}")
 _MATRIX = re.compile(
@@ -100,7 +102,7 @@ _WORDS_OF = {
     **dict.fromkeys(str.split("quad qquad hspace enspace thinspace"), " "),
     **dict.fromkeys(str.split("Rightarrow implies rightarrow to longrightarrow"), " => "),
     "lfloor": " floor(", "rfloor": ")", "lceil": " ceil(", "rceil": ")",
-    "div": "/", "pm": "±", "mp": "∓", "lt": "<", "gt": ">", "infty": " inf ", "cup": "∪", "cap": "∩", "in": "∈",
+    "div": "/", "pm": "±", "mp": "∓", "lt": "<", "gt": ">", "infty": " inf ", "cup": "∪", "cap": "∩", "bigcup": "∪", "bigcap": "∩", "in": "∈",
     "land": " and ", "lor": " or ", "sim": " ~ ", "prime": "'", "lnot": " not ", "neg": " not ", "Omega": "Ω",
     **dict.fromkeys(["bmod", "mod"], " mod "), "overrightarrow": " vec ", "overline": " bar ", "widehat": " hat ",
     "equiv": " ≡ ", "setminus": " ∖ ", "lbrack": "[", "rbrack": "]", "lVert": "‖", "rVert": "‖", "Vert": "‖",
@@ -223,6 +225,7 @@ def _from_latex(text: str) -> str:
     text = _DEGREES.sub(" degrees ", text.replace("\\", " "))
     text = _SHORT_FRAC.sub(r"frac{\1}{\2}", text)
     text = re.sub(r"(frac|sqrt|binom)\s+(?=[{\[])", r"\1", text)
+    text = _DERIVATIVE.sub(r"d\1/d\2", text)
     text = _PRIMES.sub(lambda primes: primes[1].replace(" ", ""), text)
     return _BARE_GROUP.sub(r" \1 ", text)
 

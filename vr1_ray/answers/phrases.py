@@ -36,7 +36,7 @@ _SAME_PHRASES = {
     **dict.fromkeys(("cannot determine", "cannot be determined", "not enough information",
                      "insufficient information"), "cannot be determined"),
     **{
-        f"{start}{kind}{end}": f"{kind}s"
+        f"{start}{kind}{end}": f"all {kind}s"
         for kind in ("real", "integer", "rational", "natural", "complex")
         for start in ("", "all ", "any ", "every ", "set of ", "set of all ", "the set of ", "the set of all ")
         for end in ("s", " number", " numbers")

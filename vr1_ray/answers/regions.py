@@ -80,7 +80,7 @@ def _region(text: str) -> Region | None:
     if builder := _BUILDER.fullmatch(text):
         inner = _region(builder["rest"])
         return inner and Region(variable="", intervals=inner.intervals)
-    if phrase_of(text) == ("real",):
+    if phrase_of(text) == ("all", "real"):
         return Region(variable="", intervals=(_interval("-inf", "inf"),))
     parts = split_top(text, _UNION)
     if 1 < len(parts) <= _MAX_PARTS:

@@ -7,6 +7,7 @@ relations are the same if the differences of their sides are proportional.
 import re
 from decimal import Decimal
 
+from vr1_ray.answers.decimal_functions import DEGREE
 from vr1_ray.answers.names import is_function, is_name, spelled_name
 from vr1_ray.answers.reading import Items, Quantity, Relation, factors_of, read_quantity
 from vr1_ray.answers.tokens import NotAnExpressionError, tokens_of
@@ -141,6 +142,10 @@ def _is_same_constant(one: Quantity, other: Quantity, has_pi: bool) -> bool:
             scaled(side.value, Decimal("0.01")) if side.unit else side.value
             for side in (one, other)
         )
+    if {one.unit, other.unit} == {"degree", ""}:  # 90° = π/2
+        turned = [scaled(side.value, DEGREE) if side.unit else side.value for side in (one, other)]
+        if is_same(*turned):
+            return True
     if is_same(first, second) or rounds_to(first, second) or rounds_to(second, first):
         return True
     worth, rounded = first.constant, second.constant

@@ -55,7 +55,9 @@ _MARKED_THOUSANDS = re.compile(
 )
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,^_/] )(?<![\d.,^_/])\d{1,3}(?: \d{3})+(?![\d/]| \d)")
 _TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)")
-_OR_BETWEEN = re.compile(r"(?<=[\d)}\]])\s*(or|and)\s*(?=[-+\d(\[]|[A-Za-z](?:_\w)?\s*[=<>≤≥])")
+_OR_BETWEEN = re.compile(
+    r"(?<=[\d)}\]])\s*(or|and)\s*(?=[-+\d(\[]|sqrt|frac|[A-Za-z](?:_\w)?\s*[=<>≤≥])"
+)
 _TIMES = re.compile(r"(?<=\d)\s+[xX]\s+(?=\d)")
 
 
@@ -89,10 +91,8 @@ def without_prefix(text: str) -> str:
 
 def _without_postfix(text: str) -> str:
     """ "27 is the answer" -> "27"."""
-    last = None
-    for last in _IS_THE_ANSWER.finditer(text):
-        pass
-    return text[: last.start()] if last and last.end() == len(text) else text
+    found = list(_IS_THE_ANSWER.finditer(text))
+    return text[: found[-1].start()] if found and found[-1].end() == len(text) else text
 
 
 def _trimmed(text: str) -> str:

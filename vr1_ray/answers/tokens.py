@@ -14,7 +14,9 @@ _TOKEN = re.compile(
     r"|(?P<name>[A-Za-z\u0391-\u03c9]+)|(?P<sign>.))"
 )
 _SUBSCRIPT = re.compile(r"_\s*(?:\{\s*([\w\s+*',-]{1,24}?)\s*\}|\(\s*(\w{1,8})\s*\)|(\w))")
-_ACCENT = re.compile(r"\s*(vec|bar|hat|tilde|dot)\b\s*[({]?\s*([A-Za-zα-ω]{1,2})\b(?:\s*[)}])?")
+_ACCENT = re.compile(
+    r"\s*(vec|bar|hat|tilde|dot)\b\s*(?P<open>[({]\s*)?([A-Za-zα-ω]{1,2})\b(?(open)\s*[)}])"
+)
 _UNKNOWN_FUNCTION = re.compile(r"'{0,3}(?=\s?\()")
 _FUNCTION_RUN = re.compile(
     "(" + "|".join(sorted([*functions.FUNCTIONS, *functions.OF_SEVERAL, "sqrt", "frac", "binom", "pi", "degrees", "inf", "mod"],
@@ -43,7 +45,7 @@ def tokens_of(text: str) -> list[tuple[str, str]]:
     position = 0
     while position < len(text):
         if accent := _ACCENT.match(text, position):
-            tokens.append(("letter", f"{accent[1]} {accent[2]}"))
+            tokens.append(("letter", f"{accent[1]} {accent[3]}"))
             position = accent.end()
             continue
         match = _TOKEN.match(text, position)
@@ -56,7 +58,8 @@ def tokens_of(text: str) -> list[tuple[str, str]]:
                 raise OverBoundsError("too many digits")
             tokens.append((kind, match[kind]))
             continue
-        run = _split_run(match[kind], has_operator)
+        is_raised = text[position : position + 1] in ("^", "_")  # at^2 is no word
+        run = _split_run(match[kind], has_operator, is_raised)
         if run[-1][0] == "letter" and (subscript := _SUBSCRIPT.match(text, position)):
             name = subscript[1] or subscript[2] or subscript[3]
             run[-1] = ("letter", f"{run[-1][1]}_{name.replace(' ', '')}")
@@ -78,12 +81,12 @@ def _call(
     return _UNKNOWN_FUNCTION.match(text, position)
 
 
-def _split_run(run: str, has_operator: bool) -> list[tuple[str, str]]:
+def _split_run(run: str, has_operator: bool, is_raised: bool) -> list[tuple[str, str]]:
     """Letters written together: a function, a product of up to three variables, else words."""
     if function := _FUNCTION_RUN.fullmatch(run):
         name, letter = function.groups()
         return [("name", name), *([("letter", letter)] if letter else [])]
-    is_word = run.lower() in _SHORT_WORDS and not run.isupper()
+    is_word = run.lower() in _SHORT_WORDS and not run.isupper() and not is_raised
     if re.fullmatch(r"[b-df-hj-np-tv-z]{3}", run):
         has_operator = True  # "mgh" is no word
     if is_word or len(run) > 4 or (len(run) > 2 and not has_operator):
