@@ -5,6 +5,7 @@ their case where both texts are formulas; "No" and "NO" stay words.
 """
 
 import re
+from functools import lru_cache
 
 _ELEMENTS = (
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc"
@@ -31,9 +32,10 @@ def is_same_formula(left: str, right: str) -> bool | None:
     return False if one.casefold() == other.casefold() else None
 
 
+@lru_cache(maxsize=8192)
 def _formula(text: str) -> str:
     """The formula in one spelling; "" for anything else."""
-    if len(text) > 60:
+    if len(text) > 60 or not (text[:1].isupper() or text[:1] in "({"):
         return ""
     text = text[1:-1] if text[:1] == "{" and text[-1:] == "}" else text
     if text[:1] == "{" and text[-1:] == "}":

@@ -151,8 +151,9 @@ def plain_signs(text: str) -> str:
 
 def single_backslashes(text: str) -> str:
     r"""`text` with what JSON made of its commands undone: `\\frac` is `\frac`, a form feed before `rac` too."""
-    for eaten, command in _EATEN:
-        text = eaten.sub(command, text)
+    if not text.isprintable():
+        for eaten, command in _EATEN:
+            text = eaten.sub(command, text)
     if "\\\\" not in text:
         return text
     if "\\\\begin" in text:

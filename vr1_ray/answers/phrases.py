@@ -5,6 +5,7 @@ Case, articles, quotes, hyphens, plurals and a few spellings and abbreviations a
 """
 
 import re
+from functools import lru_cache
 
 from vr1_ray.answers.units import singular
 
@@ -69,6 +70,7 @@ def is_same_phrase(said: str, wanted: str) -> bool:
     return bool(said) and bool(wanted) and phrase_of(said) == phrase_of(wanted)
 
 
+@lru_cache(maxsize=8192)
 def phrase_of(text: str) -> tuple[str, ...]:
     """The words and signs of `text` that count, in one spelling."""
     text = _PRIMES.sub(lambda primes: "′" * len(primes[1]), text)

@@ -167,6 +167,8 @@ def _read_ratio(text: str) -> Items | None:
 
 def read_relation(text: str) -> Relation | None:
     """An equation, inequality or chain of them; None for anything else."""
+    if not _SIGN.search(text):
+        return None
     found = [sign for sign in _SIGN.finditer(text) if not _is_inside(text, sign.start())]
     signs = [_SPELLED_SIGN.get(sign[0], sign[0]) for sign in found]
     begins, ends = (
@@ -225,6 +227,8 @@ def factors_of(unit: str, other: str) -> tuple[Decimal, Decimal] | None:
 
 def split_top(text: str, separator: re.Pattern[str]) -> list[str]:
     """The parts of `text` between separators outside all brackets."""
+    if not separator.search(text):
+        return [text.strip()]
     depths, depth = [], 0
     for sign in text:
         depth += (sign in "([{") - (sign in ")]}")

@@ -47,6 +47,7 @@ _ABOUT = re.compile(
     r"(?:≈|~|=|(?:only|just|precisely|is|are)(?=\s+[-\d＄$])|(?:a\s+)?total\s+of(?=\s)|(?:is\s+)?(?:approximately|about|roughly|around|approx\.?|exactly|equals|equal to)(?=[\s\d]))\s*",
     re.IGNORECASE,
 )
+_PREFIXES = (_PREFIX, _LEADING_CONNECTOR, _ABOUT, _CHINESE_PREFIX)
 _POWER_STARS = re.compile(r"(?<=[\w)])\*\*(?=[\w(])")
 _UNDERLINED = re.compile(r"(?<!\w)__([^_]+)__(?!\w)")
 _THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])")
@@ -71,15 +72,18 @@ def plain_text(text: str) -> str:
     if heading := _HEADING.match(text):
         text = text[heading.end() :]
     text = _TIMES.sub("*", _TIMES_TEN.sub("*", " ".join(text.split())))
-    text = without_prefix(_OR_BETWEEN.sub(r" \1 ", text))
+    if "or" in text or "and" in text:
+        text = _OR_BETWEEN.sub(r" \1 ", text)
+    text = without_prefix(text)
     return _without_thousands(text)
 
 
 def without_prefix(text: str) -> str:
     """ "Final Answer: The answer is 5." -> "5"."""
+    patterns = _PREFIXES[: 3 if text.isascii() else 4]
     for _ in range(3):
         stripped = _trimmed(text)
-        for pattern in (_PREFIX, _CHINESE_PREFIX, _LEADING_CONNECTOR, _ABOUT):
+        for pattern in patterns:
             match = pattern.match(stripped)
             stripped = stripped[match.end() :] if match else stripped
         stripped = _without_postfix(stripped)
@@ -122,5 +126,6 @@ def _without_thousands(text: str) -> str:
     if text[:1] in "([{":  # (1,234) may be a pair
         return text
     text = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), text)
-    text = _MARKED_THOUSANDS.sub(lambda number: re.sub("[_']", "", number[0]), text)
+    if "'" in text or "_" in text:
+        text = _MARKED_THOUSANDS.sub(lambda number: re.sub("[_']", "", number[0]), text)
     return _SPACED_THOUSANDS.sub(lambda number: number[0].replace(" ", ""), text)
