@@ -29,6 +29,7 @@ _WITH_CAPITAL = re.compile(
 _WITH_COMMA = re.compile(rf"{_LETTER}\s*,\s*(?P<text>[^,]*\w\w.*|\d.*)", re.DOTALL)
 _OTHER_OPTION = re.compile(
     r"^(?:[Oo]r|and|&|/|,)\s*\(?[A-Za-z]\)?(?!\w)|(?:^|[\s,;/])[(\[]?[A-H][)\].:](?=\s|$)|\bor\s+\(?[A-H]\)?\s*$"
+    r"|\b(?:[Nn]o,?|[Ii]t\s+is|[Ii]t's|(?:answer|choice|option)\s+is|choose|pick)\s+(?:it's\s+|it\s+is\s+)?\(?[A-H]\)?(?:\.|,|;|\s*$)"
 )
 _TAKEN_BACK = re.compile(r"\b(?:wait|wrong|incorrect|actually|maybe)\b|\?", re.IGNORECASE)
 _NEGATED = re.compile(r"\b(?:not|no|nor|neither|false|except|or|and)\b|n't\b", re.IGNORECASE)
@@ -99,6 +100,8 @@ def _with_text(text: str) -> Choice | None:
         letter = next(group for group in match.groups() if group).upper()
         told = _without_ruled_out(rest, letter)
         if told is None or _OTHER_OPTION.search(told) or _TAKEN_BACK.search(rest):
+            return None
+        if form is _WITH_CAPITAL and _OPTION.search(told.removeprefix("A ")):
             return None
         if form in (_WITH_VALUE, _WITH_COMMA) and _NEGATED.search(rest):
             return None

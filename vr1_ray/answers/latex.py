@@ -40,7 +40,7 @@ _COLOUR = re.compile(
     r"\\(?:text|page)?color(?:box)?\s*(?:\[[a-zA-Z]{1,8}\]\s*)?(?:\{[^{}]*\}\s*\{([^{}]*)\}|\{[^{}]*\})"
     r"|\\fcolorbox\s*\{[^{}]*\}\s*\{[^{}]*\}"
 )
-_NUMBER_SET = re.compile(r"\\(?:mathbb|Bbb)\s*\{?\s*([RZNQC])\b\s*\}?(?!\s*[=_^])")
+_NUMBER_SET = re.compile(r"\\(?:mathbb|Bbb)\s*(?:\{\s*([RZNQC])\s*\}|([RZNQC])\b)(?!\s*[=_^])")
 _SET_NAMES = {
     "R": " reals ",
     "Z": " integers ",
@@ -216,7 +216,7 @@ def _subscript(run: re.Match[str]) -> str:
 def _from_latex(text: str) -> str:
     text = _REPEATING.sub(_repeating_fraction, text)
     text = plain_environments(text)
-    text = _NUMBER_SET.sub(lambda name: _SET_NAMES[name[1]], text)
+    text = _NUMBER_SET.sub(lambda name: _SET_NAMES[name[1] or name[2]], text)
     text = _SEGMENT.sub(r" \1 ", text)
     for _ in range(3):  # \textbf{\text{...}}
         text = _TEXT_COMMAND.sub(r" \1 ", _COLOUR.sub(r"\1", text))

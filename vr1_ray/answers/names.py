@@ -14,7 +14,8 @@ _NAME = re.compile(
     r"(?:m|the|measure of|length of)?\s*(?:angle|triangle|∠)?\s*\(?(?:[A-Z]{1,4}|(?:[A-Z]'?){2,3}|\d|[α-ω])'?\)?"
     rf"|{_LETTER}|\|\s*[A-Z]{{1,2}}\s*\||{_PART}(?:\s*:\s*{_PART}){{1,3}}|{_PART}\s*/\s*{_PART}"
     rf"|frac\{{\s*{_PART}\s*\}}\s*\{{\s*{_PART}\s*\}}|(?:vec|bar|hat)\s+[A-Za-z]{{1,2}}"
-    r"|\([a-z],\s*[a-z](?:,\s*[a-z])?\)|(?:sin|cos|tan|cot)\s*(?:angle\s*)?\(?(?:[A-Z]{1,3}|[a-zα-ω])\)?|\d?\s?[A-Z]_\{?[A-Za-z ]+\}?"
+    rf"|\({_LETTER},\s*{_LETTER}(?:,\s*{_LETTER})?\)"
+    r"|(?:sin|cos|tan|cot)\s*(?:angle\s*)?\(?(?:[A-Z]{1,3}|[a-zα-ω])\)?|\d?\s?[A-Z]_\{?[A-Za-z ]+\}?"
     rf"|[CAP]_\{{?\d+\}}?\s*\^\s*\{{?\d+\}}?|[A-Z]?[A-Za-z]_\{{?\d\}}?(?:\s*[*+-]?\s*[A-Z]?[A-Za-z]_\{{?\d\}}?){{1,2}}"
     r"|[A-Z]\s*[∪∩∖]\s*[A-Z](?:\s*[∪∩∖]\s*[A-Z])?"
 )  # fmt: skip

@@ -62,7 +62,7 @@ _TOKEN = re.compile(rf"\w+(?:\.\d+)?|[^\s\w\"'.,!?():;-]|{_MINUS}")
 _TOKEN_OF_COMPUTATION = re.compile(
     rf"\w+(?:\.\d+)?|[^\s\w\"'.,!?:;-]|{_MINUS}|(?<=[\w)])\s*-\s*(?=\()"
 )
-_COMPUTATION = re.compile(r"[+*/^=]|\b(?:vec|bar|hat)\b")
+_COMPUTATION = re.compile(r"\A[^a-z]*\Z|[+*/^=]|\b(?:vec|bar|hat)\b")
 
 
 def is_same_phrase(said: str, wanted: str) -> bool:

@@ -88,6 +88,8 @@ def _region(text: str) -> Region | None:
         return _joined([_region(part) for part in parts]) if is_lines else None
     both = split_top(text, _BOTH)
     if 1 < len(both) <= _MAX_PARTS:
+        if any(part[:1] in "([{" for part in both):
+            return None  # two points, or two intervals that are both meant
         return _met([_region(part) for part in both])
     return _simple(text)
 

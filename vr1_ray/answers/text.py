@@ -38,7 +38,6 @@ _IS_THE_ANSWER = re.compile(
 # "The answer is 9!": emphasis, where words come first and no mathematics is closed behind it
 _EMPHASIS = re.compile(r"\d\s*(!+)[\s*_\"']*\Z")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
-_BULLET = re.compile(r"\A\s*[-•]\s+(?=[A-Z]?[a-z]{2})")
 _LEADING_CONNECTOR = re.compile(
     r"(?:so|thus|therefore|hence|consequently|finally)\b,?\s+|∴\s*|we\s+(?:get|have|find|obtain)\s+(?:that\s+)?",
     re.IGNORECASE,
@@ -64,7 +63,7 @@ _TIMES = re.compile(r"(?<=\d)\s+[xX]\s+(?=\d)")
 
 def plain_text(text: str) -> str:
     """`text` without LaTeX noise, prefixes, bold marks and final punctuation; signs in one spelling."""
-    text = _BULLET.sub("", single_backslashes(text), count=1)
+    text = single_backslashes(text)
     emphasis = _EMPHASIS.search(text)
     if emphasis and _WORD.search(text, 0, emphasis.start()):
         text = text[: emphasis.start(1)]

@@ -45,6 +45,7 @@ _REASON = re.compile(
     r"|rounded)\b",
     re.IGNORECASE,
 )
+_RETRACTED = re.compile(r"[.;!]\s+no\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.;!]\s+(?=[A-Z(])|\s*\n")
 _PARENTHESIS = re.compile(r"\s+\(([^()]*)\)$")
 _YES_NO = re.compile(r"(yes|no|true|false)\s*(?:[,.;:!(-]|\s-)+\s*(.+)", re.IGNORECASE | re.DOTALL)
@@ -126,6 +127,8 @@ def without_reason(text: str) -> str:
     reason = _REASON.search(text)
     if reason and reason.start():
         return without_prefix(text[: reason.start()])
+    if _RETRACTED.search(text):
+        return ""
     end = _SENTENCE_END.search(text) or _COMMA_REASON.search(text)
     if end and end.start():
         is_option = text[: end.start()].strip("()").isalpha() and end.start() < 4

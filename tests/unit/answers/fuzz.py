@@ -21,12 +21,12 @@ TABLES = (
     Path(__file__).with_name("answer_cases.tsv"),
     Path(__file__).parents[3] / "examples" / "answer_checkers" / "pairs.tsv",
 )
-PIECES = (
+PIECES = str.split(
     "0 1 2 9 12 1,000 0,5 . , : ; + - * / ^ = < > ( ) [ ] { } | _ ! % $ \\ ' \" # ⏎ x y A B C e i f f( g( \\frac \\frac{1}{2} \\\\frac"
     " \\sqrt \\sqrt{-4} \\pi \\text{ \\textcolor{red}{ \\boxed{ \\begin{pmatrix} \\begin{vmatrix}1&2\\\\3&4\\end{vmatrix} \\end{pmatrix} & \\\\"
     " \\pm \\circ \\left( \\right) \\vec \\cup \\in \\mathbb{R} sin log mod gcd( cm m/s H_2O 204_5 x_1 a_{n+1} or and not yes the is because"
     " so answer three half bars : March PM ± ≤ ≠ √ ½ ² ₂ ∞ ∪ ， 答案 或 ′ inf {x | |x| x> <5 (-∞,1) base rather than A or B Final Answer"
-).split(" ")
+)
 WRAPS = (
     "{}", "${}$", "\\boxed{{{}}}", "Final Answer: {}", "**Final Answer**\n\n{}", "The answer is {}!", "x = {}", "{} = {}", "{} or {}", "({}, {})",
     "{}; because {}", "{}:{}", "\\text{{{}}}", "{{{}}}", "|{}|", "{}^{{{}}}", "\\frac{{{}}}{{{}}}", "C. It can't be {}", "x \\in {}", "{} ∪ {}",
@@ -122,7 +122,7 @@ def main() -> int:
         print(f"raised {error} on {prediction!r} for {answer!r}")
     print(
         f"{outcome.pairs} pairs (seed {given.seed}) in {time.perf_counter() - began:.0f} s: {len(outcome.raised)} raised;"
-        f" slowest {outcome.slowest:.4f} s: {outcome.slowest_pair!r}"
+        f" slowest {outcome.slowest:.4f} s: {[text[:60] for text in outcome.slowest_pair]}"
     )
     return int(bool(outcome.raised) or outcome.slowest > LIMIT_SECONDS)
 
