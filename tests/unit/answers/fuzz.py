@@ -90,20 +90,20 @@ def known_answers() -> list[str]:
 
 
 def _text(draw: random.Random, answers: list[str]) -> str:
-    kind = draw.randrange(5)
-    if kind == 0:  # cut and joined
+    kind = draw.randrange(50)
+    if kind < 12:  # cut and joined
         one, other = draw.choices(answers, k=2)
         joint = draw.choice(["", " ", ": ", " = ", ", "])
         return one[: draw.randint(0, len(one))] + joint + other[draw.randint(0, len(other)) :]
-    if kind == 1:  # changed in a few signs
+    if kind < 24:  # changed in a few signs
         signs = list(draw.choice(answers))
         for _ in range(draw.randint(1, 3)):
             place = draw.randint(0, len(signs))
             signs[place : place + draw.randint(0, 2)] = draw.choice(PIECES)
         return "".join(signs)
-    if kind == 2:  # wrapped
+    if kind < 36:  # wrapped
         return draw.choice(WRAPS).format(*draw.choices(answers, k=2))
-    if kind == 3:  # of pieces
+    if kind < 49:  # of pieces
         joint = draw.choice(["", "", " "])
         return joint.join(draw.choices(PIECES, k=draw.randint(1, 12)))
     length = int(10 ** draw.uniform(0, 3))  # long
