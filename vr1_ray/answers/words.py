@@ -40,7 +40,7 @@ _HEDGE = re.compile(
     re.IGNORECASE,
 )
 _REASON = re.compile(
-    r"\s*[,;.(:-]*\s*\b(?:because|since|as\s+(?:it|the|they|there|both|all|\w+\s+(?:is|are|=))|due\s+to|given\s+that"
+    r"\s{0,3}[,;.(:-]{0,4}\s{0,3}\b(?:because|since|as\s+(?:it|the|they|there|both|all|\w+\s+(?:is|are|=))|due\s+to|given\s+that"
     r"|so\s+that|which\s+(?:is|are|has|have|means)|based\s+on|according\s+to|where|rather\s+than|when\s+rounded"
     r"|rounded)\b",
     re.IGNORECASE,
