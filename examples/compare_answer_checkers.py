@@ -143,11 +143,12 @@ def main() -> None:
 
 def read_cases(table: Path) -> list[tuple[str, bool, str, str]]:
     """(kind, whether it is right, prediction, answer) of each row."""
-    rows = [line.split("\t") for line in table.read_text(encoding="utf-8").split("\n")[1:] if line]
+    text = table.read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in text.split("\n")[1:] if line]
     return [
-        (row[0], row[1] == "yes", *(cell.replace(LINE_BREAK, "\n") for cell in row[2:4]))
-        for row in rows
-    ]  # type: ignore[misc]
+        (kind, expected == "yes", said.replace(LINE_BREAK, "\n"), wanted.replace(LINE_BREAK, "\n"))
+        for kind, expected, said, wanted, _ in rows
+    ]
 
 
 def union_of(

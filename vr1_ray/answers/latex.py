@@ -105,7 +105,7 @@ _WORDS_OF = {
     "div": "/", "pm": "±", "mp": "∓", "lt": "<", "gt": ">", "infty": " inf ", "cup": "∪", "cap": "∩", "bigcup": "∪", "bigcap": "∩", "in": "∈",
     "land": " and ", "lor": " or ", "sim": " ~ ", "prime": "'", "lnot": " not ", "neg": " not ", "Omega": "Ω",
     **dict.fromkeys(["bmod", "mod"], " mod "), "overrightarrow": " vec ", "overline": " bar ", "widehat": " hat ",
-    "equiv": " ≡ ", "setminus": " ∖ ", "lbrack": "[", "rbrack": "]", "lVert": "‖", "rVert": "‖", "Vert": "‖",
+    "equiv": " ≡ ", "setminus": " ∖ ", "backslash": " ∖ ", "lbrack": "[", "rbrack": "]", "lVert": "‖", "rVert": "‖", "Vert": "‖",
     "euro": "€", "pounds": "£", "textdollar": "＄", "percent": "%", "colon": ":",
     **dict(zip(
         str.split("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi"

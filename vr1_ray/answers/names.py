@@ -20,7 +20,7 @@ _NAME = re.compile(
     r"|[A-Z]\s*[∪∩∖]\s*[A-Z](?:\s*[∪∩∖]\s*[A-Z])?"
 )  # fmt: skip
 _FUNCTION = re.compile(
-    r"[A-Za-zα-ω]'{0,2}\s*[(\[](?:[^()\[\]=<>]|\([^()=<>]*\)){1,24}[)\]]|(?:Var|Cov|Pr|Re|Im|rank|dim|det|deg|ord|card|tr|arg|max|min|gcd|lcm|sup|inf)"
+    r"[A-Za-zα-ω](?:'{0,2}|\^\s*\{?\(?-1\)?\}?)\s*[(\[](?:[^()\[\]=<>]|\([^()=<>]*\)){1,24}[)\]]|(?:Var|Cov|Pr|Re|Im|rank|dim|det|deg|ord|card|tr|arg|max|min|gcd|lcm|sup|inf)"
     r"\s*\(?[^()=<>]{1,24}\)?|dy\s*/\s*dx|frac\{dy\}\{dx\}|y'"
 )
 _OPERATION = re.compile(r"(?:int|iint|oint|sum|prod|lim)\s*[_^(\s].{1,120}")

@@ -25,8 +25,9 @@ _SPELLED_SIGN = {"<=": "≤", "=<": "≤", ">=": "≥", "!=": "≠", "==": "="}
 _LIST_SEPARATOR = re.compile(
     r"\s*(?:[,;]\s*(?:and|or)\s+|[,;]|\s(?:and|or)\s|(?<=[\])}])\s*(?:U|∪)\s*(?=[\[({]))\s*"
 )
+_GROUP_SEPARATOR = re.compile(r"\s*;\s*|\s*,?\s+or\s+")
 _UNION = re.compile(r"\s*∪\s*")
-_MEMBER = re.compile(r"\A(?:[A-Za-z]|[a-z]\([a-z]\))\s*(?:∈|\bin\b)\s*(?=[\[({])")
+_MEMBER = re.compile(r"\A(?:[A-Za-zα-ω](?:_\w)?|[a-z]\([a-z]\))\s*(?:∈|\bin\b)\s*(?=[\[({])")
 _NAMED_POINT = re.compile(r"\A(?:point\s+)?[A-Z]'?\s?(?=\([^()]*[,;][^()]*\)$)")
 _RATIO_PART = re.compile(r"[\w.\s/^*(){}]{1,40}")
 _TO = re.compile(r"([\d.]+)\s*to\s*([\d.]+)")
@@ -125,6 +126,8 @@ def read_items(text: str) -> Items | None:
         if len(parts) > 1 or text[0] == "{":
             brackets = "()" if text[0] == "<" else text[0] + text[-1]
             return Items(brackets=brackets, items=tuple(parts))
+    if groups := _read_groups(text):
+        return groups
     parts = split_top(text, _LIST_SEPARATOR)
     if 1 < len(parts) <= MAX_ITEMS and all(parts) and max(map(len, parts)) <= 80:
         return Items(brackets="", items=_merged(tuple(parts)) if "∪" in text else tuple(parts))
@@ -132,6 +135,14 @@ def read_items(text: str) -> Items | None:
     if 1 < len(parts) <= MAX_ITEMS and all(parts) and not _SIGN.search(text):
         return Items(brackets="∪", items=tuple(parts))
     return _read_ratio(text)
+
+
+def _read_groups(text: str) -> Items | None:
+    """ "x=1, y=2 or x=3, y=4" is two answers of two values each."""
+    groups = split_top(text, _GROUP_SEPARATOR)
+    is_grouped = 1 < len(groups) <= MAX_ITEMS and all(group.count("=") > 1 for group in groups)
+    are_lists = is_grouped and all(len(split_top(group, _LIST_SEPARATOR)) > 1 for group in groups)
+    return Items(brackets="", items=tuple(groups)) if are_lists else None
 
 
 def _merged(parts: tuple[str, ...]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ _VARIABLE = re.compile(
     r"(?P<name>[A-Za-zα-ω](?:_\w)?|[a-z]\([a-z]\))\s*(?:∈|\bin\b)\s*(?P<rest>.+)"
 )
 _BUILDER = re.compile(r"\{\s*[A-Za-z]\s*(?:\||:)\s*(?P<rest>[^{}]+)\}")
+_ALL_BUT = re.compile(r"reals\s*(?:∖|-)\s*\{(?P<points>[^{}]{1,80})\}")
 _UNION = re.compile(r"\s*(?:∪|(?<=[\])}])\s*U\s*(?=[\[({])|\bor\b)\s*")
 _BOTH = re.compile(r"\s*\band\b\s*")
 _ABSOLUTE = re.compile(r"\|\s*([A-Za-z])\s*(?:([-+])\s*([\d./]{1,12})\s*)?\|")
@@ -80,6 +81,10 @@ def _region(text: str) -> Region | None:
     if builder := _BUILDER.fullmatch(text):
         inner = _region(builder["rest"])
         return inner and Region(variable="", intervals=inner.intervals)
+    if without := _ALL_BUT.fullmatch(text):
+        ends = sorted({_end(evaluate(point)) for point in re.split("[,;]", without["points"])})
+        texts = ["-inf", *(f"{end:f}" for end in ends), "inf"]
+        return Region(variable="", intervals=tuple(map(_interval, texts[:-1], texts[1:])))
     if phrase_of(text) == ("all", "real"):
         return Region(variable="", intervals=(_interval("-inf", "inf"),))
     parts = split_top(text, _UNION)
@@ -116,7 +121,8 @@ def _of_relation(relation: Relation) -> Region | None:
     items = as_interval(relation)
     if items is None:
         return None
-    interval = _interval(*items.items, items.brackets[0] == "[", items.brackets[1] == "]")
+    low, high = items.items
+    interval = _interval(low, high, items.brackets[0] == "[", items.brackets[1] == "]")
     return Region(variable=interval_variable(relation), intervals=(interval,))
 
 

@@ -43,7 +43,7 @@ _LEADING_CONNECTOR = re.compile(
     re.IGNORECASE,
 )
 _ABOUT = re.compile(
-    r"(?:≈|~|=|(?:only|just|precisely|is|are)(?=\s+[-\d＄$])|(?:a\s+)?total\s+of(?=\s)|(?:is\s+)?(?:approximately|about|roughly|around|approx\.?|exactly|equals|equal to)(?=[\s\d]))\s*",
+    r"(?:≈|~(?=\s*[-\d.＄])|=|(?:only|just|precisely|is|are)(?=\s+[-\d＄$])|(?:a\s+)?total\s+of(?=\s)|(?:is\s+)?(?:approximately|about|roughly|around|approx\.?|exactly|equals|equal to)(?=[\s\d]))\s*",
     re.IGNORECASE,
 )
 _PREFIXES = (_PREFIX, _LEADING_CONNECTOR, _ABOUT, _CHINESE_PREFIX)

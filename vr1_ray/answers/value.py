@@ -83,7 +83,7 @@ def _complex_value(tokens: list[tuple[str, str]], text: str) -> Value:
         real, imaginary = value.real, value.imaginary
         if not (real.is_finite() and imaginary.is_finite()):
             raise NotAnExpressionError("no finite value")
-        if abs(imaginary) > _TOLERANCE * max(parser.scale, 1):
+        if abs(imaginary) > _TOLERANCE * max(parser.scale, Decimal(1)):
             with localcontext(COMPARISON):
                 sums = (real, imaginary, real - imaginary, real + 2 * imaginary)
             return Value(at_points=sums, scale=parser.scale)
