@@ -23,7 +23,7 @@ _WITH_VALUE = re.compile(
     r"([B-HJ-Z])\s+(?P<text>[\d($＄.+-].*|sqrt.*|frac.*|[a-z]{3,}.*)", re.DOTALL
 )
 _WITH_CAPITAL = re.compile(
-    r"([B-HJ])\s+(?!(?:Major|Minor|Sharp|Flat)\b)(?P<text>[A-Z][a-z]+(?!.*(?:\b(?:or|and)\b|\b[A-H]\s+[A-Z])).*)",
+    rf"{_NAME}([B-HJ])\s+(?!(?:Major|Minor|Sharp|Flat)\b)(?P<text>[A-Z][a-z]+(?!.*(?:\b(?:or|and)\b|\b[A-H]\s+[A-Z])).*)",
     re.DOTALL,
 )
 _WITH_COMMA = re.compile(rf"{_LETTER}\s*,\s*(?P<text>[^,]*\w\w.*|\d.*)", re.DOTALL)

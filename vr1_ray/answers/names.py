@@ -7,13 +7,14 @@ operation that the grammar of expressions doesn't know (an integral, a limit), o
 import re
 
 _INDEX = r"(?:_(?:\{[^{}]{1,20}\}|\w))"
-_LETTER = rf"[A-Za-zα-ω]{_INDEX}?'{{0,3}}"
+_LETTER = rf"[A-Za-zα-ω](?:{_INDEX}|\d)?'{{0,3}}"
+_VECTOR = r"(?:vec|bar|hat)\s+[A-Za-z]{1,2}"
 _SEGMENT = rf"(?:{_LETTER}|[A-Z]'?[A-Z]'?)"
 _PART = rf"(?:{_SEGMENT}|S{_INDEX}|[a-z]\([A-Za-z0-9]{{1,4}}\))"
 _NAME = re.compile(
     r"(?:m|the|measure of|length of)?\s*(?:angle|triangle|∠)?\s*\(?(?:[A-Z]{1,4}|(?:[A-Z]'?){2,3}|\d|[α-ω])'?\)?"
-    rf"|{_LETTER}|\|\s*[A-Z]{{1,2}}\s*\||{_PART}(?:\s*:\s*{_PART}){{1,3}}|{_PART}\s*/\s*{_PART}"
-    rf"|frac\{{\s*{_PART}\s*\}}\s*\{{\s*{_PART}\s*\}}|(?:vec|bar|hat)\s+[A-Za-z]{{1,2}}"
+    rf"|{_LETTER}|\|\s*(?:[A-Z]{{1,2}}|z|{_VECTOR}(?:\s*[-+]\s*{_VECTOR})?)\s*\||{_PART}(?:\s*:\s*{_PART}){{1,3}}|{_PART}\s*/\s*{_PART}"
+    rf"|frac\{{\s*{_PART}\s*\}}\s*\{{\s*{_PART}\s*\}}|{_VECTOR}(?:\s*\*\s*{_VECTOR})?"
     rf"|\({_LETTER},\s*{_LETTER}(?:,\s*{_LETTER})?\)"
     r"|(?:sin|cos|tan|cot)\s*(?:angle\s*)?\(?(?:[A-Z]{1,3}|[a-zα-ω])\)?|\d?\s?[A-Z]_\{?[A-Za-z ]+\}?"
     rf"|[CAP]_\{{?\d+\}}?\s*\^\s*\{{?\d+\}}?|[A-Z]?[A-Za-z]_\{{?\d\}}?(?:\s*[*+-]?\s*[A-Z]?[A-Za-z]_\{{?\d\}}?){{1,2}}"
@@ -23,8 +24,13 @@ _FUNCTION = re.compile(
     r"[A-Za-zα-ω](?:'{0,2}|\^\s*\{?\(?-1\)?\}?)\s*[(\[](?:[^()\[\]=<>]|\([^()=<>]*\)){1,24}[)\]]|(?:Var|Cov|Pr|Re|Im|rank|dim|det|deg|ord|card|tr|arg|max|min|gcd|lcm|sup|inf)"
     r"\s*\(?[^()=<>]{1,24}\)?|dy\s*/\s*dx|frac\{dy\}\{dx\}|y'"
 )
-_OPERATION = re.compile(r"(?:int|iint|oint|sum|prod|lim)\s*[_^(\s].{1,120}")
-_VERBAL = re.compile(r"[A-Za-z]{3,}(?:[ _][A-Za-z]+){0,6}|[A-Za-z]{3,}\s*\([^()=]*\)")
+_OPERATION = re.compile(
+    r"(?:int|iint|oint|sum|prod|lim)\s*[_^(\s].{1,120}"
+    r"|\d{1,6}\s*(?:[☆★⊕⊗△▽◇※#@]|(?:oplus|otimes|star|triangle|diamond|bullet|odot)\b)\s*\d{1,6}"
+)
+_VERBAL = re.compile(
+    r"[A-Za-z]{3,}(?:[ _][A-Za-z]+){0,6}|[A-Za-z]{3,}\s*(?:_(?:\w|\{\w{1,4}\}))?\s*\([^()=]*\)"
+)
 _NO_NAME = frozenset(("pi", "inf", "e"))
 _NOT_IN_NAME = re.compile(r"[_\s{}()|∠]|\bm\b|\bangle\b|\bthe\b|\btriangle\b|measure of|length of")
 _ROOTS = re.compile(r"([A-Za-z])_?\{?\d\}?")

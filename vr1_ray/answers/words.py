@@ -57,7 +57,7 @@ _COMMA_REASON = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
-    r"(?P<subject>(?:[A-Za-z]|∠)[^,;:=?!<>≤≥]{0,120}?)\s+(?:is|are|was|were|equals?|measures|has|have|contains|shows|needs|requires|takes|costs|gives|gets|totals|makes|uses"
+    r"(?P<subject>(?:[A-Za-z]|∠)(?:[^,;:=?!<>≤≥]|:(?=\s?[A-Z])){0,120}?)\s+(?:is|are|was|were|equals?|measures|has|have|contains|shows|needs|requires|takes|costs|gives|gets|totals|makes|uses"
     r"|will\s+be|would\s+be|must\s+be|should\s+be|comes?\s+(?:out\s+)?to)\s+"
     r"(?:(?:approximately|about|roughly|exactly|equal\s+to|therefore|thus|simply|called|given\s+by|a\s+total\s+of)\s+)*"
     r"(?P<rest>\S.*)",
