@@ -119,16 +119,22 @@ def _compounds_agree(left: Reading, right: Reading) -> bool:
     )
 
 
+def _two_relations_agree(left: Relation, right: Relation, depth: int) -> bool:
+    names = {name_of(left), name_of(right)}
+    if len(names - {"*"}) <= 1 and "" not in names:
+        ours, theirs = named_values(left), named_values(right)
+        if any(agree(one, other, depth + 1) for one in ours for other in theirs):
+            return True
+    if names == {"y", "fx"} and left.signs == right.signs == ("=",):
+        return agree(left.sides[1], right.sides[1], depth + 1)
+    if is_solved(right) and not is_solved(left):
+        return False  # 2x + 4 = 0 is no answer to what x is
+    return is_same_relation(left, right)
+
+
 def _relations_agree(left: Reading, right: Reading, depth: int) -> bool:
     if isinstance(left, Relation) and isinstance(right, Relation):
-        names = {name_of(left), name_of(right)}
-        if len(names - {"*"}) <= 1 and "" not in names:
-            ours, theirs = named_values(left), named_values(right)
-            if any(agree(one, other, depth + 1) for one in ours for other in theirs):
-                return True
-        if is_solved(right) and not is_solved(left):
-            return False  # 2x + 4 = 0 is no answer to what x is
-        return is_same_relation(left, right)
+        return _two_relations_agree(left, right, depth)
     relation, other = (left, right) if isinstance(left, Relation) else (right, left)
     if not isinstance(relation, Relation):
         return False
@@ -137,8 +143,8 @@ def _relations_agree(left: Reading, right: Reading, depth: int) -> bool:
         if interval is not None:
             return _items_agree(interval, other, depth)
     values = named_values(relation)
-    if isinstance(left, Relation) and not values:
-        values = named_expressions(left)
+    if not values:
+        values = named_expressions(relation, is_asked_for=relation is right)
     if depth >= _MAX_DEPTH or any(
         not agree(values[0], value, depth + 1) for value in values[1:] if ":" in value
     ):

@@ -23,7 +23,7 @@ from functools import lru_cache
 from vr1_ray.answers.agreement import agree
 from vr1_ray.answers.reading import Words, read
 from vr1_ray.answers.text import MAX_ANSWER_CHARS, plain_text
-from vr1_ray.answers.words import commitments, predicate
+from vr1_ray.answers.words import commitments, label_value, predicate
 
 _COMMITMENT = re.compile(
     r"(?:answer|result)(?:\s+is|\s*:|\s*=)\s*:?\s*(?P<answer>[^\n]{1,200})$", re.IGNORECASE
@@ -85,9 +85,9 @@ def compare(prediction: object, answer: object) -> Verdict:
     for committed in commitments(predicted):
         if agree(committed, reference):
             return Verdict(is_match=True, how=f"{_kind(reference)} in a sentence")
-    asked = predicate(reference)
-    if asked and agree(predicted, asked):
-        return Verdict(is_match=True, how=f"{_kind(asked)} of a sentence")
+    for asked in filter(None, (predicate(reference), label_value(reference))):
+        if agree(predicted, asked):
+            return Verdict(is_match=True, how=f"{_kind(asked)} of a sentence")
     return Verdict(
         is_match=False, how=_kind(reference), is_bounded=_is_over_bounds(predicted, reference)
     )

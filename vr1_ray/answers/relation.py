@@ -41,10 +41,11 @@ def named_values(relation: Relation) -> tuple[str, ...]:
     return sides if len(constants) == len(sides) else ()
 
 
-def named_expressions(relation: Relation) -> tuple[str, ...]:
+def named_expressions(relation: Relation, *, is_asked_for: bool) -> tuple[str, ...]:
     """The texts with letters that a relation gives for what it names: "4x" of "y = 4x"; () if they differ.
 
-    The name is one letter or thing that doesn't occur in them: "2y = 4x" and "x = 2x" name nothing.
+    The name is one letter or thing that doesn't occur in them: "2y = 4x" and "x = 2x" name nothing. Where the
+    relation itself is asked for, "y = 4x" is an equation that "4x" doesn't say; "AB = 2a" is still a value.
     """
     if not set(relation.signs) <= {"="} or not is_name(relation.sides[0]):
         return ()
@@ -56,11 +57,13 @@ def named_expressions(relation: Relation) -> tuple[str, ...]:
         return ()
     if any(not is_same(given[0], value) for value in given):
         return ()
-    return () if any(name in _letters(side) for side in sides) else sides
+    letters = set().union(*map(_letters, sides))
+    is_equation = is_asked_for and len(name) == 1 and letters != {"i"}
+    return () if is_equation or name in letters else sides
 
 
 def _letters(side: str) -> set[str]:
-    return {token for _, token in tokens_of(side)}
+    return {token for kind, token in tokens_of(side) if kind in ("letter", "function")}
 
 
 def name_of(relation: Relation) -> str:
