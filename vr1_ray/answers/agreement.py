@@ -1,7 +1,8 @@
 """Third stage of the answer checker: whether two plain texts say the same, kind by kind.
 
-Tuples, intervals and ratios are ordered (2:3 is 4:6), sets and "and" / "or" lists are not. The work is bounded:
-a set compares all pairs of its items, so sets within sets may only have a few.
+Parts of the number line (regions.py) and formulas (formulas.py) decide first. Tuples, intervals and ratios are
+ordered (2:3 is 4:6), sets and "and" / "or" lists are not. The work is bounded: a set compares all pairs of its
+items, so sets within sets may only have a few.
 """
 
 from vr1_ray.answers.choice import Choice

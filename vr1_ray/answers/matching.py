@@ -16,9 +16,8 @@ solved; `1,2` is `2,1`, but `(1,2)` is not `(2,1)`; `50%` is `50` and `0.5`, but
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
 from functools import lru_cache
+from numbers import Number
 
 from vr1_ray.answers.agreement import agree
 from vr1_ray.answers.reading import Words, read
@@ -95,7 +94,7 @@ def compare(prediction: object, answer: object) -> Verdict:
 
 def _text_of(given: object) -> str:
     """Text or a number as text, without blanks around; "" for anything else."""
-    return str(given).strip() if isinstance(given, str | int | float | Decimal | Fraction) else ""
+    return str(given).strip() if isinstance(given, str | Number) else ""
 
 
 def _with_decimal_comma(predicted: str, reference: str) -> bool:

@@ -2,8 +2,8 @@
 
     read(text) -> Moment | Choice | Compound | Items | Relation | Quantity | Words
 
-Reading decides nothing about equality (`matching.py` does) and never fails: what is nothing else is Words.
-To add a kind, add its record and a row in `read`, and say in `matching.py` when two of it are equal.
+Reading decides nothing about equality (`agreement.py` does) and never fails: what is nothing else is Words.
+To add a kind, add its record and a row in `read`, and say in `agreement.py` when two of it are equal.
 """
 
 import re
