@@ -1,13 +1,17 @@
-"""Compares answer checkers on the table of `tests/unit/answers/answer_cases.tsv`, or on one of your own.
+"""Compares answer checkers on `answer_checkers/pairs.tsv`, or on a table of your own of the same columns.
 
     pip install -e ".[dev]"; python examples/compare_answer_checkers.py [TABLE.tsv]
 
-Columns: this project's checker, math-verify (options and strings read too), mathruler, and "union": right if
-either of the two or the bare text says so, the usual way to combine them. Each checker runs in a process of
-its own: a check that takes over five seconds, raises or ends its process counts as "not equal" and is listed.
-answers/s includes the way to that process and back. No part of training uses this file.
+Prints a Markdown table: this project's checker, math-verify (options and strings read too), mathruler, and "union":
+right if either of the two or the bare text says so, the usual way to combine them. A wrong answer that is accepted
+trains the wrong thing; a right one that is refused costs a sample: they are counted apart. Each checker runs in a
+process of its own: a check that takes over five seconds, raises or ends its process counts as "not equal" and is
+listed. answers/s includes the way to that process and back. A checker that is not installed is not run, and the
+table says so. No part of training uses this file.
 """
 
+import importlib.metadata
+import importlib.util
 import logging
 import multiprocessing
 import sys
@@ -16,9 +20,11 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-TABLE = Path(__file__).parents[1] / "tests" / "unit" / "rewards" / "answer_cases.tsv"
+TABLE = Path(__file__).parent / "answer_checkers" / "pairs.tsv"
+LINE_BREAK = "⏎"  # stands for a line break within a cell
 LIMIT_SECONDS = 5.0
 START_SECONDS = 60.0  # importing sympy takes long on a busy machine
+PACKAGES = {"ours": "vr1_ray", "math-verify": "math_verify", "mathruler": "mathruler"}
 Checker = Callable[[str, str], bool]
 
 
@@ -113,55 +119,81 @@ class Worker:
 
 
 def main() -> None:
-    """Print agreement with the table, by category and overall, and answers per second."""
-    table = Path(sys.argv[1]) if len(sys.argv) > 1 else TABLE
-    cases = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines()[1:]]
+    """Print where each checker agrees with the table, by kind, and what it accepts and refuses wrongly."""
+    cases = read_cases(Path(sys.argv[1]) if len(sys.argv) > 1 else TABLE)
     verdicts: dict[str, list[bool]] = {}
-    speeds = {}
+    speeds: dict[str, str] = {}
     for name in CHECKERS:
+        if importlib.util.find_spec(PACKAGES[name]) is None:
+            print(
+                f"{name} is not installed, so it was not run: pip install {name}", file=sys.stderr
+            )
+            continue
         worker = Worker(name)
         began = time.perf_counter()
-        verdicts[name] = [worker.says(prediction, answer) for _, _, prediction, answer, _ in cases]
+        verdicts[name] = [worker.says(prediction, answer) for _, _, prediction, answer in cases]
         speeds[name] = f"{len(cases) / (time.perf_counter() - began):.0f}"
         worker.stop()
         print(*worker.failures, sep="\n", file=sys.stderr)
-    same_text = [
-        prediction.strip().lower() == answer.strip().lower()
-        for _, _, prediction, answer, _ in cases
-    ]
-    verdicts["union"] = [
-        any(all_three)
-        for all_three in zip(same_text, verdicts["math-verify"], verdicts["mathruler"], strict=True)
-    ]
+    if {"math-verify", "mathruler"} <= set(verdicts):
+        verdicts["union"] = union_of(cases, verdicts)
     print_table(cases, verdicts)
     print_row("answers/s", "", *(speeds.get(name, "") for name in verdicts))
 
 
-def print_table(cases: list[list[str]], verdicts: dict[str, list[bool]]) -> None:
-    """One row a category, then right and wrong answers apart, then all."""
-    print_row("category", "cases", *verdicts)
-    for category in dict.fromkeys(case[0] for case in cases):
-        print_agreement(category, [case[0] == category for case in cases], cases, verdicts)
-    print_agreement("right answers", [case[1] == "yes" for case in cases], cases, verdicts)
-    print_agreement("wrong answers", [case[1] == "no" for case in cases], cases, verdicts)
-    print_agreement("all", [True] * len(cases), cases, verdicts)
-
-
-def print_agreement(
-    title: str, is_meant: list[bool], cases: list[list[str]], verdicts: dict[str, list[bool]]
-) -> None:
-    """The share of the meant cases on which each checker agrees with the table."""
-    rows = [number for number, meant in enumerate(is_meant) if meant]
-    shares = [
-        sum(said[row] == (cases[row][1] == "yes") for row in rows) / len(rows)
-        for said in verdicts.values()
+def read_cases(table: Path) -> list[tuple[str, bool, str, str]]:
+    """(kind, whether it is right, prediction, answer) of each row."""
+    text = table.read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in text.split("\n")[1:] if line]
+    return [
+        (kind, expected == "yes", said.replace(LINE_BREAK, "\n"), wanted.replace(LINE_BREAK, "\n"))
+        for kind, expected, said, wanted, _ in rows
     ]
-    print_row(title, len(rows), *(f"{100 * share:.1f} %" for share in shares))
+
+
+def union_of(
+    cases: list[tuple[str, bool, str, str]], verdicts: dict[str, list[bool]]
+) -> list[bool]:
+    """Whether the bare text, math-verify or mathruler accepts."""
+    said = zip(cases, verdicts["math-verify"], verdicts["mathruler"], strict=True)
+    return [
+        case[2].strip().lower() == case[3].strip().lower() or one or other
+        for case, one, other in said
+    ]
+
+
+def print_table(cases: list[tuple[str, bool, str, str]], verdicts: dict[str, list[bool]]) -> None:
+    """One row a kind with what is judged rightly, then the two ways to be wrong, and all."""
+    print_row("kind", "pairs", *map(versioned, verdicts))
+    print_row("---", "---:", *["---:"] * len(verdicts))
+    for kind in dict.fromkeys(case[0] for case in cases):
+        rows = [number for number, case in enumerate(cases) if case[0] == kind]
+        print_row(kind, len(rows), *(agreed(rows, cases, said) for said in verdicts.values()))
+    rows = list(range(len(cases)))
+    print_row("**all**", len(rows), *(agreed(rows, cases, said) for said in verdicts.values()))
+    for title, is_right in (("wrong answers accepted", False), ("right answers refused", True)):
+        meant = [number for number, case in enumerate(cases) if case[1] == is_right]
+        failed = (len(meant) - agreed(meant, cases, said) for said in verdicts.values())
+        print_row(f"**{title}**", len(meant), *failed)
+
+
+def agreed(rows: list[int], cases: list[tuple[str, bool, str, str]], said: list[bool]) -> int:
+    """On how many of the rows a checker agrees with the table."""
+    return sum(said[row] == cases[row][1] for row in rows)
+
+
+def versioned(name: str) -> str:
+    """The checker with its version."""
+    return (
+        f"{name} {importlib.metadata.version(name)}"
+        if name in CHECKERS and name != "ours"
+        else name
+    )
 
 
 def print_row(*cells: object) -> None:
-    """Cells in columns."""
-    print(f"{cells[0]!s:<16}" + "".join(f"{cell!s:>13}" for cell in cells[1:]))
+    """Cells of a Markdown table."""
+    print(f"| {' | '.join(map(str, cells))} |")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 """Third stage of the answer checker: whether two plain texts say the same, kind by kind.
 
-Tuples, intervals and ratios are ordered (2:3 is 4:6), sets and "and" / "or" lists are not. The work is bounded:
-a set compares all pairs of its items, so sets within sets may only have a few.
+Parts of the number line (regions.py) and formulas (formulas.py) decide first. Tuples, intervals and ratios are
+ordered (2:3 is 4:6), sets and "and" / "or" lists are not. The work is bounded: a set compares all pairs of its
+items, so sets within sets may only have a few.
 """
 
-import re
-from decimal import Decimal, localcontext
-from itertools import pairwise
-
 from vr1_ray.answers.choice import Choice
+from vr1_ray.answers.formulas import is_same_formula
 from vr1_ray.answers.moment import Moment, clock_time, is_same_moment
+from vr1_ray.answers.names import root_of
+from vr1_ray.answers.phrases import is_same_phrase
+from vr1_ray.answers.quantities import quantities_agree, quotient_of, ratios_agree
 from vr1_ray.answers.reading import (
     MAX_ITEMS,
     Compound,
@@ -20,16 +21,19 @@ from vr1_ray.answers.reading import (
     Words,
     factor_of,
     read,
-    read_quantity,
 )
-from vr1_ray.answers.relation import as_interval, is_same_relation, name_of, named_values
-from vr1_ray.answers.units import may_be_equal, split_unit
-from vr1_ray.answers.value import COMPARISON, Value, is_close, is_same, rounds_to, scaled
-from vr1_ray.answers.words import is_same_phrase
+from vr1_ray.answers.regions import are_same_regions
+from vr1_ray.answers.relation import (
+    as_interval,
+    is_same_relation,
+    is_solved,
+    name_of,
+    named_expressions,
+    named_values,
+)
 
 _MAX_DEPTH = 3
 _MAX_INNER_ITEMS = 6
-_CLOCK = re.compile(r"\d{1,2}:[0-5]\d")
 _UNORDERED = {"", "{}"}
 
 
@@ -39,6 +43,10 @@ def agree(predicted: str, reference: str, depth: int = 0) -> bool:
         return True
     if depth > _MAX_DEPTH:
         return False
+    for decides in (are_same_regions, is_same_formula):
+        is_same_thing = decides(predicted, reference)
+        if is_same_thing is not None:
+            return is_same_thing
     left, right = read(predicted), read(reference)
     if _readings_agree(left, right, depth):
         return True
@@ -67,7 +75,7 @@ def _readings_agree(left: Reading, right: Reading, depth: int) -> bool:
     if isinstance(left, Items) or isinstance(right, Items):
         return _items_agree(left, right, depth)
     if isinstance(left, Quantity) and isinstance(right, Quantity):
-        return _quantities_agree(left, right)
+        return quantities_agree(left, right)
     return False
 
 
@@ -78,6 +86,8 @@ def _choices_agree(left: Reading, right: Reading, depth: int) -> bool:
             return False
         if not left.text or not right.text:
             return True
+        if left.is_loose or right.is_loose:
+            return agree(left.text, right.text, depth + 1)
         ours, theirs = read(left.text), read(right.text)
         both_values = isinstance(ours, Quantity) and isinstance(theirs, Quantity)
         return not both_values or _readings_agree(ours, theirs, depth + 1)
@@ -110,14 +120,22 @@ def _compounds_agree(left: Reading, right: Reading) -> bool:
     )
 
 
+def _two_relations_agree(left: Relation, right: Relation, depth: int) -> bool:
+    names = {name_of(left), name_of(right)}
+    if len(names - {"*"}) <= 1 and "" not in names:
+        ours, theirs = named_values(left), named_values(right)
+        if any(agree(one, other, depth + 1) for one in ours for other in theirs):
+            return True
+    if names == {"y", "fx"} and left.signs == right.signs == ("=",):
+        return agree(left.sides[1], right.sides[1], depth + 1)
+    if is_solved(right) and not is_solved(left):
+        return False  # 2x + 4 = 0 is no answer to what x is
+    return is_same_relation(left, right)
+
+
 def _relations_agree(left: Reading, right: Reading, depth: int) -> bool:
     if isinstance(left, Relation) and isinstance(right, Relation):
-        names = {name_of(left), name_of(right)}
-        if len(names - {"*"}) <= 1 and "" not in names:
-            ours, theirs = named_values(left), named_values(right)
-            if any(agree(one, other, depth + 1) for one in ours for other in theirs):
-                return True
-        return is_same_relation(left, right)
+        return _two_relations_agree(left, right, depth)
     relation, other = (left, right) if isinstance(left, Relation) else (right, left)
     if not isinstance(relation, Relation):
         return False
@@ -125,26 +143,32 @@ def _relations_agree(left: Reading, right: Reading, depth: int) -> bool:
         interval = as_interval(relation)
         if interval is not None:
             return _items_agree(interval, other, depth)
+    values = named_values(relation)
+    if not values:
+        values = named_expressions(relation, is_asked_for=relation is right)
+    if depth >= _MAX_DEPTH or any(
+        not agree(values[0], value, depth + 1) for value in values[1:] if ":" in value
+    ):
+        return False
     return any(
         _readings_agree(
             *((read(value), right) if relation is left else (left, read(value))), depth + 1
         )
-        for value in named_values(relation)
-        if depth < _MAX_DEPTH
+        for value in values
     )
 
 
 def _items_agree(left: Reading, right: Reading, depth: int) -> bool:
     if isinstance(left, Items) and isinstance(right, Items):
         if left.brackets == right.brackets == ":":
-            return _ratios_agree(left.items, right.items)
+            return ratios_agree(left.items, right.items)
         return _collections_agree(left, right, depth)
     items, other = (left, right) if isinstance(left, Items) else (right, left)
     if not isinstance(items, Items):
         return False
     if items.brackets == ":" and len(items.items) == 2 and isinstance(other, Quantity):
-        quotient = _quotient(*items.items)
-        return isinstance(quotient, Quantity) and _quantities_agree(
+        quotient = quotient_of(*items.items)
+        return isinstance(quotient, Quantity) and quantities_agree(
             *((quotient, other) if items is left else (other, quotient))
         )
     is_single = items.brackets == "{}" and len(items.items) == 1 and bool(items.items[0])
@@ -156,50 +180,11 @@ def _items_agree(left: Reading, right: Reading, depth: int) -> bool:
     return False
 
 
-def _quotient(dividend: str, divisor: str) -> Reading:
-    """What a ratio is worth as a number, without units that may be equal; Words if it is worth none."""
-    (above, unit), (below, other) = split_unit(dividend), split_unit(divisor)
-    if not may_be_equal(unit, other):
-        return Words(text=f"{dividend}:{divisor}")
-    return read_quantity(f"({above})/({below})")
-
-
-def _ratios_agree(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
-    """Proportional, in order; two clock times are compared as they are."""
-    if len(left) != len(right):
-        return False
-    readings = [
-        (read_quantity(one), read_quantity(other)) for one, other in zip(left, right, strict=True)
-    ]
-    values = [
-        (one.value, other.value)
-        for one, other in readings
-        if isinstance(one, Quantity) and isinstance(other, Quantity)
-    ]
-    if len(values) < len(readings):
-        return False
-    constants = [(one.constant, other.constant) for one, other in values]
-    numbers = [(one, other) for one, other in constants if one is not None and other is not None]
-    if len(numbers) < len(values):
-        return all(is_same(one, other) for one, other in values)
-    is_clock = all(_CLOCK.fullmatch(":".join(side)) for side in (left, right))
-    if is_clock or not all(one.is_finite() and other.is_finite() for one, other in numbers):
-        return all(one == other for one, other in numbers)
-    with localcontext(COMPARISON):
-        return all(
-            is_close(one * next_other, other * next_one, abs(one * next_other))
-            for (one, other), (next_one, next_other) in pairwise(numbers)
-        )
-
-
 def _collections_agree(left: Items, right: Items, depth: int) -> bool:
-    ours, theirs = _members(left, right)
-    is_ordered = not {left.brackets, right.brackets} <= _UNORDERED
-    if (
-        is_ordered
-        and left.brackets != right.brackets
-        and {left.brackets, right.brackets} != {"", "()"}
-    ):
+    ours, theirs, is_by_name = _members(left, right)
+    kinds = {left.brackets, right.brackets}
+    is_ordered = is_by_name or (not kinds <= _UNORDERED and kinds != {"∪"})
+    if is_ordered and len(kinds) > 1 and kinds != {"", "()"}:
         return False
     if not is_ordered:
         limit = MAX_ITEMS if depth == 0 else _MAX_INNER_ITEMS
@@ -209,23 +194,45 @@ def _collections_agree(left: Items, right: Items, depth: int) -> bool:
     )
 
 
-def _members(left: Items, right: Items) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The items of both; "y = 3, x = 2" against (2, 3) gives its values in the order of the names."""
-    named = [_values_by_name(items) for items in (left, right)]
-    if bool(named[0]) == bool(named[1]):
-        return left.items, right.items
-    return named[0] or left.items, named[1] or right.items
+def _members(left: Items, right: Items) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """The items of both, and whether their order counts where brackets leave it free.
+
+    "y = 3, x = 2" against (2, 3) or "2, 3" gives its values in the order of the names.
+    """
+    ours, theirs = _values_by_name(left), _values_by_name(right)
+    if bool(ours) == bool(theirs):
+        return left.items, right.items, False
+    names, other = (ours, right) if ours else (theirs, left)
+    root = root_of(list(names))
+    given = _unnamed(other, root)
+    if not given:
+        return left.items, right.items, False
+    values, is_ordered = tuple(names.values()), not other.brackets and not root
+    return (values, given, is_ordered) if ours else (given, values, is_ordered)
 
 
-def _values_by_name(items: Items) -> tuple[str, ...]:
+def _unnamed(items: Items, root: str) -> tuple[str, ...]:
+    """The items, if they name nothing; the values of "x = 1 or x = 2" for the root x; else ()."""
+    readings = [read(item) for item in items.items]
+    relations = [reading for reading in readings if isinstance(reading, Relation)]
+    if not relations:
+        return items.items
+    values = [
+        named_values(relation) for relation in relations if root and name_of(relation) == root
+    ]
+    return tuple(value[0] for value in values if value) if len(values) == len(readings) else ()
+
+
+def _values_by_name(items: Items) -> dict[str, str]:
+    """Name: value, in the order of the names; {} if a name is missing, said twice or in words."""
     relations = [reading for reading in map(read, items.items) if isinstance(reading, Relation)]
     if items.brackets or len(relations) < len(items.items):
-        return ()
+        return {}
     values = sorted((name_of(relation), named_values(relation)) for relation in relations)
     names = {name for name, _ in values}
     if len(names) < len(values) or not all(name and given for name, given in values):
-        return ()
-    return tuple(given[0] for _, given in values)
+        return {}
+    return {name: given[0] for name, given in values}
 
 
 def _same_members(left: tuple[str, ...], right: tuple[str, ...], depth: int) -> bool:
@@ -237,21 +244,3 @@ def _same_members(left: tuple[str, ...], right: tuple[str, ...], depth: int) -> 
             return False
         remaining = [other for other in remaining if other not in equal]
     return not remaining
-
-
-def _quantities_agree(left: Quantity, right: Quantity) -> bool:
-    """Equal values with units that may be equal; 50 % is 0.5 and, the sign missing, 50."""
-    units = {left.unit, right.unit}
-    if not may_be_equal(left.unit, right.unit):
-        return False
-    if _values_agree(left.value, right.value):
-        return True
-    if units != {"%", ""}:
-        return False
-    if left.unit == "%":
-        return _values_agree(scaled(left.value, Decimal("0.01")), right.value)
-    return _values_agree(scaled(left.value, Decimal(100)), right.value)
-
-
-def _values_agree(left: Value, right: Value) -> bool:
-    return is_same(left, right) or rounds_to(left, right)

@@ -5,14 +5,17 @@ about a hundred multiplications. Outside its domain a function raises Arithmetic
 """
 
 from collections.abc import Callable
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 from math import factorial as integer_factorial
+from math import gcd, lcm
 
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459")
 DEGREE = Decimal("0.0174532925199432957692369076848861271344287188854172545609719144")
 _SMALLEST = Decimal("1e-60")
 _LARGEST_ANGLE = Decimal("1e12")  # beyond it the remainder of 2 pi has too few digits left
 _MAX_FACTORIAL = 500
+_MAX_INTEGER = Decimal("1e40")
+ROUNDED = Context(prec=30)  # what two ways to the same argument agree in
 
 
 class UndefinedError(ArithmeticError):
@@ -117,6 +120,24 @@ def floor(value: Decimal) -> Decimal:
     return value.to_integral_value(rounding=ROUND_FLOOR)
 
 
+def modulo(value: Decimal, divisor: Decimal) -> Decimal:
+    """The remainder from 0 up: -67 mod 7 is 3; of integers only."""
+    whole, by = _integers([value, divisor])
+    if by <= 0:
+        raise UndefinedError(f"remainder by {by}")
+    return Decimal(whole % by)
+
+
+def _integers(values: list[Decimal]) -> list[int]:
+    if any(value != value.to_integral_value() or abs(value) > _MAX_INTEGER for value in values):
+        raise UndefinedError("no integers")
+    return [int(value) for value in values]
+
+
+OF_SEVERAL: dict[str, Callable[[list[Decimal]], Decimal]] = {
+    "gcd": lambda values: Decimal(gcd(*_integers(values))),
+    "lcm": lambda values: Decimal(lcm(*_integers(values))),
+}
 FUNCTIONS: dict[str, Callable[[Decimal], Decimal]] = {
     "sin": sin,
     "cos": cos,

@@ -1,84 +1,24 @@
-"""The grammar of expressions in answers: text to tokens, tokens to a value at one point.
+"""The grammar of expressions in answers: tokens to a value at one point.
 
-A recursive parser that computes as it reads, in 50-digit decimals. Length, depth, digits and exponents are
+A recursive parser that computes as it reads, in 50-digit decimals, or in pairs of them where the letter i is
+the imaginary unit. Length, depth, digits and exponents are
 bounded, so hostile input costs milliseconds at most; nothing is ever evaluated as code.
 """
 
-import re
 import zlib
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
 from functools import lru_cache
 
 from vr1_ray.answers import decimal_functions as functions
+from vr1_ray.answers.complex_numbers import Complex, complex_power, complex_root, real
+from vr1_ray.answers.tokens import NotAnExpressionError, OverBoundsError
 
 MAX_DEPTH = 40
-MAX_DIGITS = 45  # of one number
 NUM_POINTS = 4
 ARITHMETIC = Context(
     prec=50, Emax=2000, Emin=-2000, traps=[Overflow, DivisionByZero, InvalidOperation]
 )
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][-+]?\d{1,4}(?![\w.]))?|\.\d+)"
-    r"|(?P<name>[A-Za-z\u0391-\u03c9]+)|(?P<sign>.))"
-)
-_SUBSCRIPT = re.compile(r"_\s*(?:\{\s*(\w{1,8})\s*\}|\(\s*(\w{1,8})\s*\)|(\w))")
-_FUNCTION_RUN = re.compile(
-    "(" + "|".join(sorted([*functions.FUNCTIONS, "sqrt", "frac", "binom", "pi", "degrees", "inf"],
-                          key=len, reverse=True)) + ")(.?)"
-)  # fmt: skip
-_SHORT_WORDS = frozenset(
-    str.split(
-        "am an as at be by do go he hi if in is it me my no of oh ok on or so to up us we all and are"
-        " but can for how its may nor not now one out per the too two was who why yes you red"
-    )
-)
 _PRODUCT_ENDS = frozenset("+-)}],;")
-
-
-class NotAnExpressionError(ValueError):
-    """The text is not an expression of this grammar."""
-
-
-class OverBoundsError(NotAnExpressionError):
-    """The text may be an expression, but one over the bounds of this checker."""
-
-
-def tokens_of(text: str) -> list[tuple[str, str]]:
-    """(kind, text) of each token; kind is number, name, letter or sign."""
-    tokens: list[tuple[str, str]] = []
-    has_operator = bool(re.search(r"[-+*/^=\d()|]", text))
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            break
-        position = match.end()
-        kind = match.lastgroup or ""
-        if kind != "name":
-            if kind == "number" and len(match[kind]) > MAX_DIGITS:
-                raise OverBoundsError("too many digits")
-            tokens.append((kind, match[kind]))
-            continue
-        run = _split_run(match[kind], has_operator)
-        if run[-1][0] == "letter" and (subscript := _SUBSCRIPT.match(text, position)):
-            name = subscript[1] or subscript[2] or subscript[3]
-            run[-1] = ("letter", f"{run[-1][1]}_{name}")
-            position = subscript.end()
-        tokens.extend(run)
-    return tokens
-
-
-def _split_run(run: str, has_operator: bool) -> list[tuple[str, str]]:
-    """Letters written together: a function, a product of up to three variables, else words."""
-    if function := _FUNCTION_RUN.fullmatch(run):
-        name, letter = function.groups()
-        return [("name", name), *([("letter", letter)] if letter else [])]
-    is_word = run.lower() in _SHORT_WORDS and not run.isupper()
-    if re.fullmatch(r"[b-df-hj-np-tv-z]{3}", run):
-        has_operator = True  # "mgh" is no word
-    if is_word or len(run) > 4 or (len(run) > 2 and not has_operator):
-        raise NotAnExpressionError("words")
-    return [("name" if letter == "e" else "letter", letter) for letter in run]
 
 
 @lru_cache(maxsize=1024)
@@ -92,9 +32,10 @@ def _letter_value(name: str, point: int) -> Decimal:
 class Parser:
     """Recursive descent at one point; `_sum`, `_product`, `_signed`, `_power`, `_atom` are the levels."""
 
-    def __init__(self, tokens: list[tuple[str, str]], point: int) -> None:
+    def __init__(self, tokens: list[tuple[str, str]], point: int, is_complex: bool = False) -> None:
         self.tokens = tokens
         self.point = point
+        self.is_complex = is_complex
         self.position = 0
         self.depth = 0
         self.bars = 0
@@ -105,13 +46,13 @@ class Parser:
         try:
             with localcontext(ARITHMETIC):
                 value = self._sum()
+                self.scale = max(self.scale, abs(value))
         except Overflow as error:
             raise OverBoundsError("too large") from error
         except ArithmeticError:
             return None
         if self.position < len(self.tokens):
             raise NotAnExpressionError(f"unexpected {self._peek()!r}")
-        self.scale = max(self.scale, abs(value))
         return value
 
     def _peek(self) -> str:
@@ -146,12 +87,17 @@ class Parser:
     def _product(self) -> Decimal:
         value = self._signed()
         while (token := self._peek()) and not self._ends_product(token):
-            if token in "*/":
-                self._take()
-                value = value * self._signed() if token == "*" else value / self._signed()
+            if token in ("*", "/", "mod"):
+                value = self._operated(value, self._take())
             else:
                 value *= self._power()  # 2 sqrt(3), 3x
         return value
+
+    def _operated(self, value: Decimal, operator: str) -> Decimal:
+        operand = self._signed()
+        if operator == "mod":
+            return functions.modulo(real(value), real(operand))
+        return value * operand if operator == "*" else value / operand
 
     def _ends_product(self, token: str) -> bool:
         return token in _PRODUCT_ENDS or (token == "|" and self.bars > 0)
@@ -165,8 +111,15 @@ class Parser:
     def _power(self) -> Decimal:
         base = self._atom()
         while self._peek() in ("!", "degrees"):
-            base = functions.factorial(base) if self._take() == "!" else base * functions.DEGREE
-        return functions.power(base, self._exponent()) if self._peek() == "^" else base
+            base = (
+                functions.factorial(real(base)) if self._take() == "!" else base * functions.DEGREE
+            )
+        if self._peek() != "^":
+            return base
+        exponent = self._exponent()
+        if self.is_complex:
+            return complex_power(base, exponent)
+        return functions.power(base, exponent)
 
     def _exponent(self) -> Decimal:
         self._take("^")
@@ -180,7 +133,10 @@ class Parser:
         if kind == "number":
             return Decimal(token)
         if kind == "letter":
-            return _letter_value(token, self.point)
+            is_unit = self.is_complex and token == "i"
+            return Complex.unit() if is_unit else _letter_value(token, self.point)
+        if kind == "function":
+            return self._unknown_function(token)
         if kind == "name":
             return self._named(token)
         if token == "|":
@@ -207,10 +163,15 @@ class Parser:
             value = functions.CONSTANTS[name]
         elif name == "sqrt":
             index = self._atom() if self._peek() == "[" else Decimal(2)
-            value = functions.root(self._atom(), index)
+            root = complex_root if self.is_complex else functions.root
+            value = root(self._atom(), index)
         elif name in ("frac", "binom"):
             first, second = self._atom(), self._atom()
-            value = first / second if name == "frac" else functions.binomial(first, second)
+            value = (
+                first / second if name == "frac" else functions.binomial(real(first), real(second))
+            )
+        elif name in functions.OF_SEVERAL:
+            value = functions.OF_SEVERAL[name](self._arguments())
         elif name in functions.FUNCTIONS:
             value = self._function(name)
         else:
@@ -218,14 +179,34 @@ class Parser:
         self.depth -= 1
         return value
 
+    def _unknown_function(self, name: str) -> Decimal:
+        """f(2), f'(x + 1): a value of its own for each name and arguments."""
+        self._descend()
+        given = " ".join(f"{functions.ROUNDED.plus(value):e}" for value in self._arguments())
+        self.depth -= 1
+        return _letter_value(f"{name}({given})", self.point)
+
+    def _arguments(self) -> list[Decimal]:
+        """(a, b, ...)"""
+        self._take("(")
+        values = [self._sum()]
+        while self._peek() in (",", ";"):
+            self._take()
+            values.append(self._sum())
+        self._take(")")
+        return [real(value) for value in values]
+
     def _function(self, name: str) -> Decimal:
         """sin x, sin^2 x, sin^{-1} x, log_2 8, ln(2x)."""
         base = None
         if name == "log" and self._peek() == "_":
             self._take()
-            base = self._atom()
-        exponent = self._exponent() if self._peek() == "^" else Decimal(1)
+            base = real(self._atom())
+        exponent = real(self._exponent()) if self._peek() == "^" else Decimal(1)
         argument = self._argument()
+        if name == "abs" and exponent == 1:
+            return abs(argument)
+        argument = real(argument)
         if exponent == -1 and name in functions.INVERSES:
             return functions.INVERSES[name](argument)
         value = argument.ln() / base.ln() if base else functions.FUNCTIONS[name](argument)

@@ -2,8 +2,8 @@
 
     read(text) -> Moment | Choice | Compound | Items | Relation | Quantity | Words
 
-Reading decides nothing about equality (`matching.py` does) and never fails: what is nothing else is Words.
-To add a kind, add its record and a row in `read`, and say in `matching.py` when two of it are equal.
+Reading decides nothing about equality (`agreement.py` does) and never fails: what is nothing else is Words.
+To add a kind, add its record and a row in `read`, and say in `agreement.py` when two of it are equal.
 """
 
 import re
@@ -13,18 +13,22 @@ from functools import lru_cache
 
 from vr1_ray.answers.choice import Choice, read_choice
 from vr1_ray.answers.moment import Moment, read_moment
+from vr1_ray.answers.number_base import read_based
+from vr1_ray.answers.tokens import NotAnExpressionError, OverBoundsError
 from vr1_ray.answers.units import parse_unit, split_unit
-from vr1_ray.answers.value import NotAnExpressionError, OverBoundsError, Value, evaluate
+from vr1_ray.answers.value import Value, evaluate
 from vr1_ray.answers.words import with_digits, with_fractions
 
 MAX_ITEMS = 24
 _SIGN = re.compile(r"<=|>=|=<|=>|!=|==|[=<>≤≥≠≈]")
 _SPELLED_SIGN = {"<=": "≤", "=<": "≤", ">=": "≥", "!=": "≠", "==": "="}
 _LIST_SEPARATOR = re.compile(
-    r"\s*(?:[,;]\s*(?:and|or)\s+|[,;∪]|\s(?:and|or)\s|(?<=[\])])\s*U\s*(?=[\[(]))\s*"
+    r"\s*(?:[,;]\s*(?:and|or)\s+|[,;]|\s(?:and|or)\s|(?<=[\])}])\s*(?:U|∪)\s*(?=[\[({]))\s*"
 )
-_MEMBER = re.compile(r"[A-Za-z]\s*(?:∈|\bin\b)\s*(?=[\[({])")
-_NAMED_POINT = re.compile(r"(?:point\s+)?[A-Z]'?\s?(?=\([^()]*[,;][^()]*\)$)")
+_GROUP_SEPARATOR = re.compile(r"\s*;\s*|\s*,?\s+or\s+")
+_UNION = re.compile(r"\s*∪\s*")
+_MEMBER = re.compile(r"\A(?:[A-Za-zα-ω](?:_\w)?|[a-z]\([a-z]\))\s*(?:∈|\bin\b)\s*(?=[\[({])")
+_NAMED_POINT = re.compile(r"\A(?:point\s+)?[A-Z]'?\s?(?=\([^()]*[,;][^()]*\)$)")
 _RATIO_PART = re.compile(r"[\w.\s/^*(){}]{1,40}")
 _TO = re.compile(r"([\d.]+)\s*to\s*([\d.]+)")
 _COMPOUND_PART = re.compile(r"\s*(?:,|\band\b)?\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+\.?|'|\")")
@@ -101,7 +105,7 @@ def _arc_minutes(match: re.Match[str]) -> str:
 
 def read_quantity(text: str) -> Quantity | Words:
     """A value with its unit, else words."""
-    quantity, unit = split_unit(text)
+    quantity, unit = read_based(text) or split_unit(text)
     try:
         return Quantity(value=evaluate(quantity), unit=unit)
     except OverBoundsError:
@@ -116,17 +120,50 @@ def read_items(text: str) -> Items | None:
     if not text:
         return None
     if "±" in text or "∓" in text:
-        swapped = str.maketrans("±∓", "+-"), str.maketrans("±∓", "-+")
-        return Items(brackets="", items=tuple(text.translate(table) for table in swapped))
+        return _read_plus_minus(text)
     if text[0] in "([{<" and text[-1] in ")]}>" and _closes_at_end(text):
         parts = split_top(text[1:-1], re.compile(r"\s*[,;]\s*"))
         if len(parts) > 1 or text[0] == "{":
             brackets = "()" if text[0] == "<" else text[0] + text[-1]
             return Items(brackets=brackets, items=tuple(parts))
+    if groups := _read_groups(text):
+        return groups
     parts = split_top(text, _LIST_SEPARATOR)
     if 1 < len(parts) <= MAX_ITEMS and all(parts) and max(map(len, parts)) <= 80:
-        return Items(brackets="", items=tuple(parts))
+        return Items(brackets="", items=_merged(tuple(parts)) if "∪" in text else tuple(parts))
+    parts = split_top(text, _UNION)
+    if 1 < len(parts) <= MAX_ITEMS and all(parts) and not _SIGN.search(text):
+        return Items(brackets="∪", items=tuple(parts))
     return _read_ratio(text)
+
+
+def _read_groups(text: str) -> Items | None:
+    """ "x=1, y=2 or x=3, y=4" is two answers of two values each."""
+    groups = split_top(text, _GROUP_SEPARATOR)
+    is_grouped = 1 < len(groups) <= MAX_ITEMS and all(group.count("=") > 1 for group in groups)
+    are_lists = is_grouped and all(len(split_top(group, _LIST_SEPARATOR)) > 1 for group in groups)
+    return Items(brackets="", items=tuple(groups)) if are_lists else None
+
+
+def _merged(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The members of all, where every part is a finite set."""
+    if not all(part[0] == "{" and part[-1] == "}" for part in parts):
+        return parts
+    members = [split_top(part[1:-1], re.compile(r"\s*[,;]\s*")) for part in parts]
+    return tuple(dict.fromkeys(member for some in members for member in some))
+
+
+def _read_plus_minus(text: str) -> Items:
+    """ "1 ± √2" is two answers; in a list or set each of its items is."""
+    swapped = str.maketrans("±∓", "+-"), str.maketrans("±∓", "-+")
+    is_set = text[0] == "{" and text[-1] == "}" and _closes_at_end(text)
+    parts = split_top(text[1:-1] if is_set else text, _LIST_SEPARATOR)
+    if "∓" in text or len(parts) > MAX_ITEMS // 2 or not all(parts):
+        parts = [text]
+    both = [part.translate(table) for part in parts for table in swapped]
+    return Items(
+        brackets="{}" if is_set and len(parts) > 1 else "", items=tuple(dict.fromkeys(both))
+    )
 
 
 def _read_ratio(text: str) -> Items | None:
@@ -141,14 +178,26 @@ def _read_ratio(text: str) -> Items | None:
 
 def read_relation(text: str) -> Relation | None:
     """An equation, inequality or chain of them; None for anything else."""
-    signs = [_SPELLED_SIGN.get(sign, sign) for sign in _SIGN.findall(text)]
-    sides = [side.strip() for side in _SIGN.split(text)]
+    if not _SIGN.search(text):
+        return None
+    found = [sign for sign in _SIGN.finditer(text) if not _is_inside(text, sign.start())]
+    signs = [_SPELLED_SIGN.get(sign[0], sign[0]) for sign in found]
+    begins, ends = (
+        [0, *(sign.end() for sign in found)],
+        [*(sign.start() for sign in found), len(text)],
+    )
+    sides = [text[begin:end].strip() for begin, end in zip(begins, ends, strict=True)]
     if not 0 < len(signs) < 9 or not all(sides) or "=>" in signs:
         return None
     absolute = re.fullmatch(r"\|\s*([a-z])\s*\|", sides[0])
     if absolute and len(signs) == 1 and signs[0] in "<≤":
         return Relation(sides=(f"-({sides[1]})", absolute[1], sides[1]), signs=(signs[0], signs[0]))
     return Relation(sides=tuple(sides), signs=tuple(signs))
+
+
+def _is_inside(text: str, position: int) -> bool:
+    """Whether braces are open there: the = of "sum _{k=1}^n" is no sign between sides."""
+    return text.count("{", 0, position) > text.count("}", 0, position)
 
 
 def read_compound(text: str) -> Compound | None:
@@ -180,8 +229,17 @@ def factor_of(unit: str) -> int:
     return _FACTORS[unit][1]
 
 
+def factors_of(unit: str, other: str) -> tuple[Decimal, Decimal] | None:
+    """How many of the smallest unit of their family two units are; None if nothing is known of them."""
+    if unit not in _FACTORS or other not in _FACTORS or _FACTORS[unit][0] != _FACTORS[other][0]:
+        return None
+    return Decimal(_FACTORS[unit][1]), Decimal(_FACTORS[other][1])
+
+
 def split_top(text: str, separator: re.Pattern[str]) -> list[str]:
     """The parts of `text` between separators outside all brackets."""
+    if not separator.search(text):
+        return [text.strip()]
     depths, depth = [], 0
     for sign in text:
         depth += (sign in "([{") - (sign in ")]}")

@@ -7,50 +7,76 @@ relations are the same if the differences of their sides are proportional.
 import re
 from decimal import Decimal
 
-from vr1_ray.answers.reading import Items, Quantity, Relation, read_quantity
-from vr1_ray.answers.value import NotAnExpressionError, Value, evaluate, is_same, rounds_to
+from vr1_ray.answers.decimal_functions import DEGREE
+from vr1_ray.answers.names import is_function, is_name, spelled_name
+from vr1_ray.answers.reading import Items, Quantity, Relation, factors_of, read_quantity
+from vr1_ray.answers.tokens import NotAnExpressionError, tokens_of
+from vr1_ray.answers.value import Value, evaluate, is_close_to, is_same, rounds_to, scaled
 
-_NAME = re.compile(
-    r"(?:m|the|measure of|length of)?\s*(?:angle|triangle|∠)?\s*\(?(?:[A-Z]{1,4}|\d|[α-ω])'?\)?"
-    r"|[A-Za-zα-ω](?:_(?:\{[^{}]{1,12}\}|\w))?'?|\|[A-Z]{2}\||[A-Z]{2}\s*:\s*[A-Z]{2}|[A-Z]{2}\s*/\s*[A-Z]{2}|frac\{[A-Z]{2}\}\{[A-Z]{2}\}"
-    r"|\([a-z],\s*[a-z](?:,\s*[a-z])?\)|(?:sin|cos|tan|cot)\s*(?:angle\s*)?\(?(?:[A-Z]{1,3}|[a-zα-ω])\)?|\d?\s?[A-Z]_\{?[A-Za-z ]+\}?"
-)  # fmt: skip
-_FUNCTION_NAME = re.compile(
-    r"[A-Za-z]'{0,2}\s*\([A-Za-z0-9, ]{1,12}\)|dy\s*/\s*dx|frac\{dy\}\{dx\}|y'"
-)
-_VERBAL = re.compile(r"[A-Za-z]{3,}(?:[ _][A-Za-z]+){0,6}|[A-Za-z]{3,}\s*\([^()=]*\)")
-_NOT_NAME = re.compile(r"[_\s'{}()|∠]|\bm\b|\bangle\b|\bthe\b|\btriangle\b|measure of|length of")
+_PI_AS_3_14 = Decimal("0.0006")
 _ANGLES = re.compile(r"\b(?:angle|degrees)\b")
 _TURNED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
 
 
 def named_values(relation: Relation) -> tuple[str, ...]:
-    """The texts a relation gives for one value: ("2√3", "3.46") of "x = 2√3 ≈ 3.46"; () if it names none."""
+    """The texts a relation gives for one value: ("2√3", "3.46") of "x = 2√3 ≈ 3.46".
+
+    () if it names none, or if it contradicts itself: 2/6 = 1/2.
+    """
     if not set(relation.signs) <= {"=", "≈"}:
         return ()
     sides = relation.sides
-    if name_of(relation):
-        sides = sides[1:] if _is_name(sides[0]) else sides[:-1]
-        if _FUNCTION_NAME.fullmatch(relation.sides[0]):
-            return sides[-1:]
-        if len(sides) > 1 and _is_constant(sides[-1]):  # S = πr² = 9π
-            sides = tuple(side for side in sides if _is_constant(side))
-    values = [_constant(side) for side in sides]
-    if len(values) == 1:
-        return sides if (values[0] is None and not _has_variables(sides[0])) or values[0] else ()
-    return sides if _are_consistent(values) else ()
+    name = name_of(relation)
+    if name:
+        sides = sides[1:] if is_name(sides[0]) else sides[:-1]
+    constants = tuple(side for side in sides if _constant(side))
+    if not are_consistent(tuple(side for side in relation.sides if _constant(side))):
+        return ()
+    if name and is_function(relation.sides[0]):
+        return sides[-1:]
+    if name and len(sides) > 1 and constants and sides[-1] == constants[-1]:  # S = πr² = 9π
+        return constants
+    if len(sides) == 1:
+        return sides if constants or not _has_variables(sides[0]) else ()
+    return sides if len(constants) == len(sides) else ()
+
+
+def named_expressions(relation: Relation, *, is_asked_for: bool) -> tuple[str, ...]:
+    """The texts with letters that a relation gives for what it names: "4x" of "y = 4x"; () if they differ.
+
+    The name is one letter or thing that doesn't occur in them: "2y = 4x" and "x = 2x" name nothing. Where the
+    relation itself is asked for, "y = 4x" is an equation that "4x" doesn't say; "AB = 2a" is still a value.
+    """
+    if not set(relation.signs) <= {"="} or not is_name(relation.sides[0]):
+        return ()
+    sides = relation.sides[1:]
+    values = [read_quantity(side) for side in sides]
+    name = "".join(relation.sides[0].split())
+    given = [value.value for value in values if isinstance(value, Quantity) and not value.unit]
+    if len(given) < len(sides) or given[0].constant is not None:
+        return ()
+    if any(not is_same(given[0], value) for value in given):
+        return ()
+    letters = set().union(*map(_letters, sides))
+    is_equation = is_asked_for and len(name) == 1 and letters != {"i"}
+    return () if is_equation or name in letters else sides
+
+
+def _letters(side: str) -> set[str]:
+    return {token for kind, token in tokens_of(side) if kind in ("letter", "function")}
 
 
 def name_of(relation: Relation) -> str:
     """The name that a relation gives a value to, in one spelling; "" if there is none, "*" for one in words."""
     first, last = relation.sides[0], relation.sides[-1]
-    name = first if _is_name(first) else last if _is_name(last) and len(relation.sides) == 2 else ""
-    if not name:
-        return ""
-    if _VERBAL.fullmatch(name) and not _NAME.fullmatch(name):
-        return "*"
-    bare = _NOT_NAME.sub("", name) or name
-    return min(bare, bare[::-1]) if bare.isupper() else bare
+    if is_name(first):
+        return spelled_name(first)
+    return spelled_name(last) if is_name(last) and len(relation.sides) == 2 else ""
+
+
+def is_solved(relation: Relation) -> bool:
+    """Whether a relation says what one thing is: "x = -2", not "2x + 4 = 0"."""
+    return bool(name_of(relation)) and any(_constant(side) for side in named_values(relation))
 
 
 def is_same_relation(left: Relation, right: Relation) -> bool:
@@ -85,10 +111,9 @@ def as_interval(relation: Relation) -> Items | None:
     return Items(brackets=brackets, items=(low, high))
 
 
-def _is_name(side: str) -> bool:
-    return bool(
-        _NAME.fullmatch(side) or _FUNCTION_NAME.fullmatch(side) or _VERBAL.fullmatch(side)
-    ) and not (side.isdigit() or side in ("pi", "inf", "e"))
+def interval_variable(relation: Relation) -> str:
+    """The variable of what `as_interval` reads as an interval."""
+    return next(side for side in relation.sides if re.fullmatch(r"[a-zα-ω]", side))
 
 
 def _constant(side: str) -> Value | None:
@@ -98,22 +123,38 @@ def _constant(side: str) -> Value | None:
     return None
 
 
-def _is_constant(side: str) -> bool:
-    return _constant(side) is not None
-
-
 def _has_variables(side: str) -> bool:
     return isinstance(read_quantity(side), Quantity)
 
 
-def _are_consistent(values: list[Value | None]) -> bool:
-    """Whether all sides are constants and each equals the first, or is it rounded."""
-    first = values[0]
-    return all(
-        first is not None and value is not None
-        and (is_same(first, value) or rounds_to(first, value) or rounds_to(value, first))
-        for value in values
-    )  # fmt: skip
+def are_consistent(sides: tuple[str, ...]) -> bool:
+    """Whether constants in a chain are equal, or rounded, or the same in another unit."""
+    readings = [reading for reading in map(read_quantity, sides) if isinstance(reading, Quantity)]
+    return all(_is_same_constant(readings[0], other, "pi" in sides[0]) for other in readings[1:])
+
+
+def _is_same_constant(one: Quantity, other: Quantity, has_pi: bool) -> bool:
+    if one.unit and other.unit and one.unit != other.unit:
+        factors = factors_of(one.unit, other.unit)
+        if not factors:
+            return True  # units of which nothing is known here: 5 m/s = 18 km/h
+        return is_same(scaled(one.value, factors[0]), scaled(other.value, factors[1]))
+    first, second = one.value, other.value
+    if {one.unit, other.unit} == {"%", ""}:
+        first, second = (
+            scaled(side.value, Decimal("0.01")) if side.unit else side.value
+            for side in (one, other)
+        )
+    if {one.unit, other.unit} == {"degree", ""}:  # 90° = π/2
+        turned = [scaled(side.value, DEGREE) if side.unit else side.value for side in (one, other)]
+        if is_same(*turned):
+            return True
+    if is_same(first, second) or rounds_to(first, second) or rounds_to(second, first):
+        return True
+    worth, rounded = first.constant, second.constant
+    if worth is None or rounded is None or not (has_pi and second.quantum):
+        return False
+    return is_close_to(worth, rounded, _PI_AS_3_14)
 
 
 def _is_same_chain(left: Relation, right: Relation) -> bool:

@@ -109,6 +109,8 @@ def split_unit(text: str) -> tuple[str, str]:
 
 def may_be_equal(left: str, right: str) -> bool:
     """Whether two quantities with these units can be equal: one is missing, the same, or general."""
+    if left.startswith("base ") or right.startswith("base "):
+        return left == right
     if left == right or not left or not right or {left, right} == {"unit"}:
         return True
     if left[0] == right[0] == "#":
@@ -171,7 +173,7 @@ def _counted(rest: str) -> str | None:
     """The things counted, in the singular, behind a "#"."""
     if not rest[:1].isspace() and len(rest) < 4 and not _NOUNS.fullmatch(rest):
         return None
-    words = rest.strip().lower()
+    words = rest.strip().casefold()
     if not _NOUNS.fullmatch(words) or _NO_NOUNS & set(words.replace("-", " ").split()):
         return None
     return "#" + " ".join(singular(word) for word in words.split() if word not in ("of", "the"))

@@ -9,14 +9,9 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from functools import lru_cache
 
-from vr1_ray.answers.expression import (
-    MAX_DIGITS,
-    NUM_POINTS,
-    NotAnExpressionError,
-    OverBoundsError,
-    Parser,
-    tokens_of,
-)
+from vr1_ray.answers.complex_numbers import Complex
+from vr1_ray.answers.expression import NUM_POINTS, Parser
+from vr1_ray.answers.tokens import MAX_DIGITS, NotAnExpressionError, OverBoundsError, tokens_of
 
 MAX_EXPRESSION_CHARS = 400
 # Wide enough that the product or quotient of any two values is within it: comparing raises nothing.
@@ -64,7 +59,10 @@ def evaluate(text: str) -> Value:
         raise OverBoundsError("too long")
     text = _MIXED_FRAC.sub(r"(\1+\2/\3)", _MIXED.sub(r"(\1+\2/\3)", text))
     tokens = tokens_of(text)
-    has_letters = any(token[0] == "letter" for token in tokens)
+    letters = {token for kind, token in tokens if kind in ("letter", "function")}
+    if letters == {"i"} or (not letters and "sqrt" in text and "-" in text):
+        return _complex_value(tokens, text)
+    has_letters = bool(letters)
     scale, values = Decimal(0), []
     for point in range(NUM_POINTS if has_letters else 1):
         parser = Parser(tokens, point)
@@ -73,6 +71,24 @@ def evaluate(text: str) -> Value:
     if all(value is None for value in values):
         raise NotAnExpressionError("no finite value")
     return Value(at_points=tuple(values), scale=scale, quantum=_quantum(text))
+
+
+def _complex_value(tokens: list[tuple[str, str]], text: str) -> Value:
+    """A real number, or what four sums of both parts are worth: no real number equals all four of them."""
+    parser = Parser(tokens, 0, is_complex=True)
+    value: Decimal | Complex | None = parser.value()
+    if value is None:
+        raise NotAnExpressionError("no finite value")
+    if isinstance(value, Complex):
+        real, imaginary = value.real, value.imaginary
+        if not (real.is_finite() and imaginary.is_finite()):
+            raise NotAnExpressionError("no finite value")
+        if abs(imaginary) > _TOLERANCE * max(parser.scale, Decimal(1)):
+            with localcontext(COMPARISON):
+                sums = (real, imaginary, real - imaginary, real + 2 * imaginary)
+            return Value(at_points=sums, scale=parser.scale)
+        value = real
+    return Value(at_points=(value,), scale=parser.scale, quantum=_quantum(text))
 
 
 def is_same(left: Value, right: Value) -> bool:
@@ -97,6 +113,14 @@ def is_close(left: Decimal, right: Decimal, scale: Decimal) -> bool:
         return False
     scale = max(scale, abs(left), abs(right))
     return abs(COMPARISON.subtract(left, right)) <= COMPARISON.multiply(_TOLERANCE, scale)
+
+
+def is_close_to(number: Decimal, other: Decimal, share: Decimal) -> bool:
+    """Whether two finite numbers differ by at most a share of the first."""
+    if not (number.is_finite() and other.is_finite()):
+        return False
+    distance = abs(COMPARISON.subtract(number, other))
+    return distance <= COMPARISON.multiply(share, abs(number))
 
 
 def rounds_to(value: Value, reference: Value) -> bool:

@@ -1,13 +1,11 @@
-"""Answers in words: what two phrases must share to be the same answer, and what a longer text commits to.
+"""Answers in words: what a longer text commits to; number words ("twenty-five", "two thirds") to digits.
 
-Case, articles, quotes, hyphens and plurals are free; kinds and negations are not. A reason after the answer
-is fine, a second answer is not. Also number words ("twenty-five", "two thirds") to digits.
+A reason after the answer is fine, a second answer is not.
 """
 
 import re
 
 from vr1_ray.answers.text import without_prefix
-from vr1_ray.answers.units import singular
 
 _UNITS = str.split(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
@@ -26,14 +24,6 @@ _PARTS = {
     "half": 2, "halve": 2, "third": 3, "fourth": 4, "quarter": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
     "ninth": 9, "tenth": 10,
 }  # fmt: skip
-_ORDINALS = {
-    word: f"{number}th"
-    for number, word in enumerate(
-        str.split(
-            "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
-        )
-    )
-}
 _NUMBER_WORD = "|".join(sorted([*_SMALL, *_SCALES], key=len, reverse=True))
 _NUMBER_RUN = re.compile(
     rf"\b(?:{_NUMBER_WORD})(?:(?:[\s-]+(?:and\s+)?)(?:{_NUMBER_WORD}))*\b(?!')", re.IGNORECASE
@@ -43,41 +33,19 @@ _FRACTION = re.compile(
     re.IGNORECASE,
 )
 _ROOT = re.compile(r"\b(?:the\s+)?square\s+root\s+of\s+", re.IGNORECASE)
-_MINUS = re.compile(r"\b(?:minus|negative)\s+(?=\d)", re.IGNORECASE)
+_MINUS = re.compile(r"\b(?:minus|negative)\s+(?=\d|inf\b)", re.IGNORECASE)
 _INFINITY = re.compile(r"\b(?:positive\s+)?infinity\b", re.IGNORECASE)
-_SPELLINGS = [
-    (re.compile(r"\bcan(?:'|no)t\b|\bcan not\b"), "cannot"), (re.compile(r"n't\b"), " not"),
-    (re.compile(r"\bgr[ea]y\b"), "gray"), (re.compile(r"\bcolour"), "color"), (re.compile(r"\bcentre\b"), "center"),
-    (re.compile(r"\b(\d+)(?:st|nd|rd|th)\b"), r"\1th"), (re.compile(r"&"), " and "), (re.compile(r"_"), " "),
-    (re.compile(r"\bit's\b"), "it is"),
-    (re.compile(r"^(?:it|this|that|the answer)\s+(?=cannot)"), ""),
-]  # fmt: skip
-_SAME_PHRASES = {
-    **dict.fromkeys(("true", "yeah", "yep", "y"), "yes"), **dict.fromkeys(("false", "nope", "n"), "no"),
-    **dict.fromkeys(
-        ("∅", "empty set", "no solution", "no solutions", "{}", "{ }", "there is no solution",
-         "no solution exists", "null set", "there are no solution", "has no solution"), "∅"
-    ),
-    **dict.fromkeys(("dne", "does not exist", "do not exist"), "dne"),
-    **dict.fromkeys(("undefined", "not defined", "is undefined"), "undefined"),
-    **dict.fromkeys(("infinity", "inf", "+inf", "positive infinity", "infinite"), "inf"),
-    **dict.fromkeys(("negative infinity", "minus infinity", "-inf", "- inf"), "-inf"),
-    **dict.fromkeys(("cannot determine", "cannot be determined", "not enough information",
-                     "insufficient information"), "cannot be determined"),
-}  # fmt: skip
-_ARTICLES = frozenset(("a", "an", "the"))
-_TOKEN = re.compile(r"\w+(?:\.\d+)?|[^\s\w\"'.,!?():;-]|(?<!\w)-(?=\d)")
-
 _HEDGE = re.compile(
     r"\b(?:or|maybe|perhaps|possibly|wait|actually|alternatively|but|however|might|could|hmm|unsure|no wait)\b|\?",
     re.IGNORECASE,
 )
 _REASON = re.compile(
-    r"\s*[,;.(:-]*\s*\b(?:because|since|as\s+(?:it|the|they|there|both|all|\w+\s+(?:is|are|=))|due\s+to|given\s+that"
+    r"\s{0,3}[,;.(:-]{0,4}\s{0,3}\b(?:because|since|as\s+(?:it|the|they|there|both|all|\w+\s+(?:is|are|=))|due\s+to|given\s+that"
     r"|so\s+that|which\s+(?:is|are|has|have|means)|based\s+on|according\s+to|where|rather\s+than|when\s+rounded"
     r"|rounded)\b",
     re.IGNORECASE,
 )
+_RETRACTED = re.compile(r"[.;!]\s+no\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.;!]\s+(?=[A-Z(])|\s*\n")
 _PARENTHESIS = re.compile(r"\s+\(([^()]*)\)$")
 _YES_NO = re.compile(r"(yes|no|true|false)\s*(?:[,.;:!(-]|\s-)+\s*(.+)", re.IGNORECASE | re.DOTALL)
@@ -89,7 +57,7 @@ _COMMA_REASON = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
-    r"(?P<subject>(?:[A-Za-z]|∠)[^,;:=?!<>≤≥]{0,120}?)\s+(?:is|are|was|were|equals?|measures|has|have|contains|shows|needs|requires|takes|costs|gives|gets|totals|makes|uses"
+    r"(?P<subject>(?:[A-Za-z]|∠)(?:[^,;:=?!<>≤≥]|:(?=\s?[A-Z])){0,120}?)\s+(?:is|are|was|were|equals?|measures|has|have|contains|shows|needs|requires|takes|costs|gives|gets|totals|makes|uses"
     r"|will\s+be|would\s+be|must\s+be|should\s+be|comes?\s+(?:out\s+)?to)\s+"
     r"(?:(?:approximately|about|roughly|exactly|equal\s+to|therefore|thus|simply|called|given\s+by|a\s+total\s+of)\s+)*"
     r"(?P<rest>\S.*)",
@@ -107,20 +75,6 @@ _MARKER = re.compile(
     re.IGNORECASE,
 )
 _UNSURE = re.compile(r"(?:maybe|perhaps|possibly|not|either|neither|could|might)\b", re.IGNORECASE)
-
-
-def is_same_phrase(said: str, wanted: str) -> bool:
-    """Whether two phrases are the same but for case, articles, quotes, hyphens, plurals and spelling."""
-    return bool(said) and bool(wanted) and _phrase(said) == _phrase(wanted)
-
-
-def _phrase(text: str) -> tuple[str, ...]:
-    text = text.lower()
-    for pattern, plain in _SPELLINGS:
-        text = pattern.sub(plain, text)
-    text = _SAME_PHRASES.get(" ".join(text.split()), text)
-    words = [word for word in _TOKEN.findall(text) if word not in _ARTICLES] or [text.strip()]
-    return tuple(singular(_ORDINALS.get(word, word)) for word in words)
 
 
 def with_digits(text: str) -> str:
@@ -173,6 +127,8 @@ def without_reason(text: str) -> str:
     reason = _REASON.search(text)
     if reason and reason.start():
         return without_prefix(text[: reason.start()])
+    if _RETRACTED.search(text):
+        return ""
     end = _SENTENCE_END.search(text) or _COMMA_REASON.search(text)
     if end and end.start():
         is_option = text[: end.start()].strip("()").isalpha() and end.start() < 4

@@ -1,10 +1,11 @@
 """The answer checker against its table (`answer_cases.tsv`), hostile text, and properties that hold for all text."""
 
-import random
 import subprocess
 import sys
 import threading
 import time
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,16 @@ from hypothesis import strategies as st
 from vr1_ray.answers import accuracy_of, answers_match, compare
 
 TABLE = Path(__file__).with_name("answer_cases.tsv")
-CASES = [line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines()[1:]]
+PAIRS = Path(__file__).parents[3] / "examples" / "answer_checkers" / "pairs.tsv"
+
+
+def rows_of(table):
+    text = table.read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in text.split("\n")[1:] if line]
+    return [[cell.replace("⏎", "\n") for cell in row] for row in rows]
+
+
+CASES = rows_of(TABLE)
 HOSTILE = [
     "9^9^9^9^9^9", "10^10^10^10", "9**9**9**9", "9" * 900, "5" * 20_000, "(" * 900, "((" * 400 + "1" + "))" * 400,
     "1e999", "1e999999999", "2^-" * 200 + "2", "\\frac{" * 100, "\\sqrt" * 100, "x" * 999, "-" * 1999,
@@ -95,17 +105,54 @@ def test_no_text_raises_or_takes_two_seconds(prediction, answer):
     assert time.process_time() - began < 2
 
 
-def test_answers_cut_and_joined_anywhere_raise_nothing():
-    answers = [text for case in CASES for text in case[2:4]]
-    draw = random.Random(0)
+def test_answers_cut_joined_wrapped_and_made_up_raise_nothing_and_are_quick():
+    command = [
+        sys.executable,
+        Path(__file__).with_name("fuzz.py"),
+        "--pairs",
+        "10000",
+        "--seed",
+        "0",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    assert "10000 pairs (seed 0)" in done.stdout, done.stderr
+    assert " 0 raised" in done.stdout, done.stdout
+    assert done.returncode == 0, done.stdout
 
-    def crossed():
-        one, other = draw.choices(answers, k=2)
-        begin, end = one[: draw.randint(0, len(one))], other[draw.randint(0, len(other)) :]
-        return draw.choice(["", " ", ": "]).join((begin, end))
 
-    for _ in range(10_000):
-        accuracy_of(crossed(), draw.choice(answers))
+def test_the_public_style_pairs_are_all_judged_rightly_and_no_wrong_answer_is_accepted():
+    pairs = rows_of(PAIRS)
+    assert len(pairs) >= 400
+    assert len({tuple(pair[2:4]) for pair in pairs}) == len(pairs)
+    assert 0.35 < sum(pair[1] == "yes" for pair in pairs) / len(pairs) < 0.65
+    assert [pair for pair in pairs if answers_match(*pair[2:4]) != (pair[1] == "yes")] == []
+
+
+@pytest.mark.parametrize(
+    ("prediction", "answer", "is_match"),
+    [
+        (3, "3", True),
+        ("3", 3, True),
+        (3, 3.0, True),
+        (Fraction(1, 2), "0.5", True),
+        (Decimal("0.50"), "1/2", True),
+        (0.1, "0.1", True),
+        (3, "4", False),
+        (None, "3", False),
+        ("3", None, False),
+        (None, None, False),
+        (["3"], "3", False),
+        (b"3", "3", False),
+        (float("nan"), "3", False),
+    ],
+)
+def test_numbers_are_taken_as_written_and_what_is_no_text_is_wrong(prediction, answer, is_match):
+    assert answers_match(prediction, answer) == is_match
+
+
+def test_the_response_of_a_model_that_said_nothing_is_wrong():
+    assert accuracy_of("", 3) == 0.0
+    assert accuracy_of("<answer> 3 </answer>", 3) == 1.0
 
 
 @settings(deadline=None)
