@@ -33,6 +33,7 @@ from vr1_ray.bridging.tally import Tally
 from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig, check_config, save_config
 from vr1_ray.figure_math.dataset import write_split
 from vr1_ray.runs.run_folder import CONFIG, RESULT, write_json, write_result
+from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
 
 STORE, DATASET = "store.sqlite", "dataset"
@@ -51,6 +52,7 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         _clear(config.folder)
     (config.folder / RESULT).unlink(missing_ok=True)
     save_config(config, config.folder / CONFIG)
+    begin(config)
     rehearsal = config.bridge.rehearsal
     values: dict[str, str] = {}
     if rehearsal.num_questions:
@@ -64,6 +66,7 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         )
         connect(config)
         stop.listen()
+        now_running(config)
         summary = build(config, intake, config.folder)
         if rehearsal.num_questions and rehearsal.without_answer:
             blind = replace(config, bridge=replace(config.bridge, reasoner_sees_answer=False))
