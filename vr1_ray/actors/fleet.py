@@ -19,6 +19,7 @@ from vr1_ray.actors.rollouts.engine_place import launcher
 from vr1_ray.actors.rollouts.engine_set import EngineSet
 from vr1_ray.actors.rollouts.evaluating import EVALUATION_STEP, evaluate_each
 from vr1_ray.actors.rollouts.fleet_size import FleetSize
+from vr1_ray.actors.rollouts.invalid_rollouts import REWARD_LOG, InvalidRollouts
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.training.reference_actor import ReferenceGroup
@@ -126,7 +127,9 @@ class Fleet:
             self.reward_pools,  # an evaluation has none: it is judged on the driver
             max_concurrent_responses=rollout.max_concurrent_responses,
             timeout_seconds=self.timeout,
-            invalid=self.config.invalid_rollouts,
+            invalid=InvalidRollouts(
+                self.config.invalid_rollouts, note=self._tell, log=self.config.folder / REWARD_LOG
+            ),
         )
 
     def _start_reward_pools(self) -> dict[str, Any]:
@@ -138,6 +141,7 @@ class Fleet:
                     name,
                     pool,
                     partial(remote.remote, self.config, name),
+                    rewards=[spec.name for spec in self.config.rewards if spec.pool == name],
                     start_timeout_seconds=self.start_timeout,
                     note=self._tell,
                 )

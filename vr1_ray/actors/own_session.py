@@ -20,9 +20,8 @@ def own_session() -> Iterator[None]:
     """
     plain: Any = getattr(services, "ConsolePopen", None)
     if plain is None or not utils.detect_fate_sharing_support():
-        print(
-            "note: Ray's processes share the run's process group: send SIGTERM to the run alone",
-            file=sys.stderr,
+        sys.stderr.write(
+            "note: Ray's processes share the run's process group: send SIGTERM to the run alone\n"
         )
         yield
         return

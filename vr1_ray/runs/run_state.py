@@ -44,7 +44,9 @@ class RunState:
     kind: str
     host: str
     pid: int
-    process_start: str  # tells the process from a later one of the same pid; "" where it can't be known
+    process_start: (
+        str  # tells the process from a later one of the same pid; "" where it can't be known
+    )
     began: float  # this start of the run, seconds of the epoch
     since: float  # of this state
     cause: str = ""  # of stopped, failed or killed
@@ -149,7 +151,7 @@ def _record_end(config: RunConfig, error: BaseException) -> None:
         error.add_note(f"{SEE_TRACEBACK}{write_traceback(config.folder, error)}")
         _change(config, "failed", in_one_line(error))
     except OSError as failure:
-        print(f"vr1: {config.folder / STATE} could not be written: {failure}", file=sys.stderr)
+        sys.stderr.write(f"vr1: {config.folder / STATE} could not be written: {failure}\n")
 
 
 def in_one_line(error: BaseException) -> str:

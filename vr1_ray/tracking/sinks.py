@@ -48,8 +48,10 @@ class ConsoleSink:
         ("accuracy", "accuracy", "{:.3f}"),
         ("response_tokens/mean", "length", "{:.1f}"),
         ("truncation_rate", "cut", "{:.1%}"),
+        ("invalid/rollouts", "invalid", "{:.0f}"),
         ("tokens_per_second", "", "{:.0f} tok/s"),
     )
+    ONLY_ABOVE_0 = ("invalid/rollouts",)
 
     def __init__(self, total_steps: int, stream: IO[str] | None = None) -> None:
         self.total_steps = total_steps
@@ -77,7 +79,7 @@ class ConsoleSink:
             parts.append(self._paint("36", f"stage {metrics['stage']}{budget}"))
         for key, label, form in self.COLUMNS:
             value = _number(metrics.get(key))
-            if value is not None:
+            if value is not None and (value or key not in self.ONLY_ABOVE_0):
                 parts.append(f"{label} {form.format(value)}".strip())
         if self._seconds:
             seconds = sum(self._seconds) / len(self._seconds)

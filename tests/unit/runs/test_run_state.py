@@ -40,10 +40,15 @@ def config(tmp_path):
 
 def end_with(config, error):
     """A run that begins, runs, and ends with an error; the notes it has for the user."""
-    with pytest.raises(type(error)), recorded(config):
-        begin(config)
-        now_running(config)
-        raise error
+
+    def run():
+        with recorded(config):
+            begin(config)
+            now_running(config)
+            raise error
+
+    with pytest.raises(type(error)):
+        run()
     return getattr(error, "__notes__", [])
 
 
@@ -52,7 +57,9 @@ def test_a_run_is_starting_then_running_then_finished(config):
     with recorded(config):
         begin(config)
         seen.append(read_state(config.folder).state)
-        assert status_text(str(config.folder)).splitlines()[2].startswith("state       starting for")
+        assert (
+            status_text(str(config.folder)).splitlines()[2].startswith("state       starting for")
+        )
         now_running(config)
         seen.append(read_state(config.folder).state)
         write_result(config, {"kind": "sft"})
@@ -84,7 +91,7 @@ def test_each_end_leaves_its_state_and_cause_and_a_failure_its_traceback(
     log = config.folder / ERROR_LOG
     if state == "failed":
         assert notes == [f"full traceback: {log.resolve()}"]
-        assert "in end_with" in log.read_text()
+        assert "in run" in log.read_text()
         assert f"traceback   {log.resolve()}" in status_text(str(config.folder))
     else:
         assert not log.exists()
