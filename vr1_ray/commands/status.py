@@ -81,6 +81,7 @@ def screen(folder: Path) -> str:
         total = total_steps(config, found)
         lines.append(("step", f"{rows[-1]['step']}/{total or '?'}{stage_of(rows[-1])}"))
         lines.append(("figures", figures_of(rows[-1])))
+    lines += [("early end", end) for end in early_ends(folder, found)]
     lines += [("checkpoint", line) for line in checkpoints]
     lines.append(("logs", str(folder / "logs")))
     state = read_state(folder)
@@ -140,6 +141,13 @@ def total_steps(config: RunConfig | None, found: Checkpoint | None) -> int | Non
     if found is not None:
         return found.state["total_steps"]
     return config.max_steps or None if config else None
+
+
+def early_ends(folder: Path, found: Checkpoint | None) -> list[str]:
+    """Stages that the curriculum left early, as the result or the newest checkpoint says."""
+    if (folder / RESULT).is_file():
+        return read_result(folder).get("early_ends", [])
+    return found.state.get("early_ends", []) if found else []
 
 
 def stage_of(row: dict[str, Any]) -> str:

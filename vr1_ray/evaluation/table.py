@@ -78,9 +78,10 @@ def _notes(result: dict[str, Any]) -> list[str]:
     if PUBLISHED.get(result["benchmark"]):
         notes.append(f"published rows were made with the paper's protocol; {FOOTNOTE}")
     if result["judged"]:
-        without = 100 * (result["headline_without_judge"] or 0.0)
+        without = result["headline_without_judge"]
+        figure = "-" if without is None else f"{100 * without:.1f}"
         notes.append(
-            f"{result['judged']} responses decided by the judge; if these were wrong: {without:.1f}"
+            f"{result['judged']} responses decided by the judge; if these were wrong: {figure}"
         )
     if result["undecided"]:
         notes.append(f"{result['undecided']} responses that no rule could decide count as wrong")

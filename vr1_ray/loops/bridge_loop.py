@@ -32,11 +32,13 @@ from vr1_ray.bridging.servers import Servers
 from vr1_ray.bridging.tally import Tally
 from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig, check_config, save_config
 from vr1_ray.figure_math.dataset import write_split
+from vr1_ray.runs.figures import shown
 from vr1_ray.runs.run_folder import CONFIG, RESULT, write_json, write_result
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
 
 STORE, DATASET = "store.sqlite", "dataset"
+FORM = "{:.4f}"
 _LEFTOVERS = (STORE, f"{STORE}-wal", f"{STORE}-shm", "logs", DATASET)
 
 
@@ -208,13 +210,15 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     lines = [f"\n{summary['kept']} of {summary['asked']} kept; dropped by"]
     lines += [f"  {name:<22}{n:>8}" for name, n in summary["dropped"].items() if n]
     if "precision" in summary:
-        lines.append(f"precision {summary['precision']:.4f}, recall {summary['recall']:.4f}")
+        precision, recall = shown(summary["precision"], FORM), shown(summary["recall"], FORM)
+        lines.append(f"precision {precision}, recall {recall}")
         for fault, counts in summary["by_fault"].items():
             lines.append(f"  {fault:<22}{counts['kept']:>8} kept {counts['dropped']:>8} dropped")
-        lines.append(f"chains that read the drawing right: {summary['drawing_consistency']:.4f}")
+        consistency = shown(summary["drawing_consistency"], FORM)
+        lines.append(f"chains that read the drawing right: {consistency}")
     if "without_answer" in summary:
-        consistency = summary["without_answer"]["drawing_consistency"]
-        lines.append(f"with the answer kept from the reasoner: {consistency:.4f}")
+        consistency = shown(summary["without_answer"]["drawing_consistency"], FORM)
+        lines.append(f"with the answer kept from the reasoner: {consistency}")
     return lines
 
 

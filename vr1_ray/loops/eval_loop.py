@@ -12,7 +12,7 @@ from vr1_ray.config import ConfigError, RunConfig
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.loops.benchmark_loop import read_benchmarks
 from vr1_ray.loops.held_out import HeldOut, evaluate, with_mean
-from vr1_ray.runs.figures import HELD_OUT_FIGURES
+from vr1_ray.runs.figures import HELD_OUT_FIGURES, shown
 from vr1_ray.runs.run_folder import open_run, write_result
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
@@ -75,7 +75,7 @@ def run_eval(config: RunConfig, held_out: HeldOut, stop: StopSignal) -> dict[str
         now_running(config)
         metrics = evaluate(None, config, held_out, label=label)
     if held_out.prompts:
-        figures = ", ".join(f"{name} {metrics[name]:.3f}" for name in metrics if "/" not in name)
+        figures = ", ".join(f"{name} {shown(metrics[name])}" for name in metrics if "/" not in name)
         print(f"{label}: {figures}", flush=True)
     return write_result(
         config,

@@ -119,6 +119,9 @@ def summarise(
         for content in evaluations
     }
     summary["stages"] = [stage for result in results.values() for stage in result.get("stages", [])]
+    summary["early_ends"] = [
+        end for result in results.values() for end in result.get("early_ends", [])
+    ]
     summary["wall_seconds"] = {
         name: result.get("wall_seconds", 0.0) for name, result in results.items()
     }

@@ -85,4 +85,4 @@ def run_rl(
             run.recovery.until_done(lambda: train(run))
         run.evaluation.at_end()
         run.recovery.until_done(lambda: finish(run))
-        return run.finish(stages=run.curriculum.summary())
+        return run.finish(stages=run.curriculum.summary(), num_steps=run.step, early_ends=run.told)

@@ -1,6 +1,7 @@
 """Figures that a run leaves: names of those of an evaluation and of a step, and how one that nothing measured is shown."""
 
 import math
+from typing import TypeGuard
 
 # "accuracy" is the mean over benchmarks where an evaluation has only these.
 HELD_OUT_FIGURES = (
@@ -23,7 +24,7 @@ STEP_FIGURES = (
 NOT_MEASURED = "-"
 
 
-def is_measured(value: object) -> bool:
+def is_measured(value: object) -> TypeGuard[float]:
     """Whether a figure is a number: None and NaN are what nothing measured."""
     return isinstance(value, (int, float)) and math.isfinite(value)
 

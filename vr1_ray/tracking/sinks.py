@@ -5,6 +5,7 @@ run without them does not need them. No sink gets the config or the environment:
 """
 
 import hashlib
+import math
 import os
 import sys
 import time
@@ -80,7 +81,8 @@ class ConsoleSink:
         for key, label, form in self.COLUMNS:
             value = _number(metrics.get(key))
             if value is not None and (value or key not in self.ONLY_ABOVE_0):
-                parts.append(f"{label} {form.format(value)}".strip())
+                shown = form.format(value) if math.isfinite(value) else "-"
+                parts.append(f"{label} {shown}".strip())
         if self._seconds:
             seconds = sum(self._seconds) / len(self._seconds)
             left = max(self.total_steps - step, 0) * seconds
