@@ -51,8 +51,8 @@ def model_card(
 
     `base` is the model that the first of `history` began with; `told` says each part in words, as its own card did.
     """
-    words = [*told, *(OLDER.get(word, word) for word in history[len(told) :])]
-    words = [*words[:-1], words_of(config)]
+    earlier = [OLDER.get(word, word) for word in history[:-1]]
+    words = list(told) or [*earlier, words_of(config)]
     steps = read_rows(config.folder / METRICS)
     parts = [
         _front_matter(history, base),

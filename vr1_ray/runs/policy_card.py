@@ -24,8 +24,8 @@ def write_policy(fleet: Fleet, config: RunConfig, folder: Path) -> None:
     told = before.get("told") or [OLDER.get(word, word) for word in history]
     if not history or history[-1] != WORDS[config.kind]:
         history = [*history, WORDS[config.kind]]
-        told = [*told, ""]
-    told = [*told[:-1], words_of(config)]
+    if not told or told[-1] != words_of(config):
+        told = [*told, words_of(config)]
     base = before.get("first_base", config.model.path)
     card = {
         "history": history,
