@@ -258,11 +258,6 @@ def _check(config: Any, parsed: argparse.Namespace) -> int:
     from vr1_ray.commands.contamination import contamination_lines
     from vr1_ray.preflight import is_sound, render
 
-    if config.kind == "bridge":
-        from vr1_ray.loops.bridge_loop import check_bridge
-
-        print("\n".join(check_bridge(config)))
-        return 0
     rows = run_check(config)
     for line in contamination_lines(config):
         print(line)

@@ -20,17 +20,16 @@ from typing import Any
 from vr1_ray.actors.cluster import connect
 from vr1_ray.bridging.audit import audit, read_ledger
 from vr1_ray.bridging.card import write_card
-from vr1_ray.bridging.client import check_endpoint
-from vr1_ray.bridging.intake import Intake, first_row, take_in
+from vr1_ray.bridging.checking import check_bridge
+from vr1_ray.bridging.intake import Intake, take_in
 from vr1_ray.bridging.output import DatasetWriter, OutcomeLog
 from vr1_ray.bridging.pipeline import run_pipeline
 from vr1_ray.bridging.progress import Progress
-from vr1_ray.bridging.prompts import load_prompts
 from vr1_ray.bridging.rows import Outcome, outcome_from_json, to_json
-from vr1_ray.bridging.rules import load_rules, run_examples
+from vr1_ray.bridging.rules import load_rules
 from vr1_ray.bridging.servers import Servers
 from vr1_ray.bridging.tally import Tally
-from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig, check_config, save_config
+from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig, save_config
 from vr1_ray.figure_math.dataset import write_split
 from vr1_ray.runs.figures import shown
 from vr1_ray.runs.run_folder import CONFIG, RESULT, write_json, write_result
@@ -82,29 +81,6 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     return write_result(
         config, {"kind": "bridge", "dataset": str(config.folder / DATASET), **summary}
     )
-
-
-def check_bridge(config: RunConfig) -> list[str]:
-    """Everything that can be verified without asking a model; returns what was found, in lines.
-
-    Raises ConfigError, DataError or ValueError that names the field.
-    """
-    check_config(config)
-    bridge = config.bridge
-    load_prompts(bridge.prompts)
-    rules = load_rules(bridge.rules)
-    lines = [f"{len(rules.rules)} rules, {len(rules.rewrites)} rewrites"]
-    lines += [f"not as its example says: {line}" for line in run_examples(rules)]
-    for name in ("mllm", "reasoner"):
-        endpoint = getattr(bridge, name)
-        own = replace(endpoint, base_urls=["http://127.0.0.1"]) if endpoint.command else endpoint
-        check_endpoint(own, name=name)
-        lines.append(
-            f"{name}: {endpoint.model} at {', '.join(endpoint.base_urls) or 'a server of its own'}"
-        )
-    return lines + [
-        f"{source.reader}: {source.path}: {first_row(source)}" for source in bridge.sources
-    ]
 
 
 def build(config: RunConfig, intake: Intake, folder: Path) -> dict[str, Any]:
