@@ -4,15 +4,16 @@ Every sink takes the same plain numbers. wandb and tensorboard are imported when
 run without them does not need them. No sink gets the config or the environment: no secret can reach a file.
 """
 
-import hashlib
 import math
 import os
+import secrets
 import sys
 import time
 from collections import deque
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+WANDB_ID = "wandb_run_id"
 Value = float | int | str | bool | None
 
 
@@ -123,13 +124,23 @@ def format_seconds(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def wandb_id(folder: Path, *, is_resumed: bool) -> str:
+    """The run's id at Weights & Biases, kept in the run folder: a resumed run has its own again, a new one a new one."""
+    path = folder / WANDB_ID
+    if is_resumed and path.is_file():
+        return path.read_text(encoding="utf-8").strip()
+    found = secrets.token_hex(6)
+    path.write_text(found + "\n", encoding="utf-8")
+    return found
+
+
 class WandbSink:
     """Weights & Biases; offline, into the run folder, when there is no WANDB_API_KEY.
 
     An offline run is sent later with `wandb sync RUN_FOLDER/wandb/offline-run-*`.
     """
 
-    def __init__(self, folder: Path, project: str) -> None:
+    def __init__(self, folder: Path, project: str, resume_step: int | None) -> None:
         try:
             import wandb
         except ImportError as error:
@@ -142,7 +153,7 @@ class WandbSink:
         self.run = wandb.init(
             project=project,
             name=folder.name,
-            id=hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12],
+            id=wandb_id(folder, is_resumed=resume_step is not None),
             dir=str(folder),
             mode=mode,
             resume="allow" if mode == "online" else None,

@@ -12,8 +12,9 @@ import yaml
 from tests.unit.rewards.samples import png
 from vr1_ray.bridging import checking
 from vr1_ray.bridging.checking import try_servers
-from vr1_ray.cli import main
-from vr1_ray.config import BridgeConfig, EndpointConfig
+from vr1_ray.commands.check import bridge_rows
+from vr1_ray.config import BridgeConfig, EndpointConfig, load_config
+from vr1_ray.preflight import is_sound, render
 
 MODELS = json.dumps({"data": [{"id": "qwen"}, {"id": "other"}]}).encode()
 
@@ -97,7 +98,7 @@ def test_the_key_is_sent_and_a_closed_door_is_told(server, monkeypatch):
     assert "can't be reached: [Errno 111] Connection refused" in tried.found
 
 
-def test_a_check_with_a_server_down_is_bad_and_one_with_both_up_is_not(server, tmp_path, capsys):
+def test_a_check_with_a_server_down_is_bad_and_one_with_both_up_is_not(server, tmp_path):
     (tmp_path / "a.png").write_bytes(png().data)
     row = {"question": "How many?", "answer": "3", "image": "a.png"}
     (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
@@ -115,15 +116,16 @@ def test_a_check_with_a_server_down_is_bad_and_one_with_both_up_is_not(server, t
             },
         }
         (tmp_path / "bridge.yaml").write_text(yaml.safe_dump(config))
-        return main(["check", str(tmp_path / "bridge.yaml")]), capsys.readouterr().out
+        rows = bridge_rows(load_config(tmp_path / "bridge.yaml"))
+        return is_sound(rows), render(rows)
 
-    code, text = check(f"{server}/v1")
-    assert code == 0, text
+    is_good, text = check(f"{server}/v1")
+    assert is_good, text
     assert "serves other" in text
-    code, text = check(closed_port())
-    assert code == 1
+    is_good, text = check(closed_port())
+    assert not is_good
     assert "bridge.reasoner: start it, or mend base_urls" in text
     (tmp_path / "a.png").unlink()
-    code, text = check(f"{server}/v1")  # what is wrong elsewhere does not hide the servers
-    assert code == 1
+    is_good, text = check(f"{server}/v1")  # what is wrong elsewhere does not hide the servers
+    assert not is_good
     assert "serves other" in text
