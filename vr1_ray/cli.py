@@ -90,7 +90,9 @@ class _Notes(logging.Handler):
     """What reading data has to say (forms, skipped rows): one line each on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"note: {record.getMessage()}", file=sys.stderr)
+        from vr1_ray.commands.quiet import to_user
+
+        print(f"note: {record.getMessage()}", file=to_user(), flush=True)
 
 
 def _tell_notes() -> None:
@@ -256,12 +258,17 @@ def _check(config: Any, parsed: argparse.Namespace) -> int:
     """One table of everything that can be known before a run; exit code 1 if a row is bad."""
     from vr1_ray.commands.check import run_check
     from vr1_ray.commands.contamination import contamination_lines
+    from vr1_ray.commands.quiet import quiet
     from vr1_ray.preflight import is_sound, render
 
-    rows = run_check(config)
-    for line in contamination_lines(config):
-        print(line)
-    print(render(rows))
+    with quiet("check") as talk:
+        rows = run_check(config)
+        lines = contamination_lines(config)
+        if not is_sound(rows):
+            talk.keep()
+    print("\n".join([*lines, render(rows)]))
+    if talk.where:
+        print(talk.where)
     return _verdict(is_sound(rows), parsed)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from vr1_ray.answers import answers_match
 from vr1_ray.answers.text import without_prefix
+from vr1_ray.commands.quiet import quiet
 from vr1_ray.config import ConfigError
 from vr1_ray.config.generate import GenerateConfig
 from vr1_ray.data.questions import load_questions, one_question
@@ -38,6 +39,15 @@ def run_generate(config: GenerateConfig) -> None:
     """
     _check(config)
     prompts = _read(config)
+    print(f"loading {config.policy}: half a minute on a laptop", file=sys.stderr, flush=True)
+    with quiet("generate"):
+        rows = _ask(config, prompts)
+    if config.output:
+        print(f"{rows} responses in {config.output}", file=sys.stderr)
+
+
+def _ask(config: GenerateConfig, prompts: list[Prompt]) -> int:
+    """Start the engine, ask it everything; how many responses there are."""
     from vr1_ray.models import (
         load_adapter,  # seconds, which a missing picture should not take to be told
     )
@@ -51,11 +61,9 @@ def run_generate(config: GenerateConfig) -> None:
     config = _with_room(config, adapter, prompts)
     is_alone = not config.source and config.num_samples == 1
     with _output(config.output) as file:
-        rows = asyncio.run(
+        return asyncio.run(
             _generate(config, adapter, prompts, file, is_alone and not config.output)
         )
-    if config.output:
-        print(f"{rows} responses in {config.output}", file=sys.stderr)
 
 
 def _check(config: GenerateConfig) -> None:

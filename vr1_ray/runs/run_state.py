@@ -146,9 +146,11 @@ def _record_end(config: RunConfig, error: BaseException) -> None:
     try:
         if isinstance(error, Stopped | KeyboardInterrupt):
             _change(config, "stopped", getattr(error, "cause", "Ctrl-C"))
-            error.add_note(_goes_on(config))
+            if config.kind != "recipe":  # its step has said it
+                error.add_note(_goes_on(config))
             return
-        error.add_note(f"{SEE_TRACEBACK}{write_traceback(config.folder, error)}")
+        if not any(note.startswith(SEE_TRACEBACK) for note in getattr(error, "__notes__", [])):
+            error.add_note(f"{SEE_TRACEBACK}{write_traceback(config.folder, error)}")
         _change(config, "failed", in_one_line(error))
     except OSError as failure:
         sys.stderr.write(f"vr1: {config.folder / STATE} could not be written: {failure}\n")

@@ -200,3 +200,26 @@ def test_a_folder_without_runs_says_what_to_give(tmp_path, capsys):
     assert main(["runs", str(tmp_path)]) == 2
     assert main(["runs", str(tmp_path / "nowhere")]) == 2
     assert "start one" in capsys.readouterr().err
+
+
+def test_a_recipe_ends_as_its_step_does_and_says_nothing_twice(config, tmp_path):
+    recipe = RunConfig(kind="recipe", name="recipe", runs_folder=str(tmp_path))
+    for error, state, told in (
+        (
+            RuntimeError("no room"),
+            "failed",
+            f"full traceback: {(config.folder / ERROR_LOG).resolve()}",
+        ),
+        (Stopped(), "stopped", "no checkpoint was saved yet: the same command begins anew"),
+    ):
+
+        def run(error=error):
+            with recorded(recipe):
+                begin(recipe)
+                end_with(config, error)
+                raise error
+
+        with pytest.raises(type(error)):
+            run()
+        assert error.__notes__ == [told]
+        assert read_state(recipe.folder).state == read_state(config.folder).state == state
