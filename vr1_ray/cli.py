@@ -236,6 +236,9 @@ def _replay(parsed: argparse.Namespace) -> int:
         overrides=parsed.overrides,
     )
     print(verdict.text())
+    from vr1_ray.commands.status import find_run
+
+    print(f"logs and policy: {find_run(parsed.run, Path(parsed.runs_folder)) / 'replay'}")
     return 0 if verdict.is_identical else 1
 
 
@@ -250,7 +253,7 @@ def _scale(parsed: argparse.Namespace) -> int:
         runs_folder=parsed.runs_folder,
         wait_seconds=parsed.wait,
     )
-    print(answer)
+    print(f"{answer}\nnext: vr1 status {parsed.run}")
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from vr1_ray.config import ConfigError, RunConfig, load_config
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
+from vr1_ray.runs.closing import closing_lines
 from vr1_ray.runs.figures import STEP_FIGURES, shown
 from vr1_ray.runs.run_folder import CONFIG, METRICS, RESULT
 from vr1_ray.runs.run_state import ERROR_LOG, STATE, RunState, read_state
@@ -87,7 +88,10 @@ def screen(folder: Path) -> str:
     state = read_state(folder)
     if state is not None and state.state == "failed":
         lines.append(("traceback", str((folder / ERROR_LOG).resolve())))
-    return "\n".join(f"{name:<11} {value}" for name, value in lines if value)
+    text = "\n".join(f"{name:<11} {value}" for name, value in lines if value)
+    if config is not None and (folder / RESULT).is_file():
+        text = "\n".join([text, *closing_lines(config, read_result(folder))])
+    return text
 
 
 def summary(folder: Path) -> str:

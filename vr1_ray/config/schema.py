@@ -154,7 +154,7 @@ class CurriculumConfig:
 class CheckpointConfig:
     """What is kept on disk. Paths are POSIX folders that every trainer node sees."""
 
-    every_steps: int = 0  # 0: only at the end
+    every_steps: int = 0  # 0: only at the end, and at SIGTERM or Ctrl-C
     keep_last: int = 2
     # A step whose evaluation (eval.every_steps) is the best so far by eval.best_by is saved too, and kept.
     keep_best: bool = True
