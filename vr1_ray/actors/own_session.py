@@ -18,7 +18,8 @@ def own_session() -> Iterator[None]:
 
     Nothing is changed where the kernel can't end them with the run: there Ray does it by the process group.
     """
-    plain: Any = getattr(services, "ConsolePopen", None)
+    module: Any = services
+    plain: Any = getattr(module, "ConsolePopen", None)
     if plain is None or not utils.detect_fate_sharing_support():
         sys.stderr.write(
             "note: Ray's processes share the run's process group: send SIGTERM to the run alone\n"
@@ -30,8 +31,8 @@ def own_session() -> Iterator[None]:
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options | {"start_new_session": True})
 
-    services.ConsolePopen = InOwnSession
+    module.ConsolePopen = InOwnSession
     try:
         yield
     finally:
-        services.ConsolePopen = plain
+        module.ConsolePopen = plain
