@@ -189,7 +189,7 @@ PARTS = {
         ["data.answer_column=solution"],
         ["rewards=[{name: hard_fromat}]"],
         ["prompts_per_step=0"],
-        ["cluster.assume={nodes: 1, gpus_per_node: 8, gpu: H100}", "model.path=far/away"],
+        ["cluster.assume={nodes: 1, gpus_per_node: 8, gpu_gib: 80}", "model.path=far/away"],
     ],
     ids=" ".join,
 )
