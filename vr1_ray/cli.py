@@ -1,4 +1,5 @@
-"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`, `vr1 generate POLICY`.
+"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`, `vr1 runs`,
+`vr1 generate POLICY`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
@@ -8,13 +9,14 @@ failed, 2 the input was wrong, 130 interrupted, 143 stopped by SIGTERM.
 import argparse
 import logging
 import os
+import shlex
 import sys
 import traceback
 from pathlib import Path
 from typing import Any
 
 from vr1_ray import __version__
-from vr1_ray.runs.stopping import EXIT_CODE, Stopped, StopSignal
+from vr1_ray.runs.stopping import Stopped, StopSignal
 
 COMMANDS = {
     "run": "run a config of any kind (recipe, figure_math, bridge, sft, rl, eval)",
@@ -27,6 +29,7 @@ COMMANDS = {
 }
 GENERATE = "answer questions about images with a policy: one, a folder, or a JSONL file"
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
+RUNS = "the runs in a folder: kind, state, step, best score, last change"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
 SCALE = "give a live run another number of rollout engines or reward actors; it goes on meanwhile"
@@ -38,51 +41,64 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     _tell_notes()
     try:
-        act = {"status": _status, "generate": _generate, "replay": _replay, "scale": _scale}
+        act = {
+            "status": _status,
+            "runs": _runs,
+            "generate": _generate,
+            "replay": _replay,
+            "scale": _scale,
+        }
         return act.get(parsed.command, _run)(parsed)
     except ValueError as error:
-        if parsed.debug:
-            traceback.print_exc()
-        print(f"vr1: error: {error}", file=sys.stderr)
+        _tell(f"error: {error}", error, has_traceback=parsed.debug)
         return 2
-    except RuntimeError as error:
-        traceback.print_exc(file=_error_log())
-        if parsed.debug:
-            traceback.print_exc()
-        print(f"vr1: failed: {error}\n(full traceback: {ERROR_LOG})", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(
-            "vr1: interrupted; `vr1` with the same config goes on from the last checkpoint",
-            file=sys.stderr,
-        )
+    except KeyboardInterrupt as error:
+        _tell("interrupted", error)
         return 130
-    except Stopped:
-        print(
-            "vr1: stopped by SIGTERM; `vr1` with the same config goes on from the last checkpoint",
-            file=sys.stderr,
-        )
-        return EXIT_CODE
+    except Stopped as error:
+        _tell(f"stopped by {error.cause}", error)
+        return int(error.code or 0)
+    except Exception as error:
+        from vr1_ray.runs.run_state import SEE_TRACEBACK
+
+        is_told = isinstance(error, RuntimeError) and str(error)
+        if not any(note.startswith(SEE_TRACEBACK) for note in getattr(error, "__notes__", [])):
+            # of no run, or of one that had no folder yet
+            error.add_note(f"{SEE_TRACEBACK}{_write_traceback()}")
+        what = error if is_told else f"{type(error).__name__}: {error}"
+        _tell(f"failed: {what}", error, has_traceback=parsed.debug)
+        return 1
 
 
 ERROR_LOG = Path("vr1_error.log")
+
+
+def _tell(text: str, error: BaseException, *, has_traceback: bool = False) -> None:
+    """How it ended, and what the run had to say to that: where the traceback is, what it goes on from."""
+    if has_traceback:
+        traceback.print_exc()
+    print("\n".join([f"vr1: {text}", *getattr(error, "__notes__", [])]), file=sys.stderr)
+
+
+def _write_traceback() -> Path:
+    with ERROR_LOG.open("w", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    return ERROR_LOG.resolve()
 
 
 class _Notes(logging.Handler):
     """What reading data has to say (forms, skipped rows): one line each on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"note: {record.getMessage()}", file=sys.stderr)
+        from vr1_ray.commands.quiet import to_user
+
+        print(f"note: {record.getMessage()}", file=to_user(), flush=True)
 
 
 def _tell_notes() -> None:
     logger = logging.getLogger("vr1_ray")
     logger.handlers = [_Notes()]
     logger.setLevel(logging.INFO)
-
-
-def _error_log() -> Any:
-    return open(ERROR_LOG, "w", encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -99,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--debug", action="store_true", help="show tracebacks")
     _add_generate(commands)
+    runs = commands.add_parser("runs", help=RUNS, description=RUNS)
+    runs.add_argument("folder", nargs="?", default="runs", help="default: runs")
+    runs.add_argument("--debug", action="store_true", help="show tracebacks")
     status = commands.add_parser("status", help=STATUS, description=STATUS)
     again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
     scale = commands.add_parser("scale", help=SCALE, description=SCALE)
@@ -174,13 +193,13 @@ def _run(parsed: argparse.Namespace) -> int:
     command, path = parsed.command, parsed.config
     config = load_config(path, parsed.overrides)
     if command == "check":
-        return _check(config)
+        return _check(config, parsed)
     if command != "run" and config.kind != command:
         raise ConfigError(
             f"kind: {config.kind!r} in {path} is not what `vr1 {command}` runs; use `vr1 run {path}`"
         )
     from vr1_ray.config import check_config
-    from vr1_ray.loops.recipe_loop import run_one, run_recipe
+    from vr1_ray.loops.recipe_loop import run_alone, run_recipe
 
     stop = StopSignal()
     stop.listen()
@@ -188,7 +207,7 @@ def _run(parsed: argparse.Namespace) -> int:
         run_recipe(config, stop)
     else:
         check_config(config)
-        run_one(config, stop)
+        run_alone(config, stop)
     return 0
 
 
@@ -196,6 +215,13 @@ def _status(parsed: argparse.Namespace) -> int:
     from vr1_ray.commands.status import status_text
 
     print(status_text(parsed.run, runs_folder=parsed.runs_folder))
+    return 0
+
+
+def _runs(parsed: argparse.Namespace) -> int:
+    from vr1_ray.commands.runs import runs_text
+
+    print(runs_text(Path(parsed.folder)))
     return 0
 
 
@@ -210,6 +236,9 @@ def _replay(parsed: argparse.Namespace) -> int:
         overrides=parsed.overrides,
     )
     print(verdict.text())
+    from vr1_ray.commands.status import find_run
+
+    print(f"logs and policy: {find_run(parsed.run, Path(parsed.runs_folder)) / 'replay'}")
     return 0 if verdict.is_identical else 1
 
 
@@ -224,26 +253,33 @@ def _scale(parsed: argparse.Namespace) -> int:
         runs_folder=parsed.runs_folder,
         wait_seconds=parsed.wait,
     )
-    print(answer)
+    print(f"{answer}\nnext: vr1 status {parsed.run}")
     return 0
 
 
-def _check(config: Any) -> int:
+def _check(config: Any, parsed: argparse.Namespace) -> int:
     """One table of everything that can be known before a run; exit code 1 if a row is bad."""
     from vr1_ray.commands.check import run_check
     from vr1_ray.commands.contamination import contamination_lines
+    from vr1_ray.commands.quiet import quiet
     from vr1_ray.preflight import is_sound, render
 
-    if config.kind == "bridge":
-        from vr1_ray.loops.bridge_loop import check_bridge
+    with quiet("check") as talk:
+        rows = run_check(config)
+        lines = contamination_lines(config)
+        if not is_sound(rows):
+            talk.keep()
+    print("\n".join([*lines, render(rows)]))
+    if talk.where:
+        print(talk.where)
+    return _verdict(is_sound(rows), parsed)
 
-        print("\n".join(check_bridge(config)))
-        return 0
-    rows = run_check(config)
-    for line in contamination_lines(config):
-        print(line)
-    print(render(rows))
-    return 0 if is_sound(rows) else 1
+
+def _verdict(is_good: bool, parsed: argparse.Namespace) -> int:
+    """What to do after a check; its exit code."""
+    command = shlex.join(["vr1", "run", parsed.config, *parsed.overrides])
+    print(f"next: {command}" if is_good else "next: mend what is bad, and check again")
+    return 0 if is_good else 1
 
 
 if __name__ == "__main__":

@@ -15,7 +15,12 @@ from vr1_ray.actors.rewards.reward_actor import InvalidReward, RewardActor
 from vr1_ray.actors.rewards.reward_pool import RewardPool, placement_options
 from vr1_ray.actors.rollouts.engine_place import launcher
 from vr1_ray.actors.rollouts.engine_set import EngineSet
-from vr1_ray.actors.rollouts.rollout_pool import InvalidRolloutsError, RolloutPool
+from vr1_ray.actors.rollouts.invalid_rollouts import (
+    REWARD_LOG,
+    InvalidRollouts,
+    InvalidRolloutsError,
+)
+from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.config import (
     InvalidRolloutsConfig,
     ModelConfig,
@@ -133,7 +138,9 @@ def test_a_reward_that_hangs_raises_or_exits_costs_only_the_samples_it_failed_on
         for place in range(4)
         if f"p{seed}/{place}" not in invalid
     )
-    assert "no answer within 2 s" in invalid["p1/2"]
+    assert (
+        "no answer within 2 s, the limit of reward_pools.default.timeout_seconds" in invalid["p1/2"]
+    )
     assert "died" in invalid["p5/3"]
     assert "no such column for p3/0/0" in invalid["p3/0"].splitlines()[0]
     assert "failing_rewards.py" in invalid["p3/0"].splitlines()[0]
@@ -187,8 +194,9 @@ def test_an_actor_that_cannot_start_ends_in_an_error_that_says_why(tmp_path):
     stop(pool)
 
 
-def run_step(config, invalid=None):
+def run_step(config, invalid=None, note=print):
     """One step of three prompts through a real rollout actor; its groups and metrics."""
+    limits = invalid or InvalidRolloutsConfig(max_rate=0.5, max_error_rate=0.5)
     engines = EngineSet(
         launcher(config, None),
         limits=config.rollout.health,
@@ -205,7 +213,7 @@ def run_step(config, invalid=None):
             pools,
             max_concurrent_responses=64,
             timeout_seconds=120,
-            invalid=invalid or InvalidRolloutsConfig(max_rate=0.5),
+            invalid=InvalidRollouts(limits, note=note, log=config.folder / REWARD_LOG),
         )
         spec = SamplingSpec(max_response_tokens=4, group_size=4)
         pool.submit([prompt(0), prompt(1), prompt(2)], spec, STAGE, 1)
@@ -223,7 +231,8 @@ def test_an_invalid_sample_is_drawn_again_and_a_hopeless_group_is_dropped_and_co
         [RewardSpec(name=FAILS, options={"raises": ["p0/1/0", *hopeless]})],
         default=RewardPoolConfig(num_actors=2),
     )
-    groups, metrics = run_step(config)
+    notes = []
+    groups, metrics = run_step(config, note=notes.append)
     assert [g.prompt.prompt_id for g in groups] == ["p0", "p1"]
     assert [(r.index, r.attempt) for r in groups[0].rollouts] == [(0, 0), (1, 1), (2, 0), (3, 0)]
     assert len({r.seed for r in groups[0].rollouts}) == 4
@@ -231,6 +240,10 @@ def test_an_invalid_sample_is_drawn_again_and_a_hopeless_group_is_dropped_and_co
     assert metrics["invalid/rollouts"] == 4.0  # p0/1 once, p2/3 three times
     assert metrics["invalid/resampled"] == 3.0  # p0/1 once, p2/3 twice
     assert metrics["invalid/groups_dropped"] == 1.0
+    assert metrics["invalid/raised"] == 4.0
+    [told] = notes  # once for one line of one file, not four times
+    assert re.search(r"ALARM step 1: reward .* failed at .*failing_rewards.py, line \d+ ", told)
+    assert "raise KeyError" in (config.folder / REWARD_LOG).read_text()
 
 
 def test_too_many_invalid_rollouts_stop_the_run_and_name_reward_prompt_and_cause(tmp_path):
@@ -241,7 +254,7 @@ def test_too_many_invalid_rollouts_stop_the_run_and_name_reward_prompt_and_cause
         default=RewardPoolConfig(),
     )
     with pytest.raises(InvalidRolloutsError) as error:
-        run_step(config, InvalidRolloutsConfig(max_rate=0.1))
+        run_step(config, InvalidRolloutsConfig(max_rate=0.1, max_error_rate=1.0))
     message = str(error.value)
     first_line = message.splitlines()[0]
     assert first_line.startswith(f"reward '{FAILS}' failed at ")
@@ -250,6 +263,21 @@ def test_too_many_invalid_rollouts_stop_the_run_and_name_reward_prompt_and_cause
     )
     assert "failing_rewards.py" in message
     assert "2 of 12 rollouts have no reward" in message
+
+
+def test_a_reward_that_raises_for_more_than_a_small_share_ends_the_run_with_one_message(tmp_path):
+    config = make_config(
+        tmp_path,
+        [RewardSpec(name=FAILS, options={"raises": ["p0/1/0", "p1/2/0"]})],
+        default=RewardPoolConfig(),
+    )
+    with pytest.raises(InvalidRolloutsError) as error:
+        run_step(config, InvalidRolloutsConfig())
+    first, *rest = str(error.value).splitlines()
+    assert first.startswith(f"reward '{FAILS}' failed at ")
+    [told] = rest
+    assert "raised for 2 of 12 rollouts, more than invalid_rollouts.max_error_rate 0.05" in told
+    assert str(config.folder / REWARD_LOG) in told
 
 
 def test_rewards_in_two_pools_are_added_up_with_their_weights(tmp_path):

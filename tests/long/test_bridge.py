@@ -45,6 +45,8 @@ def test_a_rehearsal_builds_demonstrations_and_a_second_run_asks_nothing(local_r
         summary
     )
 
+    assert not (config.folder / "store.sqlite-wal").exists()  # the store alone has all replies
+
     before, requests = file.read_bytes(), first["reasoner_requests"]
     again = run_one(settings(tmp_path, "bridge.rehearsal.without_answer=true"), stop)
     assert file.read_bytes() == before

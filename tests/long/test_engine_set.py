@@ -17,6 +17,7 @@ from vr1_ray.actors.rollouts.colocation import put_to_sleep
 from vr1_ray.actors.rollouts.engine_health import ASLEEP, DEAD, HEALTHY, RESTARTING, RETIRED, STALE
 from vr1_ray.actors.rollouts.engine_place import launcher
 from vr1_ray.actors.rollouts.engine_set import EngineSet
+from vr1_ray.actors.rollouts.invalid_rollouts import InvalidRollouts
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.actors.waiting import ActorError
 from vr1_ray.actors.weights.weight_sync import ObjectStoreTransport
@@ -74,7 +75,7 @@ class Fleet:
             [],
             max_concurrent_responses=8,
             timeout_seconds=LIMIT,
-            invalid=InvalidRolloutsConfig(),
+            invalid=InvalidRollouts(InvalidRolloutsConfig()),
         )
 
     def step(self, number, meanwhile=None):

@@ -139,3 +139,55 @@ def test_a_run_stopped_by_sigterm_resumes_to_the_weights_of_an_undisturbed_one(t
     run_to_end(tmp_path / "undisturbed")
     expected, found = weights_of(tmp_path / "undisturbed"), weights_of(tmp_path / "stopped")
     assert [name for name in expected if not expected[name].equal(found[name])] == []
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Ray's processes and workers that a run started: they hold its session folder, or log into its run folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"VR1_TEST_RUN={folder}".encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue  # gone meanwhile, or of another user
+    return found
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "cause"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")]
+)
+def test_a_signal_for_the_whole_process_group_saves_and_ends_like_one_for_the_run(
+    tmp_path, number, code, cause
+):
+    """As `timeout`, job scripts and supervisors send it: to the process, and to its group, Ray's processes in it."""
+    driver = subprocess.Popen(
+        command(tmp_path),
+        cwd=ROOT,
+        env=os.environ | {"VR1_TEST_RUN": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a group of its own, which this test is not in
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 300
+    while 2 not in steps_logged(tmp_path):
+        assert driver.poll() is None, driver.communicate()
+        assert time.monotonic() < deadline, "the run did not reach the step in 300 s"
+        time.sleep(0.01)
+    run = tmp_path / "recipe" / "cold"
+    assert json.loads((run / "state.json").read_text())["state"] == "running"
+    began = time.monotonic()
+    driver.send_signal(number)
+    os.killpg(driver.pid, number)
+    out, err = driver.communicate(timeout=120)
+    assert driver.returncode == code, out[-3000:] + err[-3000:]
+    assert time.monotonic() - began < 50  # it hung for 60 s when Ray went first
+    (checkpoint,) = (run / "checkpoints").iterdir()
+    assert f"vr1: stopped by {cause}\nthe same command goes on from {checkpoint}" in err
+    for folder in (run, tmp_path / "recipe"):
+        state = json.loads((folder / "state.json").read_text())
+        assert (state["state"], state["cause"]) == ("stopped", cause)
+    while processes_of(tmp_path) and time.monotonic() - began < 60:
+        time.sleep(0.1)
+    assert processes_of(tmp_path) == []  # in a session of its own Ray still ends with the run

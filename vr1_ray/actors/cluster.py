@@ -2,12 +2,14 @@
 
 import logging
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
 
+from vr1_ray.actors.own_session import own_session
 from vr1_ray.actors.process import namespace
 from vr1_ray.actors.waiting import ActorError
 from vr1_ray.config import ConfigError, RunConfig
@@ -30,13 +32,14 @@ def connect(config: RunConfig) -> None:
         }
         for attempt in range(START_ATTEMPTS):
             try:
-                ray.init(
-                    address=address,
-                    namespace=namespace(config),
-                    log_to_driver=False,  # actors write to files in the run folder instead
-                    logging_level=logging.ERROR,
-                    **(own if address == "local" else {}),
-                )
+                with own_session() if address == "local" else nullcontext():
+                    ray.init(
+                        address=address,
+                        namespace=namespace(config),
+                        log_to_driver=False,  # actors write to files in the run folder instead
+                        logging_level=logging.ERROR,
+                        **(own if address == "local" else {}),
+                    )
                 break
             except Exception as error:  # Ray raises bare Exception when its node does not come up
                 ray.shutdown()

@@ -29,14 +29,20 @@ class CurriculumActor:
         self.curriculum = make_curriculum(config.curriculum)
 
     def call(self, state: State | None, method: str, *arguments: Any) -> tuple[str, Any]:
-        """What a method of the curriculum returns, its alarms and its new state; behind them the process.
+        """What a method of the curriculum returns, its alarms, how it stands and its new state; behind them the process.
 
         `state` is the curriculum's before the call; None before the first one.
         """
         if state is not None:
             self.curriculum.load_state_dict(state)
         value = getattr(self.curriculum, method)(*arguments)
-        return this_process(), (value, self.curriculum.alarms(), self.curriculum.state_dict())
+        stands = (self.curriculum.early_ends(), self.curriculum.is_finished())
+        return this_process(), (
+            value,
+            self.curriculum.alarms(),
+            stands,
+            self.curriculum.state_dict(),
+        )
 
 
 class CurriculumHandle:
@@ -56,13 +62,15 @@ class CurriculumHandle:
         self.timeout_seconds = config.cluster.start_timeout_seconds
         self.watch = RestartWatch(note)
         self.alarms: list[str] = []
+        self.early_ends: list[str] = []  # stages that were left early, with the cause
+        self.is_over = False  # no step is left to begin
         self.state: State | None = None
 
     def _call(self, method: str, *arguments: Any) -> Any:
         calls = {"curriculum": (self.actor, "call", (self.state, method, *arguments))}
         phase = f"{method.replace('_', ' ')} of the curriculum"
         [answer] = self.watch.call(calls, phase=phase, timeout_seconds=self.timeout_seconds)
-        value, self.alarms, self.state = answer
+        value, self.alarms, (self.early_ends, self.is_over), self.state = answer
         return value
 
     def is_finished(self) -> bool:

@@ -3,6 +3,7 @@
 The actor classes are plain; `ray.remote` is applied here. Actors belong to the driver: none outlives it.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -19,8 +20,10 @@ from vr1_ray.actors.rollouts.engine_place import launcher
 from vr1_ray.actors.rollouts.engine_set import EngineSet
 from vr1_ray.actors.rollouts.evaluating import EVALUATION_STEP, evaluate_each
 from vr1_ray.actors.rollouts.fleet_size import FleetSize
+from vr1_ray.actors.rollouts.invalid_rollouts import REWARD_LOG, InvalidRollouts
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.actors.seats import Seats
+from vr1_ray.actors.starting import arrivals, what_starts
 from vr1_ray.actors.training.reference_actor import ReferenceGroup
 from vr1_ray.actors.training.trainer_group import TrainerGroup
 from vr1_ray.actors.waiting import wait_for
@@ -59,6 +62,7 @@ class Fleet:
     def start(self, *, total_updates: int = 0, model_path: str | None = None) -> None:
         """Start the actors this kind of run needs, side by side. Raises ActorError with the cause first."""
         starting: dict[str, Any] = {}
+        self._tell(what_starts(self.config))
         if self.config.is_colocated:
             self.seats = Seats(self.config)
         if self.config.kind in ("sft", "rl"):
@@ -80,12 +84,20 @@ class Fleet:
             self._start_control()
         self._wait_for(starting)
         if self.engines is not None:
+            began = time.monotonic()
             self.engines.wait_until_started()
+            waited = f", {time.monotonic() - began:.0f} s more" if starting else ""
+            self._tell(f"started: {len(self.engines.serving)} x engine{waited}")
         if self.trainers is not None:
             self.note(self.trainers.describe())
 
     def _wait_for(self, starting: dict[str, Any]) -> None:
-        wait_for(starting, phase="starting the run's actors", timeout_seconds=self.start_timeout)
+        wait_for(
+            starting,
+            phase="starting the run's actors",
+            timeout_seconds=self.start_timeout,
+            arrived=arrivals(list(starting), self._tell),
+        )
 
     def _start_trainers(self, total_updates: int, model_path: str | None) -> dict[str, Any]:
         self.trainers = TrainerGroup(self.config, self.seats, note=self._tell)
@@ -126,7 +138,9 @@ class Fleet:
             self.reward_pools,  # an evaluation has none: it is judged on the driver
             max_concurrent_responses=rollout.max_concurrent_responses,
             timeout_seconds=self.timeout,
-            invalid=self.config.invalid_rollouts,
+            invalid=InvalidRollouts(
+                self.config.invalid_rollouts, note=self._tell, log=self.config.folder / REWARD_LOG
+            ),
         )
 
     def _start_reward_pools(self) -> dict[str, Any]:
@@ -138,6 +152,7 @@ class Fleet:
                     name,
                     pool,
                     partial(remote.remote, self.config, name),
+                    rewards=[spec.name for spec in self.config.rewards if spec.pool == name],
                     start_timeout_seconds=self.start_timeout,
                     note=self._tell,
                 )

@@ -4,7 +4,7 @@ There is no bare `ray.get` elsewhere in this package: a lost actor must end in a
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
@@ -29,10 +29,12 @@ def wait_for(
     phase: str,
     timeout_seconds: float,
     apart_seconds: float = float("inf"),
+    arrived: Callable[[str, float], None] = lambda name, seconds: None,
 ) -> list[Any]:
     """The results of `pending` (actor name -> object ref), in its order.
 
-    All must come within `timeout_seconds`, and the others within `apart_seconds` of the first.
+    All must come within `timeout_seconds`, and the others within `apart_seconds` of the first. `arrived` is told of
+    each, with the seconds it took.
     Raises ActorTimeoutError or ActorError; the first failure found is reported, cause first.
     """
     began = time.monotonic()
@@ -52,6 +54,7 @@ def wait_for(
             deadline = min(deadline, time.monotonic() + apart_seconds)
         name = waiting.pop(ready[0])
         results[name] = take(ready[0], actor=name, phase=phase)
+        arrived(name, time.monotonic() - began)
     return [results[name] for name in pending]
 
 

@@ -54,12 +54,17 @@ def audit(outcomes: Iterable[Outcome], faults: dict[str, tuple[str, str]]) -> di
     }
     known = drawing["agrees"] + drawing["differs"]
     return {
-        "precision": found["", True] / max(1, kept),
-        "recall": found["", True] / max(1, good),
+        "precision": _share(found["", True], kept),
+        "recall": _share(found["", True], good),
         "by_fault": table,
-        "drawing_consistency": drawing["agrees"] / max(1, known),
+        "drawing_consistency": _share(drawing["agrees"], known),
         "drawing": dict(drawing),
     }
+
+
+def _share(part: int, whole: int) -> float | None:
+    """None where there is nothing to take a share of: no chain was kept, or none was sound."""
+    return part / whole if whole else None
 
 
 def _agreement(outcome: Outcome) -> str:

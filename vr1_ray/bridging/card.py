@@ -66,7 +66,7 @@ def card_tables(
     stages = [("sources", str(num_read), str(num_read - num_bad))]
     stages += [(name, str(n["in"]), str(n["out"])) for name, n in counts["stages"].items()]
     stages.append(("rules", str(counts["stages"]["reasoning"]["out"]), str(counts["kept"])))
-    words, kept = counts["reflection_words"], max(1, counts["kept"])
+    words, kept = counts["reflection_words"], counts["kept"]
     longest = max((n for *_, n in counts["thought_words"]), default=1)
     return [
         Table(
@@ -98,7 +98,12 @@ def card_tables(
             title="Self-reflection (Table 4 of the paper)",
             head=("word", "count", "per chain", "per chain, Vision-R1-cold"),
             rows=[
-                (word, str(n), f"{n / kept:.2f}", f"{PAPER_TABLE_4[word] / _PAPER_CHAINS:.2f}")
+                (
+                    word,
+                    str(n),
+                    f"{n / kept:.2f}" if kept else "-",
+                    f"{PAPER_TABLE_4[word] / _PAPER_CHAINS:.2f}",
+                )
                 for word, n in words.items()
             ],
         ),

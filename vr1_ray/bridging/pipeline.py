@@ -33,6 +33,7 @@ from vr1_ray.config import BridgeConfig
 
 _COLUMN = "row"
 _CALL_SECONDS = 120.0  # of one call of the store
+_CLOSE_SECONDS = 30.0
 _ERROR_LINE = re.compile(
     r"^(?:\w+\.)*(?P<kind>\w*(?:Error|Exception)): (?P<what>.+)$", re.MULTILINE
 )
@@ -92,7 +93,16 @@ def run_pipeline(
             for text in table[_COLUMN].to_pylist():
                 yield outcome_from_json(text)
     finally:
-        ray.kill(store)
+        _close(store)
+
+
+def _close(store: Any) -> None:
+    """Close the store's file, which brings its write-ahead log into it; a store that hangs or is gone is only ended."""
+    try:
+        ray.get(store.close.remote(), timeout=_CLOSE_SECONDS)
+    except RayError as error:  # all replies are on disk all the same, in the log
+        logging.getLogger(__name__).warning("the store was not closed: %s", error)
+    ray.kill(store)
 
 
 def _dataset(config: BridgeConfig, intake: Intake, seed: int, store: Any) -> Dataset:

@@ -62,5 +62,5 @@ class ReplyStore:
         return self._database.execute("SELECT COUNT(*) FROM replies").fetchone()[0]
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; the last to do so leaves one file, without a write-ahead log beside it."""
         self._database.close()

@@ -16,6 +16,7 @@ from vr1_ray.actors.cluster_check import (
     joined,
     reach_row,
 )
+from vr1_ray.bridging.checking import check_bridge, try_servers
 from vr1_ray.config import RunConfig, recipe_runs
 from vr1_ray.config.demand import num_gpus
 from vr1_ray.evaluation import load_selections
@@ -34,7 +35,7 @@ from vr1_ray.preflight.node import NodeFacts, host_gib, node_facts, node_rows
 from vr1_ray.preflight.plan import plan_rows
 from vr1_ray.preflight.speed import gpu_speed, measure_core
 from vr1_ray.preflight.step_time import time_rows
-from vr1_ray.preflight.table import CheckRow, is_sound
+from vr1_ray.preflight.table import CheckRow, Status, is_sound, not_checked
 
 
 @dataclass(kw_only=True)
@@ -70,6 +71,11 @@ def _run_rows(
     settings = check_settings(run)
     yield from settings
     if not is_sound(settings):
+        for name in ("inputs", "plan", "time"):
+            yield not_checked(name, "the settings come first; mend them, and check again")
+        return
+    if run.kind == "bridge":
+        yield from bridge_rows(run)
         return
     if run.kind == "eval" and run.eval.is_elsewhere:
         yield from _elsewhere_rows(run)
@@ -104,6 +110,9 @@ def _time_rows(
     run: RunConfig, machine: Machine, size: ModelSize | None, inputs: Inputs
 ) -> Iterator[CheckRow]:
     if size is None:
+        if run.kind in ("sft", "rl", "eval"):
+            by = "needs the model's config.json; `vr1 check` once model.path is there"
+            yield not_checked("the run, about", by)
         return
     if num_gpus(run) == 0:  # timed by this machine's cores, whatever GPUs there are
         machine = replace(machine, speed=measure_core(size.text.hidden, size.text.intermediate))
@@ -119,6 +128,18 @@ def _time_rows(
 def _broken(name: str, error: Exception) -> CheckRow:
     cure = f"{type(error).__name__}: {str(error).strip()[:400]}"
     return CheckRow(name=name, value="could not be checked", status="bad", cure=cure)
+
+
+def bridge_rows(run: RunConfig) -> list[CheckRow]:
+    """What a bridging run reads, and whether its servers answer."""
+    found = Inputs()
+    lines = found.attempt("bridge: inputs", lambda: check_bridge(run)) or []
+    rows = [CheckRow(name=f"bridge: {number}", value=line) for number, line in enumerate(lines, 1)]
+    for one in found.attempt("bridge: servers", lambda: list(try_servers(run.bridge))) or []:
+        status: Status = "bad" if not one.is_sound else "warning" if one.cure else "ok"
+        what = f"{one.url}: {one.found}" if one.url else one.found
+        rows.append(CheckRow(name=one.name, value=what, status=status, cure=one.cure))
+    return [*found.rows, *rows]
 
 
 def _absent(whole: RunConfig, place: Place) -> Callable[[str], str | None]:
@@ -150,12 +171,18 @@ def _place(config: RunConfig, runs: list[RunConfig]) -> Place:
             if assume is None:
                 cure = f"{error}; start Ray, or describe the machines in cluster.assume"
                 row = CheckRow(name="cluster", value=address, status="bad", cure=cure)
-                return Place(machine=Machine(), rows=[row])
+                nodes = not_checked("packages", "needs the cluster; start it, and check again")
+                return Place(machine=Machine(), rows=[row, nodes])
     assert assume is not None
     machine = assumed_machine(assume)
     what = f"{machine.num_nodes} nodes of {machine.gpus_per_node} GPUs of {machine.gpu_gib:g} GiB"
-    row = CheckRow(name="machines", value=f"assumed: {what}")
-    return Place(machine=machine, rows=[row], is_assumed=True)
+    rows = [
+        CheckRow(name="machines", value=f"assumed: {what}"),
+        not_checked(
+            "packages", "`vr1 check` on the machines, without cluster.assume, looks at them"
+        ),
+    ]
+    return Place(machine=machine, rows=rows, is_assumed=True)
 
 
 def _this_machine(config: RunConfig, runs: list[RunConfig]) -> Place:

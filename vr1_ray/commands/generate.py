@@ -13,18 +13,20 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from vr1_ray.answers import answers_match
 from vr1_ray.answers.text import without_prefix
+from vr1_ray.commands.quiet import quiet
 from vr1_ray.config import ConfigError
 from vr1_ray.config.generate import GenerateConfig
 from vr1_ray.data.questions import load_questions, one_question
-from vr1_ray.models import ModelAdapter, load_adapter
-from vr1_ray.models.card import read_card
 from vr1_ray.rewards import parse_response
-from vr1_ray.rollout import RolloutEngine, Sample, rollout_engine_class
 from vr1_ray.types import Prompt, SamplingSpec, sample_seed
+
+if TYPE_CHECKING:
+    from vr1_ray.models import ModelAdapter
+    from vr1_ray.rollout import RolloutEngine, Sample
 
 DEFAULT_MAX_TOKENS = 4096  # of a response, where the model has room for so many
 
@@ -37,16 +39,31 @@ def run_generate(config: GenerateConfig) -> None:
     """
     _check(config)
     prompts = _read(config)
+    print(f"loading {config.policy}: half a minute on a laptop", file=sys.stderr, flush=True)
+    with quiet("generate"):
+        rows = _ask(config, prompts)
+    if config.output:
+        print(f"{rows} responses in {config.output}", file=sys.stderr)
+
+
+def _ask(config: GenerateConfig, prompts: list[Prompt]) -> int:
+    """Start the engine, ask it everything; how many responses there are."""
+    from vr1_ray.models import (
+        load_adapter,  # seconds, which a missing picture should not take to be told
+    )
+    from vr1_ray.rollout import rollout_engine_class
+
+    rollout_engine_class(
+        config.rollout.engine
+    )  # a name that is none shows before the model is read
     config = replace(config, model=model_settings(config))
     adapter = load_adapter(config.model)
     config = _with_room(config, adapter, prompts)
     is_alone = not config.source and config.num_samples == 1
     with _output(config.output) as file:
-        rows = asyncio.run(
+        return asyncio.run(
             _generate(config, adapter, prompts, file, is_alone and not config.output)
         )
-    if config.output:
-        print(f"{rows} responses in {config.output}", file=sys.stderr)
 
 
 def _check(config: GenerateConfig) -> None:
@@ -54,7 +71,6 @@ def _check(config: GenerateConfig) -> None:
         raise ConfigError("--image and --input: both given; rows of --input name their own images")
     if not config.source and not config.question:
         raise ConfigError("--question: empty; ask something (of an --image), or give --input")
-    rollout_engine_class(config.rollout.engine)
     if config.max_response_tokens < 0:
         raise ConfigError(f"--max_tokens: {config.max_response_tokens} must be above 0")
     for name in ("num_samples", "timeout_seconds"):
@@ -76,6 +92,9 @@ def model_settings(config: GenerateConfig) -> Any:
     """The model's settings: as given, else what the policy's own processor and this machine say."""
     import torch
 
+    from vr1_ray.models import load_adapter
+    from vr1_ray.models.card import read_card
+
     given, default = config.model, type(config.model)()
     found: dict[str, Any] = {"path": config.policy}
     if given.system_prompt is None:
@@ -91,7 +110,7 @@ def model_settings(config: GenerateConfig) -> Any:
 
 
 def _with_room(
-    config: GenerateConfig, adapter: ModelAdapter, prompts: list[Prompt]
+    config: GenerateConfig, adapter: "ModelAdapter", prompts: list[Prompt]
 ) -> GenerateConfig:
     """With room for the longest question and response, and for the most images. Raises ConfigError if it is too much."""
     lengths = [len(adapter.render(prompt).prompt_ids) for prompt in prompts]
@@ -126,7 +145,7 @@ def _output(path: str) -> Iterator[TextIO]:
 
 async def _generate(
     config: GenerateConfig,
-    adapter: ModelAdapter,
+    adapter: "ModelAdapter",
     prompts: list[Prompt],
     file: TextIO,
     for_people: bool,
@@ -134,6 +153,8 @@ async def _generate(
     # vLLM reads these when it is imported: its own limit on its start, and standard output is for responses.
     os.environ["VLLM_ENGINE_READY_TIMEOUT_S"] = str(max(1, int(config.timeout_seconds)))
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
+    from vr1_ray.rollout import rollout_engine_class
+
     engine_class = rollout_engine_class(config.rollout.engine)
     engine = engine_class(model=config.model, rollout=config.rollout, adapter=adapter)
     count = 0
@@ -151,8 +172,8 @@ async def _generate(
 
 
 async def _answers(
-    engine: RolloutEngine, config: GenerateConfig, adapter: ModelAdapter, prompts: list[Prompt]
-) -> AsyncIterator[tuple[int, list[Sample]]]:
+    engine: "RolloutEngine", config: GenerateConfig, adapter: "ModelAdapter", prompts: list[Prompt]
+) -> AsyncIterator[tuple[int, list["Sample"]]]:
     """Each question's samples, in order; at most `rollout.max_concurrent_responses` are in the engine.
 
     Raises RuntimeError if none ends for `timeout_seconds`.
@@ -185,8 +206,8 @@ async def _answers(
 
 
 async def _sample(
-    engine: RolloutEngine, config: GenerateConfig, adapter: ModelAdapter, prompt: Prompt
-) -> list[Sample]:
+    engine: "RolloutEngine", config: GenerateConfig, adapter: "ModelAdapter", prompt: Prompt
+) -> list["Sample"]:
     spec = SamplingSpec(
         max_response_tokens=config.max_response_tokens,
         group_size=config.num_samples,
@@ -204,7 +225,7 @@ async def _sample(
 
 
 def response_row(
-    prompt: Prompt, number: int, index: int, sample: Sample, adapter: ModelAdapter
+    prompt: Prompt, number: int, index: int, sample: "Sample", adapter: "ModelAdapter"
 ) -> dict[str, Any]:
     """One response as a row. `thought` and `answer` are None if it has not the format.
 

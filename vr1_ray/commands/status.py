@@ -11,8 +11,10 @@ from typing import Any
 from vr1_ray.config import ConfigError, RunConfig, load_config
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
-from vr1_ray.runs.figures import STEP_FIGURES
+from vr1_ray.runs.closing import closing_lines
+from vr1_ray.runs.figures import STEP_FIGURES, shown
 from vr1_ray.runs.run_folder import CONFIG, METRICS, RESULT
+from vr1_ray.runs.run_state import ERROR_LOG, STATE, RunState, read_state
 from vr1_ray.tracking.jsonl import read_rows
 from vr1_ray.tracking.sinks import format_seconds
 
@@ -28,6 +30,9 @@ def status_text(run: str, *, runs_folder: str = "runs") -> str:
         return screen(folder)
     steps.sort(key=last_change)
     lines = [f"{step.name:<16} {summary(step)}" for step in steps]
+    whole = read_state(folder)
+    if whole is not None:
+        lines.insert(0, f"state       {told(whole)}")
     return "\n".join([f"recipe      {folder}", *lines, "", screen(steps[-1])])
 
 
@@ -56,15 +61,20 @@ def is_run(folder: Path) -> bool:
     return (folder / CONFIG).is_file() or (folder / RESULT).is_file()
 
 
+def run_config(folder: Path) -> RunConfig | None:
+    """The resolved config of a run; None for one that leaves none (drawing a dataset, a recipe)."""
+    return load_config(folder / CONFIG) if (folder / CONFIG).is_file() else None
+
+
 def last_change(folder: Path) -> float:
     """When the run last wrote something that is shown, in seconds of the epoch."""
-    paths = (folder / name for name in (CONFIG, METRICS, RESULT))
+    paths = (folder / name for name in (CONFIG, METRICS, RESULT, STATE))
     return max(path.stat().st_mtime for path in paths if path.is_file())
 
 
 def screen(folder: Path) -> str:
     """All that is told of one run."""
-    config = load_config(folder / CONFIG) if (folder / CONFIG).is_file() else None
+    config = run_config(folder)
     rows = read_rows(folder / METRICS)
     checkpoints, found = checkpoint_lines(folder)
     lines = [("run", str(folder)), ("kind", kind_of(folder, config)), ("state", summary(folder))]
@@ -72,13 +82,25 @@ def screen(folder: Path) -> str:
         total = total_steps(config, found)
         lines.append(("step", f"{rows[-1]['step']}/{total or '?'}{stage_of(rows[-1])}"))
         lines.append(("figures", figures_of(rows[-1])))
+    lines += [("early end", end) for end in early_ends(folder, found)]
     lines += [("checkpoint", line) for line in checkpoints]
     lines.append(("logs", str(folder / "logs")))
-    return "\n".join(f"{name:<11} {value}" for name, value in lines if value)
+    state = read_state(folder)
+    if state is not None and state.state == "failed":
+        lines.append(("traceback", str((folder / ERROR_LOG).resolve())))
+    text = "\n".join(f"{name:<11} {value}" for name, value in lines if value)
+    if config is not None and (folder / RESULT).is_file():
+        text = "\n".join([text, *closing_lines(config, read_result(folder))])
+    return text
 
 
 def summary(folder: Path) -> str:
-    """Whether a run is finished, in one line."""
+    """How a run stands, in one line: how it ended and why, or how far it is."""
+    state = read_state(folder)
+    if state is not None and state.state != "finished":
+        rows = read_rows(folder / METRICS)
+        step = f"; step {rows[-1]['step']} was logged {age(folder / METRICS)} ago" if rows else ""
+        return f"{told(state)}{step}"
     if (folder / RESULT).is_file():
         seconds = read_result(folder).get("wall_seconds")
         took = "" if seconds is None else f", took {format_seconds(seconds)}"
@@ -89,9 +111,31 @@ def summary(folder: Path) -> str:
     return f"not finished; step {rows[-1]['step']} was logged {age(folder / METRICS)} ago"
 
 
+def state_word(folder: Path) -> str:
+    """The state in one word; "unfinished" for a folder of a run that kept none."""
+    state = read_state(folder)
+    if state is not None:
+        return state.state
+    return "finished" if (folder / RESULT).is_file() else "unfinished"
+
+
+def told(state: RunState) -> str:
+    """A state with its age and its cause, or with its process."""
+    if state.is_live:
+        why = f" (process {state.pid} on {state.host})"
+    else:
+        why = f": {state.cause}" if state.cause else ""
+    since = "" if state.state == "killed" else f" {format_age(state.since)} ago"
+    since = f" for{since.removesuffix(' ago')}" if state.is_live else since
+    return f"{state.state}{since}{why}"
+
+
 def kind_of(folder: Path, config: RunConfig | None) -> str:
     """The kind of a run; drawing a dataset leaves a result but no config."""
-    return config.kind if config else read_result(folder)["kind"]
+    if config is not None:
+        return config.kind
+    state = read_state(folder)
+    return state.kind if state is not None else read_result(folder)["kind"]
 
 
 def total_steps(config: RunConfig | None, found: Checkpoint | None) -> int | None:
@@ -101,6 +145,13 @@ def total_steps(config: RunConfig | None, found: Checkpoint | None) -> int | Non
     if found is not None:
         return found.state["total_steps"]
     return config.max_steps or None if config else None
+
+
+def early_ends(folder: Path, found: Checkpoint | None) -> list[str]:
+    """Stages that the curriculum left early, as the result or the newest checkpoint says."""
+    if (folder / RESULT).is_file():
+        return read_result(folder).get("early_ends", [])
+    return found.state.get("early_ends", []) if found else []
 
 
 def stage_of(row: dict[str, Any]) -> str:
@@ -132,7 +183,7 @@ def checkpoint_lines(folder: Path) -> tuple[list[str], Checkpoint | None]:
     best = found.state["best"]
     if best:
         [(figure, value)] = [item for item in best.items() if item[0] != "step"]
-        lines.append(f"best of step {best['step']}, {figure} {value:.3f}")
+        lines.append(f"best of step {best['step']}, {figure} {shown(value)}")
     return lines, found
 
 
@@ -143,5 +194,10 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 def age(path: Path) -> str:
     """How long ago something was written: 12 s, 2:51, 1:02:51."""
-    seconds = max(0.0, time.time() - path.stat().st_mtime)
+    return format_age(path.stat().st_mtime)
+
+
+def format_age(then: float) -> str:
+    """How long ago a time of the epoch was."""
+    seconds = max(0.0, time.time() - then)
     return f"{seconds:.0f} s" if seconds < 60 else format_seconds(seconds)

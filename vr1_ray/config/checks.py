@@ -225,8 +225,10 @@ def _reward_pools(config: RunConfig) -> Iterator[str]:
             )
         if pool.timeout_seconds <= 0:
             yield f"{where}.timeout_seconds: {pool.timeout_seconds} must be above 0"
-    if not 0 <= config.invalid_rollouts.max_rate <= 1:
-        yield f"invalid_rollouts.max_rate: {config.invalid_rollouts.max_rate} is a share; use 0 to 1"
+    for key in ("max_rate", "max_error_rate"):
+        share = getattr(config.invalid_rollouts, key)
+        if not 0 <= share <= 1:
+            yield f"invalid_rollouts.{key}: {share} is a share; use 0 to 1"
 
 
 def _bridge(config: RunConfig) -> Iterator[str]:

@@ -100,6 +100,9 @@ class InvalidRolloutsConfig:
         3  # times a sample is drawn, with another seed each; then its group is dropped
     )
     max_rate: float = 0.1  # share of a step's samples; above it the run stops and says why
+    # Share for which a reward raised (not: was unavailable), above which the run stops; one sample is always allowed
+    # unless this is 0. What is drawn in their place is no fair sample.
+    max_error_rate: float = 0.05
 
 
 @dataclass
@@ -151,7 +154,7 @@ class CurriculumConfig:
 class CheckpointConfig:
     """What is kept on disk. Paths are POSIX folders that every trainer node sees."""
 
-    every_steps: int = 0  # 0: only at the end
+    every_steps: int = 0  # 0: only at the end, and at SIGTERM or Ctrl-C
     keep_last: int = 2
     # A step whose evaluation (eval.every_steps) is the best so far by eval.best_by is saved too, and kept.
     keep_best: bool = True

@@ -9,12 +9,12 @@ To add one, write one file and a row in `vr1_ray/curriculum/__init__.py`. Most n
 when to move on, over the bookkeeping of `Ptst`:
 
     class UntilMastered(Ptst):
-        "Leaves a stage as soon as a step reaches 95 % accuracy."
+        "Leaves a stage as soon as a step reaches 95 % accuracy, where a reward measures it."
 
         def observe(self, step, metrics):
             super().observe(step, metrics)
-            if metrics["accuracy"] >= 0.95:
-                self.leave_stage(self.stage_of(step).number)
+            if metrics.get("accuracy", 0.0) >= 0.95:
+                self.leave_stage(self.stage_of(step).number, reason=f"95 % accuracy at step {step}")
 """
 
 from abc import ABC, abstractmethod
@@ -70,6 +70,10 @@ class Curriculum(ABC):
     @abstractmethod
     def alarms(self) -> list[str]:
         """What the last observation newly shows to be wrong, each with its cure."""
+
+    def early_ends(self) -> list[str]:
+        """Stages that were left before their number of steps, a sentence each with the cause: announced, and on the card."""
+        return []
 
     @abstractmethod
     def summary(self) -> list[dict[str, Any]]:

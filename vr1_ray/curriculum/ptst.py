@@ -41,6 +41,7 @@ class Ptst(Curriculum):
         )
         self._history: list[int] = []  # stage number of each begun step
         self._left: dict[int, int] = {}  # stages ended early -> after how many steps
+        self._reasons: dict[int, str] = {}  # of these, why
         self._observed: list[int] = []  # steps whose metrics came
         self._statistics = {stage.number: StageStatistics() for stage in self._stages}
         self._alarmed: list[str] = []  # alarms the last observation showed, new or not
@@ -69,9 +70,22 @@ class Ptst(Curriculum):
             )
         return self._stages[self._history[step - 1] - 1]
 
-    def leave_stage(self, number: int) -> None:
-        """End a stage after the steps begun in it so far. One that is not begun yet is skipped."""
-        self._left[number] = self._history.count(number)
+    def leave_stage(self, number: int, reason: str = "") -> None:
+        """End a stage after the steps begun in it so far. One that is not begun yet is skipped.
+
+        `reason` is told to the user, and stands on the card of the policy.
+        """
+        self._left.setdefault(number, self._history.count(number))
+        self._reasons.setdefault(number, reason)
+
+    def early_ends(self) -> list[str]:
+        ends = []
+        for number, steps in sorted(self._left.items()):
+            planned = self._stages[number - 1].steps
+            if steps < planned:
+                reason = self._reasons.get(number) or "its curriculum gives no reason"
+                ends.append(f"stage {number} ended after {steps} of {planned} steps: {reason}")
+        return ends
 
     def observe(self, step: int, metrics: dict[str, float]) -> None:
         stage = self.stage_of(step)
@@ -114,7 +128,10 @@ class Ptst(Curriculum):
         return {
             "alarmed": list(self._alarmed),
             "history": list(self._history),
-            "left": [list(item) for item in self._left.items()],
+            "left": [
+                [number, steps, self._reasons.get(number, "")]
+                for number, steps in self._left.items()
+            ],
             "observed": list(self._observed),
             "stages": [
                 [stage.max_response_tokens, stage.group_size] for stage in self._begun_stages()
@@ -140,7 +157,8 @@ class Ptst(Curriculum):
             )
         self._alarmed, self._new_alarms = list(state["alarmed"]), []
         self._history, self._observed = list(state["history"]), list(state["observed"])
-        self._left = dict(state["left"])
+        self._left = {number: steps for number, steps, *_ in state["left"]}
+        self._reasons = {number: why for number, _, *rest in state["left"] for why in rest}
         self._statistics = {stage.number: StageStatistics() for stage in self._stages}
         for number, seen in enumerate(state["statistics"], start=1):
             self._statistics[number] = StageStatistics.from_state(seen)

@@ -1,5 +1,6 @@
 """What was seen in one stage: running means over its steps, on plain numbers."""
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -15,7 +16,7 @@ WINDOW = 5  # steps at each end of a stage, over which its length is compared
 
 @dataclass
 class StageStatistics:
-    """Running statistics of one stage. A metric that a step does not report is left out of its mean.
+    """Running statistics of one stage. A metric that a step does not report, or that is no number, is left out of its mean.
 
     Example:
         seen = StageStatistics()
@@ -33,6 +34,11 @@ class StageStatistics:
     def add(self, metrics: dict[str, float]) -> None:
         """Count one more step."""
         self.steps += 1
+        metrics = {
+            name: value
+            for name, value in metrics.items()
+            if isinstance(value, (int, float)) and math.isfinite(value)
+        }
         self.longest_response = max(self.longest_response, metrics.get("response_tokens/max", 0.0))
         for name, metric in MEANS.items():
             if metric in metrics:
@@ -51,7 +57,7 @@ class StageStatistics:
         }
         return {
             "steps_seen": self.steps,
-            "longest_response": self.longest_response,
+            "longest_response": self.longest_response or None,
             "mean_response_tokens_at_start": _mean(self.first_lengths),
             "mean_response_tokens_at_end": _mean(self.last_lengths),
             **means,

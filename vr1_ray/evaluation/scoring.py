@@ -140,7 +140,7 @@ def result_of(
         "no_response": rules[NO_RESPONSE],
         "asked_again": sum(int(row["times_asked"]) > 1 for row in rows),
         "rules": dict(rules.most_common()),
-        "mean_tokens": sum(int(row["tokens"]) for row in rows) / max(len(rows), 1),
+        "mean_tokens": sum(int(row["tokens"]) for row in rows) / len(rows) if rows else None,
     }
 
 

@@ -1,13 +1,15 @@
-"""Scores with their uncertainty: pass@k, mean@n and bootstrap intervals. Pure functions over numbers.
+"""Scores with their uncertainty: pass@k, mean@n and intervals. Pure functions over numbers.
 
 An interval is over questions: what another draw of as many questions would give. Questions that stand or fall
 together (the five versions of a MathVerse problem, the ten variants of a DynaMath seed) are drawn together,
-because ten variants are not ten independent questions.
+because ten variants are not ten independent questions. Where all are alike (0 of 12), drawing again shows nothing:
+there the interval is Wilson's.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -40,7 +42,7 @@ def bootstrap_interval(
     """Percentile interval of sum(values) / sum(weights) (the mean, without weights), clusters drawn whole.
 
     For n independent zeros and ones, c of them ones, the resampled sum is Binomial(n, c/n): its quantiles are
-    what this must give.
+    what this must give. Where all draws are alike it is `wilson_interval`, over clusters.
     """
     weights = [1.0] * len(values) if weights is None else weights
     names = list(range(len(values))) if clusters is None else list(clusters)
@@ -57,7 +59,23 @@ def bootstrap_interval(
             means.append(sums[drawn].sum() / mass)
     tail = (1 - level) / 2
     low, high = np.quantile(means or [0.0], [tail, 1 - tail], method="inverted_cdf")
+    if low == high and 0 <= low <= 1:
+        return wilson_interval(float(low), int(np.count_nonzero(masses)), level=level)
     return float(low), float(high)
+
+
+def wilson_interval(share: float, num: int, *, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson's score interval of a share of `num` independent questions (Wilson 1927, Eq. 4).
+
+    Example: 0 of 12 at 95 %, z = 1.96: 0 to z^2 / (12 + z^2) = 3.84 / 15.84 = 0.242
+    """
+    if not num:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    scale = 1 + z**2 / num
+    centre = (share + z**2 / (2 * num)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / num + z**2 / (4 * num**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +114,7 @@ class Score:
         return sum(self.values) / mass if mass else None
 
     def interval(self) -> tuple[float, float]:
-        """95 % bootstrap interval."""
+        """95 % interval."""
         return bootstrap_interval(self.values, self.clusters, weights=self.weights)
 
 

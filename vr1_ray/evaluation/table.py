@@ -78,7 +78,8 @@ def _published(value: float | None) -> str:
 
 
 def _notes(result: dict[str, Any]) -> list[str]:
-    without = 100 * (result["headline_without_judge"] or 0.0)
+    without = result["headline_without_judge"]
+    figure = "-" if without is None else f"{100 * without:.1f}"
     head = result["scores"][result["headline"]]
     notes = [  # (when, what)
         (
@@ -87,7 +88,7 @@ def _notes(result: dict[str, Any]) -> list[str]:
         ),
         (
             result["judged"],
-            f"{result['judged']} responses decided by the judge; if these were wrong: {without:.1f}",
+            f"{result['judged']} responses decided by the judge; if these were wrong: {figure}",
         ),
         (
             result["undecided"],

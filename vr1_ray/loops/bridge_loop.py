@@ -20,22 +20,24 @@ from typing import Any
 from vr1_ray.actors.cluster import connect
 from vr1_ray.bridging.audit import audit, read_ledger
 from vr1_ray.bridging.card import write_card
-from vr1_ray.bridging.client import check_endpoint
-from vr1_ray.bridging.intake import Intake, first_row, take_in
+from vr1_ray.bridging.checking import check_bridge
+from vr1_ray.bridging.intake import Intake, take_in
 from vr1_ray.bridging.output import DatasetWriter, OutcomeLog
 from vr1_ray.bridging.pipeline import run_pipeline
 from vr1_ray.bridging.progress import Progress
-from vr1_ray.bridging.prompts import load_prompts
 from vr1_ray.bridging.rows import Outcome, outcome_from_json, to_json
-from vr1_ray.bridging.rules import load_rules, run_examples
+from vr1_ray.bridging.rules import load_rules
 from vr1_ray.bridging.servers import Servers
 from vr1_ray.bridging.tally import Tally
-from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig, check_config, save_config
+from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig, save_config
 from vr1_ray.figure_math.dataset import write_split
+from vr1_ray.runs.figures import shown
 from vr1_ray.runs.run_folder import CONFIG, RESULT, write_json, write_result
+from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
 
 STORE, DATASET = "store.sqlite", "dataset"
+FORM = "{:.4f}"
 _LEFTOVERS = (STORE, f"{STORE}-wal", f"{STORE}-shm", "logs", DATASET)
 
 
@@ -51,6 +53,7 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         _clear(config.folder)
     (config.folder / RESULT).unlink(missing_ok=True)
     save_config(config, config.folder / CONFIG)
+    begin(config)
     rehearsal = config.bridge.rehearsal
     values: dict[str, str] = {}
     if rehearsal.num_questions:
@@ -64,6 +67,7 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         )
         connect(config)
         stop.listen()
+        now_running(config)
         summary = build(config, intake, config.folder)
         if rehearsal.num_questions and rehearsal.without_answer:
             blind = replace(config, bridge=replace(config.bridge, reasoner_sees_answer=False))
@@ -77,29 +81,6 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     return write_result(
         config, {"kind": "bridge", "dataset": str(config.folder / DATASET), **summary}
     )
-
-
-def check_bridge(config: RunConfig) -> list[str]:
-    """Everything that can be verified without asking a model; returns what was found, in lines.
-
-    Raises ConfigError, DataError or ValueError that names the field.
-    """
-    check_config(config)
-    bridge = config.bridge
-    load_prompts(bridge.prompts)
-    rules = load_rules(bridge.rules)
-    lines = [f"{len(rules.rules)} rules, {len(rules.rewrites)} rewrites"]
-    lines += [f"not as its example says: {line}" for line in run_examples(rules)]
-    for name in ("mllm", "reasoner"):
-        endpoint = getattr(bridge, name)
-        own = replace(endpoint, base_urls=["http://127.0.0.1"]) if endpoint.command else endpoint
-        check_endpoint(own, name=name)
-        lines.append(
-            f"{name}: {endpoint.model} at {', '.join(endpoint.base_urls) or 'a server of its own'}"
-        )
-    return lines + [
-        f"{source.reader}: {source.path}: {first_row(source)}" for source in bridge.sources
-    ]
 
 
 def build(config: RunConfig, intake: Intake, folder: Path) -> dict[str, Any]:
@@ -205,13 +186,15 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     lines = [f"\n{summary['kept']} of {summary['asked']} kept; dropped by"]
     lines += [f"  {name:<22}{n:>8}" for name, n in summary["dropped"].items() if n]
     if "precision" in summary:
-        lines.append(f"precision {summary['precision']:.4f}, recall {summary['recall']:.4f}")
+        precision, recall = shown(summary["precision"], FORM), shown(summary["recall"], FORM)
+        lines.append(f"precision {precision}, recall {recall}")
         for fault, counts in summary["by_fault"].items():
             lines.append(f"  {fault:<22}{counts['kept']:>8} kept {counts['dropped']:>8} dropped")
-        lines.append(f"chains that read the drawing right: {summary['drawing_consistency']:.4f}")
+        consistency = shown(summary["drawing_consistency"], FORM)
+        lines.append(f"chains that read the drawing right: {consistency}")
     if "without_answer" in summary:
-        consistency = summary["without_answer"]["drawing_consistency"]
-        lines.append(f"with the answer kept from the reasoner: {consistency:.4f}")
+        consistency = shown(summary["without_answer"]["drawing_consistency"], FORM)
+        lines.append(f"with the answer kept from the reasoner: {consistency}")
     return lines
 
 

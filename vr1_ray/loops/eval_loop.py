@@ -13,8 +13,9 @@ from vr1_ray.curriculum import make_curriculum
 from vr1_ray.loops.benchmark_elsewhere import take_elsewhere
 from vr1_ray.loops.benchmark_loop import read_benchmarks
 from vr1_ray.loops.held_out import HeldOut, evaluate, with_mean
-from vr1_ray.runs.figures import HELD_OUT_FIGURES
+from vr1_ray.runs.figures import HELD_OUT_FIGURES, shown
 from vr1_ray.runs.run_folder import open_run, write_result
+from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
 
 if TYPE_CHECKING:  # what was read before is handed in from above
@@ -68,6 +69,7 @@ def run_eval(config: RunConfig, held_out: HeldOut, stop: StopSignal) -> dict[str
     """
     began = time.monotonic()
     open_run(config)
+    begin(config)
     label = config.eval.label
     if config.eval.is_elsewhere and held_out.benchmarks is not None:
         stop.listen()
@@ -78,12 +80,14 @@ def run_eval(config: RunConfig, held_out: HeldOut, stop: StopSignal) -> dict[str
         stop.listen()
         with Fleet(config) as fleet:
             fleet.start()
+            now_running(config)
             metrics = evaluate(fleet, config, held_out, label=label)
     else:
         print(f"{label}: every question has its response; judging them again", flush=True)
+        now_running(config)
         metrics = evaluate(None, config, held_out, label=label)
     if held_out.prompts:
-        figures = ", ".join(f"{name} {metrics[name]:.3f}" for name in metrics if "/" not in name)
+        figures = ", ".join(f"{name} {shown(metrics[name])}" for name in metrics if "/" not in name)
         print(f"{label}: {figures}", flush=True)
     return write_result(
         config,

@@ -7,6 +7,7 @@ from typing import Any
 from vr1_ray.config import RunConfig
 from vr1_ray.figure_math.dataset import write_dataset
 from vr1_ray.runs.run_folder import write_result
+from vr1_ray.runs.run_state import begin
 from vr1_ray.runs.stopping import StopSignal
 
 
@@ -14,6 +15,7 @@ def run_figure_math(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     """Write the dataset to `figure_math.folder`. The same seed writes the same rows."""
     began = time.monotonic()
     stop.check()
+    begin(config)
     size = config.figure_math
     write_dataset(
         Path(size.folder),

@@ -18,18 +18,15 @@ def group_metrics(groups: list[RolloutGroup]) -> dict[str, float]:
     lengths = [rollout.num_tokens for rollout in rollouts]
     return {
         "reward/mean": fmean(reward for group in groups for reward in group.rewards_G),
-        "accuracy": fmean(part(rollout, "accuracy") for rollout in rollouts),
-        "format_rate": fmean(part(rollout, "format") for rollout in rollouts),
-        "answer_check/bounded": fmean(
-            part(rollout, "answer_check/bounded") for rollout in rollouts
-        ),
         "response_tokens/mean": fmean(lengths),
         "response_tokens/max": float(max(lengths)),
         "response_tokens/sum": float(sum(lengths)),
         "truncation_rate": fmean(rollout.status == "truncated" for rollout in rollouts),
         "informative_group_rate": fmean(is_informative(group.rewards_G) for group in groups),
         "time/reward": sum(group.reward_seconds for group in groups),
-    } | part_means(rollouts)
+        **shared_means(rollouts),
+        **part_means(rollouts),
+    }
 
 
 def stage_metrics(stage: Stage) -> dict[str, float]:
@@ -72,9 +69,17 @@ def part_means(rollouts: list[Rollout]) -> dict[str, float]:
     }
 
 
-def part(rollout: Rollout, name: str) -> float:
-    """A named part of the reward; 0 if no reward of this run reports it."""
-    return rollout.reward_parts.get(name, 0.0)
+def shared_means(rollouts: list[Rollout]) -> dict[str, float]:
+    """`accuracy`, `format_rate` and `answer_check/bounded` over the rollouts whose reward reports them.
+
+    What no reward of the run measures is left out: it is not known, and not 0.
+    """
+    named = {name: "format_rate" if name == "format" else name for name in SHARED_PARTS}
+    found = {
+        metric: [r.reward_parts[name] for r in rollouts if name in r.reward_parts]
+        for name, metric in named.items()
+    }
+    return {metric: fmean(values) for metric, values in found.items() if values}
 
 
 def judged(group: RolloutGroup) -> dict[str, Any]:

@@ -18,8 +18,10 @@ from vr1_ray.loops.rl_loop import run_rl
 from vr1_ray.loops.sft_loop import run_sft
 from vr1_ray.preflight import read_inputs
 from vr1_ray.report import plot_curves, result_table, write_report
+from vr1_ray.runs.closing import CURVES, closing_lines
 from vr1_ray.runs.figures import HELD_OUT_FIGURES
 from vr1_ray.runs.run_folder import EVALUATIONS, METRICS, finished_result, write_json
+from vr1_ray.runs.run_state import begin, now_running, recorded
 from vr1_ray.runs.stopping import StopSignal
 
 
@@ -45,15 +47,29 @@ RUNS = {"figure_math": run_figure_math, "bridge": run_bridge, "sft": _sft, "rl":
 
 def run_one(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     """Run a single config of any kind but recipe, or return its result if it is finished already."""
-    finished = finished_result(config)
-    if finished is not None:
+    result = finished_result(config)
+    if result is not None:
         print(
             f"{config.name}: finished already in {config.folder}; checkpoint.resume=never starts over",
             flush=True,
         )
-        return finished
-    with stop.interruptible():
+        return result
+    print(f"{config.name}: {config.kind} in {config.folder}; reading what it needs", flush=True)
+    with recorded(config), stop.interruptible():
         return RUNS[config.kind](config, stop)
+
+
+def run_alone(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
+    """Run a single config, leave curves and a report of an RL run, and say where everything is."""
+    result = run_one(config, stop)
+    if config.kind == "rl":
+        summary = summarise(config, [config], {config.name: result})
+        try:  # a picture that can't be drawn is no failure of the run
+            show(config, [config], summary)
+        except (OSError, ValueError) as error:
+            print(f"note: no report was written: {error}", flush=True)
+    print("\n" + "\n".join(closing_lines(config, result)), flush=True)
+    return result
 
 
 def run_recipe(recipe: RunConfig, stop: StopSignal) -> dict[str, Any]:
@@ -63,14 +79,18 @@ def run_recipe(recipe: RunConfig, stop: StopSignal) -> dict[str, Any]:
         check_config(config)
     began = time.monotonic()
     results = {}
-    for number, config in enumerate(runs, start=1):
-        step_name = config.name.removeprefix(f"{recipe.name}/")
-        print(f"\n== {number}/{len(runs)} {step_name} ({config.kind}) ==", flush=True)
-        results[step_name] = run_one(config, stop)
-    summary = summarise(recipe, runs, results)
-    summary["wall_seconds"]["total"] = time.monotonic() - began
-    write_json(recipe.folder / "summary.json", summary)
-    show(recipe, runs, summary)
+    begin(recipe)
+    with recorded(recipe):
+        now_running(recipe)
+        for number, config in enumerate(runs, start=1):
+            step_name = config.name.removeprefix(f"{recipe.name}/")
+            print(f"\n== {number}/{len(runs)} {step_name} ({config.kind}) ==", flush=True)
+            results[step_name] = run_one(config, stop)
+        summary = summarise(recipe, runs, results)
+        summary["wall_seconds"]["total"] = time.monotonic() - began
+        write_json(recipe.folder / "summary.json", summary)
+        show(recipe, runs, summary)
+    print("\n" + "\n".join(closing_lines(runs[-1], results[step_name])), flush=True)
     return summary
 
 
@@ -102,6 +122,9 @@ def summarise(
         for content in evaluations
     }
     summary["stages"] = [stage for result in results.values() for stage in result.get("stages", [])]
+    summary["early_ends"] = [
+        end for result in results.values() for end in result.get("early_ends", [])
+    ]
     summary["wall_seconds"] = {
         name: result.get("wall_seconds", 0.0) for name, result in results.items()
     }
@@ -124,13 +147,13 @@ def show(recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any]) -> N
     for config in runs:
         metrics = config.folder / METRICS
         if config.kind == "rl" and metrics.is_file():
-            curves.append(recipe.folder / "curves.png")
+            curves.append(recipe.folder / CURVES)
             plot_curves(metrics, curves[-1])
     evaluations = [content for config in runs for content in evaluations_of(config.folder)]
     report = write_report(recipe.folder, summary, curves, examples_of(evaluations, runs))
     print("\n" + result_table(summary))
     paths = [recipe.folder / "summary.json", *curves, report]
-    print("\n" + "\n".join(str(path) for path in paths), flush=True)
+    print("\n" + "\n".join(str(path) for path in paths if path.is_file()), flush=True)
 
 
 def examples_of(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from vr1_ray.config import RunConfig
 from vr1_ray.endpoints.endpoint import EndpointUnavailableError
 from vr1_ray.loops.held_out import evaluation_metrics_of, step_label
-from vr1_ray.runs.figures import HELD_OUT_FIGURES
+from vr1_ray.runs.figures import HELD_OUT_FIGURES, shown
 from vr1_ray.runs.saving import Saver
 from vr1_ray.runs.stopping import Stopped, StopSignal
 from vr1_ray.tracking import Tracker
@@ -87,7 +87,7 @@ class RlEvaluation:
         began = time.monotonic()
         figures = self.evaluate(label)
         best_by = self.config.eval.best_by
-        self.tracker.note(f"evaluation of {label}: {best_by} {figures[best_by]:.3f}")
+        self.tracker.note(f"evaluation of {label}: {best_by} {shown(figures.get(best_by))}")
         self.tracker.add(step, logged(figures) | {"time/evaluation": time.monotonic() - began})
         return figures
 

@@ -13,6 +13,7 @@ from vr1_ray.loops.held_out import HeldOut
 from vr1_ray.loops.measures import group_metrics, stage_metrics, with_trained
 from vr1_ray.loops.rl_run import RlRun
 from vr1_ray.runs.run_folder import open_run
+from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
 
 if TYPE_CHECKING:  # what was read before is handed in from above
@@ -64,6 +65,7 @@ def run_rl(
     last checkpoint can't be saved, Stopped after a SIGTERM.
     """
     found = open_run(config)
+    begin(config)
     connect(config)
     stop.listen()
     with (
@@ -74,6 +76,7 @@ def run_rl(
         for note in inputs.notes:
             run.tracker.note(note)
         fleet.start(total_updates=run.saver.total_steps * config.trainer.mini_batches_per_step)
+        now_running(config)
         if found:
             run.restore(found)
         else:
@@ -82,4 +85,4 @@ def run_rl(
             run.recovery.until_done(lambda: train(run))
         run.evaluation.at_end()
         run.recovery.until_done(lambda: finish(run))
-        return run.finish(stages=run.curriculum.summary())
+        return run.finish(stages=run.curriculum.summary(), num_steps=run.step, early_ends=run.told)

@@ -49,6 +49,7 @@ class RlRun(TrainingRun):
             config.folder, config.rollout.save, config.rollout.save_groups_per_step
         )
         self.stage_number = 0
+        self.told: list[str] = []  # early ends of stages
         self.evaluation = RlEvaluation(
             config,
             self.saver,
@@ -68,10 +69,24 @@ class RlRun(TrainingRun):
         super().restore(found)
         self.store.rewind(found.step)
         self.curriculum.load_state_dict(found.state["curriculum"])
+        self.curriculum.is_finished()  # asked, so that it is known how the restored one stands
+        self.settle_length(found.step)
         self.stage_number = found.state["stage"]
         self.fleet.reset_reference(found.state["reference"])
         self.fleet.sync_weights(policy_version=found.step)
         self.evaluation.catch_up(found.step)
+
+    def settle_length(self, step: int) -> None:
+        """How many steps there are: the plan's, or fewer where the curriculum has ended the run early. New ends are told."""
+        for text in self.curriculum.early_ends:
+            if text not in self.told:
+                self.tracker.note(text)
+        self.told = list(self.curriculum.early_ends)
+        planned = self.stages.total_steps
+        total = step if self.curriculum.is_over else planned
+        if total < planned:
+            self.tracker.note(f"the curriculum ends the run after step {total} of {planned}")
+        self.saver.total_steps = self.evaluation.total_steps = total
 
     def enter(self, stage: Stage) -> None:
         """A stage change rebuilds nothing; at most the reference is reset, if the config says so."""
@@ -105,6 +120,7 @@ class RlRun(TrainingRun):
         self.step = step
         assert self.fleet.size is not None
         self.fleet.size.observe(metrics)
+        self.settle_length(step)
         for alarm in alarms:
             self.tracker.note(f"ALARM step {step}: {alarm}")
 
@@ -122,6 +138,7 @@ class RlRun(TrainingRun):
             "curriculum": self.curriculum.state,
             "sampler": self.sampler.state_dict(),
             "stage": stage.number,
+            "early_ends": self.told,
             "reference": str(self.reference_folder(stage.number)) if has_reset else "",
         }
 

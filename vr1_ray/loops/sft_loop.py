@@ -12,6 +12,7 @@ from vr1_ray.config.demand import num_updates, rows_of_update
 from vr1_ray.data import PromptSampler
 from vr1_ray.runs.checkpoints import Checkpoint
 from vr1_ray.runs.run_folder import open_run
+from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
 from vr1_ray.runs.training_run import TrainingRun
 from vr1_ray.training.rows import num_tokens, unit_of_demonstration
@@ -28,6 +29,7 @@ def run_sft(config: RunConfig, inputs: "RunInputs", stop: StopSignal) -> dict[st
     """
     total = num_updates(config, len(inputs.demonstrations))
     found = open_run(config)
+    begin(config)
     connect(config)
     stop.listen()
     with (
@@ -40,6 +42,7 @@ def run_sft(config: RunConfig, inputs: "RunInputs", stop: StopSignal) -> dict[st
         fleet.start(total_updates=total)
         if found:
             run.restore(found)
+        now_running(config)
         with stop.held():
             run.recovery.until_done(lambda: train(run))
         return run.finish(
@@ -95,7 +98,7 @@ class SftRun(TrainingRun):
         self.step = step
 
     def after_step(self, step: int) -> None:
-        """Save when it is time. Raises Stopped, after saving, if a SIGTERM has come."""
+        """Save when it is time. Raises Stopped, after saving, if a signal has come."""
         if self.saver.is_due(step) or self.stop.is_requested:
             self.saver.save(step, {"sampler": self.sampler.state_dict()})
         self.stop.check()

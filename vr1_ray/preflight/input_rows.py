@@ -20,7 +20,7 @@ from vr1_ray.preflight.inputs import (
     read_prompts,
 )
 from vr1_ray.preflight.rehearsal import format_row, reward_row, weights_row
-from vr1_ray.preflight.table import CheckRow
+from vr1_ray.preflight.table import CheckRow, not_checked
 from vr1_ray.rewards import make_rewards
 from vr1_ray.types import Prompt
 
@@ -75,12 +75,47 @@ def check_run_inputs(
     if config.kind == "rl":
         found.attempt("curriculum", lambda: make_curriculum(config.curriculum))
     adapter = _model(config, found, absent)
-    prompts = _data(config, found, adapter, absent) if adapter is not None else []
+    prompts: list[Prompt] = []
+    if adapter is not None:
+        prompts = _data(config, found, adapter, absent)
+    else:
+        found.rows += [
+            not_checked(name, _after("the model", absent(config.model.path)))
+            for name in _needing_a_model(config)
+        ]
     if config.kind == "rl":
         rewards = found.attempt("rewards", lambda: make_rewards(config.rewards))
         if rewards and prompts and adapter is not None:
             found.rows.append(reward_row(config, prompts, adapter))
+        else:
+            why = absent(config.model.path) or absent(config.data.train)
+            found.rows.append(
+                not_checked("rewards, rehearsed", _after("rewards, model and data", why))
+            )
+    if config.kind == "eval" and config.benchmarks:
+        found.rows.append(
+            not_checked("benchmarks", "`vr1 eval` reads them all before an engine is started")
+        )
+    if config.benchmarks and config.eval.judge.model:
+        by = "it is asked nothing here; the first evaluation does, and keeps the responses if it is down"
+        found.rows.append(not_checked("eval.judge", by))
     return found.rows
+
+
+def _needing_a_model(config: RunConfig) -> list[str]:
+    """Names of the rows that can't be made without tokenizer and processor."""
+    data = {"sft": ["data.demonstrations"], "rl": ["data.train"]}.get(config.kind, [])
+    held_out = ["eval.data"] if config.eval.data else []
+    return ["chat template and response format", *data, *held_out]
+
+
+def _after(what: str, why: str | None) -> str:
+    """What makes a check that had to be left out."""
+    if why is None:
+        return f"needs {what}; mend what is refused, and check again"
+    if why == MADE_EARLIER:
+        return "needs what an earlier step makes; the run checks it before the step starts anything, `vr1 check` once it is there"
+    return f"needs {what}; `vr1 check` on a machine that has them"
 
 
 def _model(
@@ -100,12 +135,12 @@ def _model(
 
 
 def _elsewhere(name: str, path: str, why: str) -> CheckRow:
-    is_known = why == MADE_EARLIER
+    is_made = why == MADE_EARLIER
     return CheckRow(
         name=name,
-        value=f"{path}: {why}" if is_known else path,
-        status="ok" if is_known else "warning",
-        cure="" if is_known else why,
+        value=f"{path}: {why}" if is_made else path,
+        status="warning",
+        cure=_after(name, why) if is_made else why,
     )
 
 

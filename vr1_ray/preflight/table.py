@@ -29,6 +29,15 @@ class CheckRow:
     cure: str = ""  # what to change; never empty if the status is not ok
 
 
+def not_checked(name: str, by: str) -> CheckRow:
+    """A row for a check that was left out; `by` says why and what makes it. What is not looked at is not fine.
+
+    Example:
+        not_checked("rewards, rehearsed", "needs data.train, which is refused; mend it and check again")
+    """
+    return CheckRow(name=name, value="not checked", status="warning", cure=by)
+
+
 def render(rows: Iterable[CheckRow], *, colour: bool | None = None) -> str:
     """One aligned text table; below it a line for each cure, and a last one that counts.
 

@@ -1,5 +1,6 @@
 """The result of a run as a table for the terminal, and the rows that the HTML page shows too."""
 
+import math
 from typing import Any
 
 _ROWS = (
@@ -25,8 +26,12 @@ def result_rows(summary: dict[str, Any]) -> list[list[str]]:
     for name, by_label, form in figures:
         if by_label:
             values = [by_label.get(label) for label in labels]
-            rows.append([name, *("-" if value is None else form.format(value) for value in values)])
+            rows.append([name, *(_shown(value, form) for value in values)])
     return rows
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "-" if value is None or not math.isfinite(value) else form.format(value)
 
 
 def _headlines(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -40,13 +45,16 @@ def _headlines(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def stage_lines(summary: dict[str, Any]) -> list[str]:
-    """One line per PTST stage, and one with the wall time of each part."""
+    """One line per stage with the steps it had, the early ends of stages, and one line with the wall time of each part."""
     lines = []
     for number, stage in enumerate(summary.get("stages", []), start=1):
+        planned, seen = stage["steps"], stage.get("steps_seen", stage["steps"])
+        steps = f"{planned}" if seen == planned else f"{seen} of {planned}"
         lines.append(
-            f"stage {stage.get('number', stage.get('stage', number))}: {stage['steps']} steps, at most "
+            f"stage {stage.get('number', stage.get('stage', number))}: {steps} steps, at most "
             f"{stage['max_response_tokens']} tokens x {stage['group_size']} responses"
         )
+    lines += summary.get("early_ends", [])
     seconds = dict(summary.get("wall_seconds", {}))
     total = seconds.pop("total", None)
     parts = ", ".join(f"{name.replace('_', ' ')} {value:.0f} s" for name, value in seconds.items())

@@ -7,7 +7,9 @@ part a metric. Three things can happen instead:
 - the response is malformed: that is data, it earns 0;
 - the reward can't be known now (a judge's endpoint is down): raise `RewardUnavailableError`, and the rollout
   is invalid, never a 0;
-- anything else is raised: the reward is broken, and `RewardError` says so with prompt, file, line, traceback.
+- anything else is raised: the reward is broken, and `RewardError` says so with prompt, file, line, traceback. The
+  response is drawn again, which is no fair sample any more (it is seldom by chance which response breaks a reward):
+  the run says so at once, and ends above `invalid_rollouts.max_error_rate`.
 
 To add one, write one file and a row in `vr1_ray/rewards/__init__.py`, or keep it outside the package and
 name it in the YAML as `package.module:Name`, looked for on PYTHONPATH and in the current folder. A plain

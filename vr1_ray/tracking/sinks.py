@@ -4,14 +4,16 @@ Every sink takes the same plain numbers. wandb and tensorboard are imported when
 run without them does not need them. No sink gets the config or the environment: no secret can reach a file.
 """
 
-import hashlib
+import math
 import os
+import secrets
 import sys
 import time
 from collections import deque
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+WANDB_ID = "wandb_run_id"
 Value = float | int | str | bool | None
 
 
@@ -48,8 +50,10 @@ class ConsoleSink:
         ("accuracy", "accuracy", "{:.3f}"),
         ("response_tokens/mean", "length", "{:.1f}"),
         ("truncation_rate", "cut", "{:.1%}"),
+        ("invalid/rollouts", "invalid", "{:.0f}"),
         ("tokens_per_second", "", "{:.0f} tok/s"),
     )
+    ONLY_ABOVE_0 = ("invalid/rollouts",)
 
     def __init__(self, total_steps: int, stream: IO[str] | None = None) -> None:
         self.total_steps = total_steps
@@ -77,8 +81,9 @@ class ConsoleSink:
             parts.append(self._paint("36", f"stage {metrics['stage']}{budget}"))
         for key, label, form in self.COLUMNS:
             value = _number(metrics.get(key))
-            if value is not None:
-                parts.append(f"{label} {form.format(value)}".strip())
+            if value is not None and (value or key not in self.ONLY_ABOVE_0):
+                shown = form.format(value) if math.isfinite(value) else "-"
+                parts.append(f"{label} {shown}".strip())
         if self._seconds:
             seconds = sum(self._seconds) / len(self._seconds)
             left = max(self.total_steps - step, 0) * seconds
@@ -119,13 +124,23 @@ def format_seconds(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def wandb_id(folder: Path, *, is_resumed: bool) -> str:
+    """The run's id at Weights & Biases, kept in the run folder: a resumed run has its own again, a new one a new one."""
+    path = folder / WANDB_ID
+    if is_resumed and path.is_file():
+        return path.read_text(encoding="utf-8").strip()
+    found = secrets.token_hex(6)
+    path.write_text(found + "\n", encoding="utf-8")
+    return found
+
+
 class WandbSink:
     """Weights & Biases; offline, into the run folder, when there is no WANDB_API_KEY.
 
     An offline run is sent later with `wandb sync RUN_FOLDER/wandb/offline-run-*`.
     """
 
-    def __init__(self, folder: Path, project: str) -> None:
+    def __init__(self, folder: Path, project: str, resume_step: int | None) -> None:
         try:
             import wandb
         except ImportError as error:
@@ -138,7 +153,7 @@ class WandbSink:
         self.run = wandb.init(
             project=project,
             name=folder.name,
-            id=hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12],
+            id=wandb_id(folder, is_resumed=resume_step is not None),
             dir=str(folder),
             mode=mode,
             resume="allow" if mode == "online" else None,

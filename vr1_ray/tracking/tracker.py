@@ -32,7 +32,7 @@ class Tracker:
         make: list[tuple[bool, Callable[[], Sink]]] = [
             (True, lambda: JsonlSink(folder, resume_step)),
             (config.console, lambda: ConsoleSink(total_steps)),
-            (config.wandb, lambda: WandbSink(folder, config.project)),
+            (config.wandb, lambda: WandbSink(folder, config.project, resume_step)),
             (config.tensorboard, lambda: TensorboardSink(folder, resume_step)),
         ]
         self.sinks = [sink() for is_on, sink in make if is_on]

@@ -165,3 +165,51 @@ def test_memory_of_a_gpu_that_others_hold_is_a_warning():
     rows = list(node_rows([busy], needs_vllm=True, needs_gpus=True))
     assert [row.status for row in rows] == ["ok", "warning"]
     assert "2 (H100), least free 60.0 GiB" in rows[1].value
+
+
+# What a table of an RL run always has: the part, and how a row of it begins, looked at or not.
+PARTS = {
+    "settings": ("settings",),
+    "model": ("model: reachable", "inputs"),
+    "format": ("chat template and response format", "inputs"),
+    "data": ("data.train", "inputs"),
+    "rewards": ("rewards", "inputs"),
+    "fit": ("trainer", "plan", "model size"),
+    "time": ("the run, about", "time"),
+}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["model.path=no/such/model"],
+        ["model.path={tmp}"],
+        ["data.train={tmp}/none.parquet"],
+        ["data.answer_column=solution"],
+        ["rewards=[{name: hard_fromat}]"],
+        ["prompts_per_step=0"],
+        ["cluster.assume={nodes: 1, gpus_per_node: 8, gpu_gib: 80}", "model.path=far/away"],
+    ],
+    ids=" ".join,
+)
+def test_no_check_vanishes_from_the_table(sound, tmp_path, overrides):
+    rows = run_check(
+        load_config(
+            sound, [one.format(tmp=tmp_path) if "{tmp}" in one else one for one in overrides]
+        )
+    )
+    for part, starts in PARTS.items():
+        assert any(row.name.startswith(starts) for row in rows), (part, render(rows))
+    for row in rows:
+        if row.value == "not checked":
+            assert row.status == "warning"
+            assert row.cure, row.name
+
+
+def test_what_a_recipes_earlier_step_makes_is_yellow_and_says_when_it_is_checked():
+    rows = {row.name: row for row in run_check(load_config(ROOT / "configs/quickstart.yaml"))}
+    row = rows["rl: rewards, rehearsed"]
+    assert (row.value, row.status) == ("not checked", "warning")
+    assert "earlier step" in row.cure
+    assert rows["rl: model: reachable"].status == "warning"

@@ -1,6 +1,8 @@
 """Answering questions: each form of input, rows as documented, mistakes before the engine, time limits."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -198,3 +200,16 @@ def test_nothing_within_the_time_limit_ends_with_what_was_waited_for(policy, pic
         RuntimeError, match=r"0 of 3 questions are answered; waiting for \[0, 1, 2\]"
     ):
         run_generate(config)
+
+
+def test_a_missing_picture_is_told_before_anything_heavy_is_loaded(tmp_path):
+    code = (
+        "import sys; from vr1_ray.cli import main\n"
+        f"code = main(['generate', 'no/such/policy', '--image', {str(tmp_path / 'none.png')!r}, '--question', 'How?'])\n"
+        "print(code, [m for m in ('ray', 'torch', 'vllm', 'transformers') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True
+    )
+    assert done.stdout == "2 []\n"
+    assert "none.png" in done.stderr

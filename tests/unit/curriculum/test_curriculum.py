@@ -117,3 +117,33 @@ def test_wrong_settings_are_refused_by_name():
         make_curriculum(config((96, 16, 2, True), name="linear"))
     with pytest.raises(ValueError, match="none is enabled"):
         make_curriculum(config())
+
+
+def test_an_early_end_is_told_with_its_cause_and_outlives_a_checkpoint():
+    curriculum = make_curriculum(TWO)
+    curriculum.begin_step()
+    assert curriculum.early_ends() == []
+    curriculum.leave_stage(1, reason="solved")
+    curriculum.leave_stage(2)  # not begun: skipped
+    ends = [
+        "stage 1 ended after 1 of 2 steps: solved",
+        "stage 2 ended after 0 of 1 steps: its curriculum gives no reason",
+    ]
+    assert curriculum.early_ends() == ends
+    assert curriculum.is_finished()
+    again = make_curriculum(TWO)
+    again.load_state_dict(json.loads(json.dumps(curriculum.state_dict())))
+    assert again.early_ends() == ends
+    older = curriculum.state_dict() | {"left": [[1, 1]]}  # of a version without reasons
+    again.load_state_dict(older)
+    assert again.early_ends() == [
+        "stage 1 ended after 1 of 2 steps: its curriculum gives no reason"
+    ]
+
+
+def test_a_stage_that_has_all_its_steps_did_not_end_early():
+    curriculum = make_curriculum(TWO)
+    curriculum.begin_step()
+    curriculum.begin_step()
+    curriculum.leave_stage(1, reason="solved")
+    assert curriculum.early_ends() == []

@@ -3,7 +3,7 @@ from itertools import combinations
 
 import pytest
 
-from vr1_ray.evaluation.statistics import Score, bootstrap_interval, pass_at_k
+from vr1_ray.evaluation.statistics import Score, bootstrap_interval, pass_at_k, wilson_interval
 
 
 @pytest.mark.parametrize(("n", "c", "k"), [(4, 1, 2), (5, 0, 3), (5, 5, 1), (6, 2, 4), (8, 3, 8)])
@@ -46,8 +46,28 @@ def test_ten_copies_of_a_question_are_not_ten_questions():
     assert ignored[1] - ignored[0] < 0.5 * (alone[1] - alone[0])
 
 
-def test_an_interval_of_equal_values_is_a_point_and_a_seed_repeats_it():
-    assert bootstrap_interval([1.0] * 10) == (1.0, 1.0)
+Z2 = 1.959963984540054**2
+
+
+@pytest.mark.parametrize("n", [1, 2, 12, 300])
+def test_none_or_all_of_n_have_wilsons_interval_and_not_a_point(n):
+    assert bootstrap_interval([0.0] * n) == pytest.approx((0.0, Z2 / (n + Z2)))
+    assert bootstrap_interval([1.0] * n) == pytest.approx((n / (n + Z2), 1.0))
+    ten_each = [str(place % n) for place in range(10 * n)]  # ten variants of a question are one
+    assert bootstrap_interval([0.0] * 10 * n, ten_each) == bootstrap_interval([0.0] * n)
+    # a rate counts the questions in its denominator alone
+    rate = Score(name="r", values=(0.0,) * n + (0.0,), clusters=tuple(map(str, range(n + 1))),
+                 weights=(1.0,) * n + (0.0,))  # fmt: skip
+    assert rate.interval() == pytest.approx((0.0, Z2 / (n + Z2)))
+
+
+def test_wilsons_interval_of_a_half_is_the_textbooks():
+    # n = 10, z = 1.96: centre 0.5, half width z / (1 + z^2/10) * sqrt(0.025 + z^2/400) = 0.2634
+    assert wilson_interval(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert wilson_interval(0.0, 0) == (0.0, 1.0)
+
+
+def test_a_seed_repeats_an_interval():
     assert bootstrap_interval([0.0, 1.0, 1.0]) == bootstrap_interval([0.0, 1.0, 1.0])
 
 

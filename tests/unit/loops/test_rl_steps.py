@@ -205,3 +205,28 @@ def test_an_evaluation_without_the_figure_now_asked_for_is_made_again(make):
     resumed.evaluation.catch_up(3)
     assert resumed.evaluated == ["step_000003"]
     assert resumed.saver.result()["best"]["mathvista/GPS"] == 0.25
+
+
+def test_a_curriculum_that_ends_early_is_announced_and_its_last_step_saved_and_evaluated(
+    make, capsys
+):
+    run = make(policy=0.7)
+    run.config.eval.at_end = True
+    run.curriculum = SimpleNamespace(state={}, early_ends=[], is_over=False)
+    for step in range(1, 6):
+        run.tracker.log(step, {"kl": 0.25})
+        if step == 5:
+            end = "stage 1 ended after 5 of 9 steps: solved"
+            run.curriculum = SimpleNamespace(state={}, early_ends=[end], is_over=True)
+        run.settle_length(step)
+    run.after_step(5, STAGE)
+    run.evaluation.at_end()
+    assert run.saver.checkpoints.steps() == [5]  # not due by checkpoint.every_steps, but the last
+    assert run.saver.result()["best"]["step"] == 5
+    assert read_rows(run.config.folder / "metrics.jsonl")[-1]["evaluation/accuracy"] == 0.7
+    told = capsys.readouterr().out
+    assert told.count("note: stage 1 ended after 5 of 9 steps: solved") == 1
+    assert "note: the curriculum ends the run after step 5 of 9" in told
+    run.curriculum = SimpleNamespace(state={}, early_ends=[], is_over=False)
+    run.settle_length(3)  # gone back to before it
+    assert run.saver.total_steps == 9

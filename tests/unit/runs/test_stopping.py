@@ -95,23 +95,59 @@ def test_a_keyboard_interrupt_stays_one(stop):
     signal.signal(signal.SIGINT, before)
 
 
-def test_a_second_signal_ends_the_process_at_once_with_143():
-    code = """
+@pytest.mark.parametrize(
+    ("number", "name", "code"), [("SIGTERM", "SIGTERM", 143), ("SIGINT", "Ctrl-C", 130)]
+)
+def test_a_held_signal_that_comes_twice_at_once_is_one_and_a_later_one_ends_the_process(
+    number, name, code
+):
+    program = f"""
 import os, signal, time
-from vr1_ray.runs.stopping import StopSignal
+from vr1_ray.runs.stopping import SAME_SECONDS, StopSignal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 stop = StopSignal()
 stop.listen()
 try:
     with stop.held():
-        os.kill(os.getpid(), signal.SIGTERM)
-        print("held", flush=True)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.{number})
+        os.kill(os.getpid(), signal.{number})  # `timeout` sends it to the process and to its group
+        time.sleep(SAME_SECONDS)
+        print("held", stop.is_requested, flush=True)
+        os.kill(os.getpid(), signal.{number})
         time.sleep(60)
 finally:
     print("cleaned up", flush=True)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
     )
-    assert (done.returncode, done.stdout) == (143, "held\n")
-    assert "ends after this step" in done.stderr
+    assert (done.returncode, done.stdout) == (code, "held True\n")
+    assert done.stderr.splitlines() == [
+        f"vr1: {name}: the run saves and ends after this step; again ends it at once"
+    ]
+
+
+def test_ctrl_c_in_training_saves_like_a_sigterm_and_says_130(stop):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    stop.listen()
+    try:
+        with stop.held():
+            terminate(signal.SIGINT)
+            assert stop.is_requested
+            with pytest.raises(Stopped) as raised, stop.interruptible():
+                pytest.fail("the block began")
+        assert (raised.value.code, raised.value.cause) == (130, "Ctrl-C")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_in_an_evaluation_inside_training_ends_it_and_leaves_the_save_to_the_loop(stop):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    stop.listen()
+    try:
+        with stop.held():
+            with pytest.raises(Stopped), stop.interruptible():
+                terminate(signal.SIGINT, rest=30)
+            assert stop.is_requested
+    finally:
+        signal.signal(signal.SIGINT, before)

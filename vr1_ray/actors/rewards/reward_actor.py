@@ -21,6 +21,9 @@ class InvalidReward:
     """
 
     reason: str  # the first line says what happened; a traceback may follow
+    fault: str = (
+        ""  # of a reward that raised: which, what and where; "" for one that is unavailable
+    )
 
 
 Outcome = RewardOutput | InvalidReward
@@ -58,12 +61,14 @@ class RewardActor:
 
         try:
             found = combine_batch(self.rewards, inputs)
-        except (
-            RewardError
-        ) as error:  # a reward raised: the message has its file, line and traceback
-            if len(inputs) > 1:
-                return [outcome for one in inputs for outcome in self._outcomes([one])]
-            return [InvalidReward(reason=str(error))]
+        except RewardError as error:  # the message has its file, line and traceback
+            if len(inputs) == 1:
+                return [InvalidReward(reason=str(error), fault=error.fault)]
+            found = (
+                None  # outside of this block, so that the tracebacks to come don't hold this one
+            )
+        if found is None:
+            return [outcome for one in inputs for outcome in self._outcomes([one])]
         return [
             outcome if isinstance(outcome, RewardOutput) else InvalidReward(reason=str(outcome))
             for outcome in found

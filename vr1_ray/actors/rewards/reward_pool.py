@@ -9,7 +9,7 @@ Runs on the driver and never waits: `rollout_pool.py` waits for `pending` and ha
 
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,7 +69,7 @@ class _Slot:
 class RewardPool:
     """Reward actors behind a queue; each does one call at a time.
 
-    `launch(index)` makes an actor; `note` tells the user what happened.
+    `launch(index)` makes an actor; `note` tells the user what happened; `rewards` are their names, for that.
 
     Example:
         pool.score("group 1", group_ref, prompt_ref, places=(0, 1), where="prompt 9f0c in step 3")
@@ -82,11 +82,13 @@ class RewardPool:
         config: RewardPoolConfig,
         launch: Callable[[int], Any],
         *,
+        rewards: Sequence[str] = (),
         start_timeout_seconds: float,
         note: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self.config, self.launch = name, config, launch
+        self.rewards = f" of {', '.join(rewards)}" if rewards else ""
         self.start_timeout_seconds, self.note, self.clock = start_timeout_seconds, note, clock
         self.queue: deque[ScoreRequest] = deque()
         self.unfinished: dict[Hashable, tuple[int, ScoredGroup]] = {}  # key -> places, found so far
@@ -150,8 +152,15 @@ class RewardPool:
         now, finished = self.clock(), []
         for slot in [s for s in self.slots if s.call is not None and s.deadline <= now]:
             request, slot.call, slot.request = slot.request, None, None
-            limit = self.config.timeout_seconds if request else self.start_timeout_seconds
-            finished += self._failed(slot, request, f"no answer within {limit:g} s")
+            if request:
+                limit, setting = (
+                    self.config.timeout_seconds,
+                    f"reward_pools.{self.name}.timeout_seconds",
+                )
+            else:
+                limit, setting = self.start_timeout_seconds, "cluster.start_timeout_seconds"
+            reason = f"no answer{self.rewards} within {limit:g} s, the limit of {setting}"
+            finished += self._failed(slot, request, reason)
         return finished
 
     def resize(self, number: int) -> None:

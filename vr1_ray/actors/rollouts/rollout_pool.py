@@ -21,6 +21,7 @@ from vr1_ray.actors.rewards.reward_actor import InvalidReward
 from vr1_ray.actors.rewards.reward_pool import RewardPool, ScoredGroup
 from vr1_ray.actors.rollouts.engine import is_loss, least_loaded
 from vr1_ray.actors.rollouts.engine_set import EngineSet
+from vr1_ray.actors.rollouts.invalid_rollouts import InvalidRollouts
 from vr1_ray.actors.rollouts.sample_request import (
     SampleRequest,
     Sampling,
@@ -29,15 +30,10 @@ from vr1_ray.actors.rollouts.sample_request import (
     with_reward,
 )
 from vr1_ray.actors.waiting import ActorError, ActorTimeoutError, take
-from vr1_ray.config import InvalidRolloutsConfig
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
 
 MAX_LOSSES = 5  # engines that may be lost with one request; it may be what kills them
 IDLE_SECONDS = 0.2  # a wait when nothing at all is under way
-
-
-class InvalidRolloutsError(ActorError):
-    """Too many rollouts of a step have no reward. The message names reward, prompt and cause."""
 
 
 class RolloutPool:
@@ -56,7 +52,7 @@ class RolloutPool:
         *,
         max_concurrent_responses: int,
         timeout_seconds: float,
-        invalid: InvalidRolloutsConfig,
+        invalid: InvalidRollouts,
     ) -> None:
         self.engines = engines
         self.reward_pools = reward_pools
@@ -102,7 +98,7 @@ class RolloutPool:
         """All groups of `step`, scored, in prompt order; rollouts of other steps go on meanwhile.
 
         Raises ActorTimeoutError naming what is missing, ActorError naming the actor that failed,
-        InvalidRolloutsError if more than `invalid_rollouts.max_rate` of the samples have no reward.
+        InvalidRolloutsError if more samples than `invalid_rollouts` allows have no reward, or a broken one.
         """
         deadline = time.monotonic() + self.timeout_seconds
         state = self.steps[step]
@@ -259,10 +255,11 @@ class RolloutPool:
         invalid = []
         for place, rollout in enumerate(group.rollouts):
             outcomes = [found[place] for found in scoring.outcomes]
-            reasons = [one.reason for one in outcomes if isinstance(one, InvalidReward)]
-            if reasons:
+            without = [one for one in outcomes if isinstance(one, InvalidReward)]
+            if without:
                 invalid.append(rollout.index)
-                self._count_invalid(request, reasons[0])
+                broken = next((one for one in without if one.fault), without[0])
+                self.invalid.count(state, request, broken)
             else:
                 valid[rollout.index] = with_reward(rollout, outcomes)
         seconds = group.reward_seconds + scoring.seconds
@@ -278,19 +275,9 @@ class RolloutPool:
             rollouts = [valid[index] for index in sorted(valid)]
             group = replace(group, prompt=request.prompt).with_rollouts(rollouts)
             state.groups[request.order] = group
-        elif request.attempt + 1 < self.invalid.max_attempts:
+        elif request.attempt + 1 < self.invalid.config.max_attempts:
             state.counts["resampled"] += len(invalid)
             self.waiting.append(replace(request, attempt=request.attempt + 1, indices=invalid))
         else:
             state.counts["dropped"] += 1
             state.groups[request.order] = None
-
-    def _count_invalid(self, request: SampleRequest, reason: str) -> None:
-        state = self.steps[request.step]
-        state.counts["invalid"] += 1
-        if state.counts["invalid"] > self.invalid.max_rate * state.num_samples:
-            raise InvalidRolloutsError(
-                f"{reason}\n(step {request.step}: {state.counts['invalid']} of {state.num_samples} rollouts have no "
-                f"reward, more than invalid_rollouts.max_rate {self.invalid.max_rate:g}; the first cause is above, "
-                f"for prompt {request.prompt.prompt_id})"
-            )

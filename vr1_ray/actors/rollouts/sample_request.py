@@ -72,6 +72,7 @@ class StepBooks:
             "time/reward_exposed": self.exposed_seconds,
             "time/engines_busy": self.busy_seconds,
             "invalid/rollouts": float(self.counts["invalid"]),
+            "invalid/raised": float(self.counts["raised"]),
             "invalid/resampled": float(self.counts["resampled"]),
             "invalid/groups_dropped": float(self.counts["dropped"]),
             "engines/regenerated_groups": float(self.counts["regenerated"]),
