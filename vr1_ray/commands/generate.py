@@ -18,12 +18,13 @@ from typing import Any, TextIO
 from vr1_ray.answers import answers_match
 from vr1_ray.answers.text import without_prefix
 from vr1_ray.config import ConfigError
+from vr1_ray.config.fields import numbers_out_of_range
 from vr1_ray.config.generate import GenerateConfig
 from vr1_ray.data.questions import load_questions, one_question
 from vr1_ray.models import ModelAdapter, load_adapter
 from vr1_ray.models.card import read_card
 from vr1_ray.rewards import parse_response
-from vr1_ray.rollout import RolloutEngine, Sample, rollout_engine_class
+from vr1_ray.rollout import RolloutEngine, Sample, check_engine, rollout_engine_class
 from vr1_ray.types import Prompt, SamplingSpec, sample_seed
 
 DEFAULT_MAX_TOKENS = 4096  # of a response, where the model has room for so many
@@ -54,7 +55,7 @@ def _check(config: GenerateConfig) -> None:
         raise ConfigError("--image and --input: both given; rows of --input name their own images")
     if not config.source and not config.question:
         raise ConfigError("--question: empty; ask something (of an --image), or give --input")
-    rollout_engine_class(config.rollout.engine)
+    check_engine(config.rollout)
     if config.max_response_tokens < 0:
         raise ConfigError(f"--max_tokens: {config.max_response_tokens} must be above 0")
     for name in ("num_samples", "timeout_seconds"):
@@ -64,6 +65,8 @@ def _check(config: GenerateConfig) -> None:
         raise ConfigError(
             f"temperature {config.temperature} and top_p {config.top_p}: at least 0, and above 0 up to 1"
         )
+    for problem in numbers_out_of_range(config):  # those of model, rollout and data too
+        raise ConfigError(problem)
 
 
 def _read(config: GenerateConfig) -> list[Prompt]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -48,10 +48,11 @@ class Source:
 
     def told(self, found: Iterable[Fault]) -> ConfigError | None:
         """One line a fault: who is at fault, the key, what is wrong."""
-        lines = [self._line(key, wrong) for key, wrong in found]
+        lines = [self.line(key, wrong) for key, wrong in found]
         return ConfigError("\n".join(dict.fromkeys(lines))) if lines else None
 
-    def _line(self, key: str, wrong: str) -> str:
+    def line(self, key: str, wrong: str) -> str:
+        """What is wrong with a key, and whose fault it is."""
         for override in reversed(self.overrides):
             if override.key == key:
                 return f"{COMMAND_LINE}: {override.text}: {wrong}"
@@ -105,9 +106,8 @@ def recipe_runs(recipe: RunConfig) -> list[RunConfig]:
                 f"steps.{step_name}.kind: a step needs a kind other than recipe: figure_math, bridge, sft, rl or eval"
             )
         own = {"name": f"{recipe.name}/{step_name}", **settings}
-        runs.append(
-            _merged(f"steps.{step_name}", OmegaConf.create(defaults), OmegaConf.create(own))
-        )
+        blame = partial("steps.{}: {}: {}".format, step_name)
+        runs.append(_merged(blame, OmegaConf.create(defaults), OmegaConf.create(own)))
     return runs
 
 
@@ -144,18 +144,18 @@ def _typed(source: Source) -> RunConfig:
     error = source.told(faults(tree))
     if error is not None:
         raise error
-    return _merged(source.where, OmegaConf.create(tree))
+    return _merged(source.line, OmegaConf.create(tree))
 
 
-def _merged(where: str, *trees: Any) -> RunConfig:
+def _merged(blame: Callable[[str, str], str], *trees: Any) -> RunConfig:
     """The schema's defaults with trees of the right shape on top. Raises ConfigError for what is left: interpolations."""
     try:
         merged = cast(DictConfig, OmegaConf.merge(_schema(), *trees))
         return cast(RunConfig, OmegaConf.to_object(merged))
     except (OmegaConfBaseException, ValueError) as error:
-        key = getattr(error, "full_key", None)
-        field_name = f"{key}: " if key else ""
-        raise ConfigError(f"{where}: {field_name}{_first_line(error)}") from error
+        key = getattr(error, "full_key", None) or "?"
+        first = str(error).strip().split("\n")[0].rstrip(".")
+        raise ConfigError(blame(key, first)) from error
 
 
 @lru_cache(maxsize=1)
@@ -241,7 +241,3 @@ def _find_lines(node: Any, path: setting.Path, lines: dict[str, int], where: str
             )
         lines[key] = line
         _find_lines(inner, (*path, name.value), lines, where)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".")
