@@ -31,6 +31,21 @@ def keys_in(tree: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
+def flat(tree: Any, key: str = "") -> dict[str, Any]:
+    """A tree of YAML values as key -> value, places of lists and all.
+
+    Example:
+        flat({"curriculum": {"stages": [{"steps": 2}]}})    # {"curriculum.stages[0].steps": 2}
+    """
+    if isinstance(tree, dict) and tree:
+        parts = {f"{key}.{name}" if key else str(name): one for name, one in tree.items()}
+    elif isinstance(tree, list) and tree:
+        parts = {f"{key}[{place}]": one for place, one in enumerate(tree)}
+    else:
+        return {key: tree}
+    return {inner: one for name, part in parts.items() for inner, one in flat(part, name).items()}
+
+
 def idle_in_file(raw: dict[str, Any], config: RunConfig, runs: list[RunConfig]) -> Iterator[Fault]:
     """What a file sets to no effect; of a recipe what its steps set for themselves."""
     if config.kind != "recipe":

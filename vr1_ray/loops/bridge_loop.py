@@ -30,9 +30,9 @@ from vr1_ray.bridging.rows import Outcome, outcome_from_json, to_json
 from vr1_ray.bridging.rules import load_rules, run_examples
 from vr1_ray.bridging.servers import Servers
 from vr1_ray.bridging.tally import Tally
-from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig, check_config, save_config
+from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig, check_config
 from vr1_ray.figure_math.dataset import write_split
-from vr1_ray.runs.run_folder import CONFIG, RESULT, write_json, write_result
+from vr1_ray.runs.run_folder import RESULT, keep_config, write_json, write_result
 from vr1_ray.runs.stopping import StopSignal
 
 STORE, DATASET = "store.sqlite", "dataset"
@@ -50,7 +50,7 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     if config.checkpoint.resume == "never":
         _clear(config.folder)
     (config.folder / RESULT).unlink(missing_ok=True)
-    save_config(config, config.folder / CONFIG)
+    keep_config(config, is_resumed=config.checkpoint.resume != "never")
     rehearsal = config.bridge.rehearsal
     values: dict[str, str] = {}
     if rehearsal.num_questions:
