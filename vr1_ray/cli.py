@@ -29,6 +29,7 @@ GENERATE = "answer questions about images with a policy: one, a folder, or a JSO
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
+CONFIG = "every setting: key, type, default, range, kinds of run and meaning; --diff: what a config changes"
 SCALE = "give a live run another number of rollout engines or reward actors; it goes on meanwhile"
 
 
@@ -38,7 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     _tell_notes()
     try:
-        act = {"status": _status, "generate": _generate, "replay": _replay, "scale": _scale}
+        act = {
+            "status": _status,
+            "generate": _generate,
+            "replay": _replay,
+            "scale": _scale,
+            "config": _config,
+        }
         return act.get(parsed.command, _run)(parsed)
     except ValueError as error:
         if parsed.debug:
@@ -99,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--debug", action="store_true", help="show tracebacks")
     _add_generate(commands)
+    _add_config(commands)
     status = commands.add_parser("status", help=STATUS, description=STATUS)
     again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
     scale = commands.add_parser("scale", help=SCALE, description=SCALE)
@@ -117,6 +125,14 @@ def _parser() -> argparse.ArgumentParser:
         "--wait", type=float, default=600.0, metavar="SECONDS", help="for the answer; 0: none"
     )
     return parser
+
+
+def _add_config(commands: Any) -> None:
+    command = commands.add_parser("config", help=CONFIG, description=CONFIG)
+    command.add_argument("prefix", nargs="?", default="", help="such as trainer.optimizer")
+    command.add_argument("--markdown", action="store_true", help="as a table in Markdown")
+    command.add_argument("--diff", metavar="CONFIG", help="what this YAML sets to other values")
+    command.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
 def _add_generate(commands: Any) -> None:
@@ -189,6 +205,16 @@ def _run(parsed: argparse.Namespace) -> int:
     else:
         check_config(config)
         run_one(config, stop)
+    return 0
+
+
+def _config(parsed: argparse.Namespace) -> int:
+    from vr1_ray.commands.config import diff_text, reference_text
+
+    if parsed.diff:
+        print(diff_text(parsed.diff, parsed.prefix))
+    else:
+        print(reference_text(parsed.prefix, is_markdown=parsed.markdown))
     return 0
 
 

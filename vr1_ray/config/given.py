@@ -15,11 +15,10 @@ Fault = tuple[str, str]  # key, what is wrong with it
 
 
 def is_resolved(raw: dict[str, Any]) -> bool:
-    """Whether a file spells out every section, as the config.yaml of a run folder does: nothing in it was chosen by hand."""
+    """Whether a file spells out every section and `steps`, as the config.yaml of a run folder does: no choice of a hand."""
     whole = RunConfig()
-    return all(
-        field.name in raw for field in fields(whole) if is_dataclass(getattr(whole, field.name))
-    )
+    sections = {one.name for one in fields(whole) if is_dataclass(getattr(whole, one.name))}
+    return raw.keys() >= {*sections, "steps"}
 
 
 def keys_in(tree: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -98,7 +98,9 @@ def recipe_runs(recipe: RunConfig) -> list[RunConfig]:
             "steps: a recipe needs at least one step; add `steps: {NAME: {kind: ...}}`"
         )
     shared = OmegaConf.to_container(OmegaConf.structured(recipe))
-    defaults = {key: value for key, value in cast(dict, shared).items() if key not in NOT_A_DEFAULT}
+    defaults = OmegaConf.create(
+        {key: value for key, value in cast(dict, shared).items() if key not in NOT_A_DEFAULT}
+    )
     runs = []
     for step_name, settings in recipe.steps.items():
         if not isinstance(settings, dict) or settings.get("kind", "recipe") == "recipe":
@@ -107,7 +109,7 @@ def recipe_runs(recipe: RunConfig) -> list[RunConfig]:
             )
         own = {"name": f"{recipe.name}/{step_name}", **settings}
         blame = partial("steps.{}: {}: {}".format, step_name)
-        runs.append(_merged(blame, OmegaConf.create(defaults), OmegaConf.create(own)))
+        runs.append(_merged(blame, defaults, OmegaConf.create(own)))
     return runs
 
 
@@ -212,7 +214,7 @@ def _read_yaml(path: Path, overrides: list[str]) -> Source:
         raise ConfigError(f"config {str(path)!r} does not exist; the shipped ones are in configs/")
     try:
         text = path.read_text(encoding="utf-8")
-        loader = yaml.SafeLoader(text)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
         tree = loader.get_single_node()
         raw = loader.construct_document(tree) if tree is not None else None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

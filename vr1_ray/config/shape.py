@@ -168,8 +168,8 @@ def near_miss(key: str, base: str = "") -> str:
     by_name: dict[str, list[str]] = {}
     for one in known:
         by_name.setdefault(one.rpartition(".")[2], []).append(one)
-    siblings = [one for one in known if one.rpartition(".")[0] == _pattern(parent)]
-    close = difflib.get_close_matches(f"{_pattern(parent)}.{name}".lstrip("."), siblings, 1, 0.85)
+    siblings = [one for one in known if one.rpartition(".")[0] == pattern(parent)]
+    close = difflib.get_close_matches(f"{pattern(parent)}.{name}".lstrip("."), siblings, 1, 0.85)
     anywhere = difflib.get_close_matches(name, by_name, 1, 0.75)
     found = (
         close
@@ -178,15 +178,19 @@ def near_miss(key: str, base: str = "") -> str:
         or (by_name[anywhere[0]] if anywhere else [])
     )
     if not found:
-        return f"`vr1 config{f' {_pattern(parent)}' if siblings else ''}` lists all"
+        return f"`vr1 config{f' {parent}' if parent and siblings else ''}` lists all"
     meant = " or ".join(f"{base}{one}".replace("[]", "[0]") for one in found[:3])
     return f"did you mean {meant}?"
 
 
-def _pattern(key: str) -> str:
-    """A key as the schema has it, with `[]` for a place in a list."""
+def pattern(key: str) -> str:
+    """A key as the schema has it, with `[]` for a place in a list.
+
+    Example:
+        pattern("curriculum.stages[0].steps")    # "curriculum.stages[].steps"
+    """
     head, bracket, rest = key.partition("[")
-    return f"{head}[]{_pattern(rest.partition(']')[2])}" if bracket else head
+    return f"{head}[]{pattern(rest.partition(']')[2])}" if bracket else head
 
 
 def _wanted(hint: Any) -> str:
