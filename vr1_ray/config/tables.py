@@ -9,7 +9,7 @@ import difflib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,18 +82,21 @@ def check_options(
     parameters = list(inspect.signature(found).parameters.values())[len(arguments) :]
     named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     takes = [one.name for one in parameters if one.kind in named]
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    unknown = [] if takes_all else [name for name in options if name not in takes]
+    if unknown:
+        raise ValueError(options_text(field, what, unknown, takes))
     try:
         inspect.signature(found).bind(*arguments, **options)
     except TypeError as error:
-        raise ValueError(options_text(field, what, str(error), options, takes)) from error
+        known = f"options it takes: {', '.join(takes) or 'none'}"
+        raise ValueError(f"{field} don't fit {what}: {error}; {known}.") from error
 
 
-def options_text(
-    field: str, what: str, wrong: str, options: Iterable[str], takes: Sequence[str]
-) -> str:
+def options_text(field: str, what: str, unknown: Sequence[str], takes: Sequence[str]) -> str:
     """What is said of options that are not taken: those that are, and what was probably meant."""
     section = field.removesuffix("options")
-    unknown = [name for name in options if name not in takes]
+    wrong = f"got an unexpected {', '.join(map(repr, unknown))}"
     own = [f"{section}{name}" for name in unknown if f"{section}{name}" in by_key(RunConfig)]
     near = [one for name in unknown for one in difflib.get_close_matches(name, takes, 1)]
     meant = f"; did you mean {', '.join(own or near)}?" if own or near else "."

@@ -35,5 +35,5 @@ def check_engine(config: RolloutConfig) -> None:
     takes = rollout_engine_class(config.engine).option_names()
     unknown = [name for name in config.options if takes is not None and name not in takes]
     if unknown:
-        what, wrong = f"engine {config.engine!r}", f"got an unexpected {', '.join(unknown)}"
-        raise ValueError(options_text("rollout.options", what, wrong, unknown, takes or ()))
+        what = f"engine {config.engine!r}"
+        raise ValueError(options_text("rollout.options", what, unknown, takes or ()))
