@@ -59,7 +59,7 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         config = replace(config, bridge=servers.start(config.bridge))
         intake = take_in(config.bridge, config.folder)
         print(
-            f"{intake.num_rows} rows to bridge, {intake.num_bad} of {intake.num_read} left out",
+            f"{intake.num_rows:,} rows to bridge, {intake.num_bad:,} of {intake.num_read:,} left out",
             flush=True,
         )
         connect(config)

@@ -12,6 +12,7 @@ from vr1_ray.config import (
     recipe_runs,
     save_config,
 )
+from vr1_ray.curriculum import make_curriculum
 
 RL = """
 kind: rl
@@ -163,3 +164,25 @@ def test_every_shipped_config_loads_and_keeps_the_rules(path):
     config = load_config(path)
     for run in recipe_runs(config) if config.kind == "recipe" else [config]:
         check_config(run)
+
+
+STAGES = """
+    - {max_response_tokens: 96, group_size: 4, steps: 2, enabled: false}
+    - {max_response_tokens: 9999, group_size: 4, steps: 2, num_engines: 9}
+"""
+
+
+def test_a_stage_is_named_by_the_key_that_sets_it_and_counted_from_the_first_enabled_one(tmp_path):
+    text = RL.replace("[{max_response_tokens: 96, group_size: 4, steps: 2}]", STAGES)
+    text = text.replace("curriculum: {stages: ", "curriculum:\n  stages: ").replace("\n}", "\n")
+    limit = "rollout.max_engines=2"
+    with pytest.raises(ConfigError) as raised:
+        check_config(load_config(write(tmp_path, text), [limit]))
+    told = str(raised.value)
+    assert "curriculum.stages[1].max_response_tokens: 9999" in told
+    assert "curriculum.stages[1].num_engines: 9" in told
+    cured = ["curriculum.stages[1].max_response_tokens=96", "curriculum.stages[1].num_engines=2"]
+    config = load_config(write(tmp_path, text), [limit, *cured])
+    check_config(config)
+    [stage] = make_curriculum(config.curriculum).stages
+    assert (stage.number, stage.max_response_tokens) == (1, 96)

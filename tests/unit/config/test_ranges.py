@@ -152,3 +152,11 @@ def test_a_range_says_itself_in_words():
 
 def test_each_meaning_is_a_comment_of_the_schema():
     assert not [key for key, setting in by_key(RunConfig).items() if not setting.meaning]
+
+
+def test_the_numbers_of_generate_are_held_to_theirs_with_those_of_its_engine():
+    asked = GenerateConfig(policy="p", temperature=math.nan)
+    asked.rollout.num_threads = 0
+    told = list(numbers_out_of_range(asked))
+    assert told[0].startswith("temperature: nan must be at least 0")
+    assert told[1].startswith("rollout.num_threads: 0 must be at least 1")
