@@ -32,11 +32,11 @@ from vr1_ray.bridging.servers import Servers
 from vr1_ray.bridging.tally import Tally
 from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig, check_config
 from vr1_ray.figure_math.dataset import write_split
-from vr1_ray.runs.run_folder import RESULT, keep_config, write_json, write_result
+from vr1_ray.runs.run_folder import RESULT, STARTS, keep_config, write_json, write_result
 from vr1_ray.runs.stopping import StopSignal
 
 STORE, DATASET = "store.sqlite", "dataset"
-_LEFTOVERS = (STORE, f"{STORE}-wal", f"{STORE}-shm", "logs", DATASET)
+_LEFTOVERS = (STORE, f"{STORE}-wal", f"{STORE}-shm", "logs", DATASET, STARTS)
 
 
 def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
