@@ -1,4 +1,4 @@
-"""Configuration: the dataclasses of a run (`schema`), how they are read (`loading`), their rules (`checks`)."""
+"""Configuration: the dataclasses of a run (`schema`), how they are read (`loading`), their rules (`ranges`, `checks`, `effects`)."""
 
 from vr1_ray.config.bridge import (
     BridgeConfig,

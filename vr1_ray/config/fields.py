@@ -125,7 +125,8 @@ def range_of(hint: Any) -> Range | None:
 
 def numbers_out_of_range(section: Any, prefix: str = "") -> Iterator[str]:
     """A line for each number of a config that is outside its field's range: field, value, range and meaning."""
-    hints = hints_of(type(section))
+    owner: type = type(section)
+    hints = hints_of(owner)
     for field in fields(section):
         value, hint = getattr(section, field.name), hints[field.name]
         places = {
@@ -140,7 +141,7 @@ def numbers_out_of_range(section: Any, prefix: str = "") -> Iterator[str]:
             limits = range_of(hint)
             is_number = isinstance(one, (int, float)) and not isinstance(one, bool)
             if limits is not None and is_number and not limits.has(one):
-                meaning = comments_of(type(section)).get(field.name)
+                meaning = comments_of(owner).get(field.name)
                 why = f" ({meaning})" if meaning else ""
                 yield f"{key}: {one:.10g} must be {limits.text}{why}"
 

@@ -7,7 +7,7 @@ mapping is merged with what is there, a list replaces it.
 import re
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -30,6 +30,7 @@ class Override:
     text: str
     path: Path
     value: Any
+    in_a_step: str = ""  # how a recipe's step is told apart, for messages
 
     @property
     def key(self) -> str:
@@ -49,17 +50,15 @@ def read_override(text: str) -> Override:
         )
     path = tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", key))
     try:
-        read = (
-            OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]
-            if value
-            else ""
-        )  # type: ignore[index, call-overload]
+        tree: Any = OmegaConf.to_container(
+            OmegaConf.from_dotlist([f"value={value}" if value else "value=''"])
+        )
     except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
         first = str(error).strip().split("\n")[0]
         raise ConfigError(
             f"command line: {text!r}: its value is no YAML ({first}); quote it, or close its brackets"
         ) from error
-    return Override(text=text, path=path, value=read)
+    return Override(text=text, path=path, value=tree["value"])
 
 
 def key_of(path: Path) -> str:
@@ -78,18 +77,23 @@ def put(tree: dict[str, Any], override: Override, below: Callable[[Path], Any]) 
     Raises ConfigError for a place that a list doesn't have, or a key below a plain value.
     """
     here: Any = tree
+    if tree.get("kind") == "recipe" and override.path[0] != "steps":
+        override = replace(override, in_a_step=f"; of one step: steps.NAME.{override.key}=...")
     *way, last = override.path
     for depth, part in enumerate(way, start=1):
         _check_place(here, part, override, depth)
-        inner = here[part] if isinstance(here, list) else here.get(part)
+        inner = _at(here, part)
         if inner is None:
             default = below(override.path[:depth])
             inner = deepcopy(default) if isinstance(default, list) else {}
             here[part] = inner
         here = inner
     _check_place(here, last, override, len(override.path))
-    before = here[last] if isinstance(here, list) else here.get(last)
-    here[last] = _merged(before, override.value)
+    here[last] = _merged(_at(here, last), override.value)
+
+
+def _at(here: Any, part: Any) -> Any:
+    return here.get(part) if isinstance(here, dict) else here[part]
 
 
 def _merged(before: Any, value: Any) -> Any:
@@ -104,11 +108,11 @@ def _check_place(here: Any, part: str | int, override: Override, depth: int) -> 
         if isinstance(part, int) and part < len(here):
             return
         places = f"[0] to [{len(here) - 1}]" if here else "none"
-        wrong = f"the list {where} has no place [{part}]; its places: {places} (a recipe's step: steps.NAME.{where})"
+        wrong = f"the list {where} has no place [{part}]; its places: {places}"
     elif isinstance(here, dict):
         if isinstance(part, str):
             return
         wrong = f"{where} is no list, so it has no place [{part}]"
     else:
         wrong = f"{where} is {here!r}, which has no keys; set it as a whole"
-    raise ConfigError(f"command line: {override.text}: {wrong}")
+    raise ConfigError(f"command line: {override.text}: {wrong}{override.in_a_step}")

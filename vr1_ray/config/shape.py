@@ -80,8 +80,10 @@ OTHER_NAMES = {
 def faults(tree: dict[str, Any], schema: type = RunConfig) -> Iterator[Fault]:
     """Everything in which a tree is not of the schema; the steps of a recipe are trees of the same form."""
     yield from _section(tree, schema, "", base="")
-    steps = tree.get("steps") if schema is RunConfig else None
-    for name, step in steps.items() if isinstance(steps, dict) else ():
+    steps: Any = tree.get("steps") if schema is RunConfig else None
+    if not isinstance(steps, dict):
+        return
+    for name, step in steps.items():
         prefix = f"steps.{name}."
         if not isinstance(step, dict) or "kind" not in step:
             others = ", ".join(one for one in steps if one != name)
@@ -215,4 +217,5 @@ def _wanted(hint: Any) -> str:
 def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "true or false in YAML; in quotes it is a text"
-    return {dict: "a mapping", list: "a list", str: "a text"}.get(type(value), "a number")
+    words: dict[type, str] = {dict: "a mapping", list: "a list", str: "a text"}
+    return words.get(type(value), "a number")

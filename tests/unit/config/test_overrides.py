@@ -78,6 +78,12 @@ def test_an_empty_value_is_an_empty_text(load):
     assert load("model.path=").model.path == ""
 
 
+def test_a_place_that_only_the_steps_have_is_told_how_to_reach_them(refusal):
+    text = "kind: recipe\nname: r\nsteps: {rl: {kind: rl, curriculum: {stages: []}}}\n"
+    told = refusal("curriculum.stages[0].steps=1", text=text)
+    assert "its places: none; of one step: steps.NAME.curriculum.stages[0].steps=..." in told
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
