@@ -1,5 +1,5 @@
 """The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`, `vr1 runs`,
-`vr1 generate POLICY`.
+`vr1 generate POLICY`, `vr1 config`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
@@ -32,6 +32,7 @@ REPLAY = "redo the update of a step from what the run saved, and compare it bit 
 RUNS = "the runs in a folder: kind, state, step, best score, last change"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
+CONFIG = "every setting: key, type, default, range, kinds of run and meaning; --diff: what a config changes"
 SCALE = "give a live run another number of rollout engines or reward actors; it goes on meanwhile"
 
 
@@ -47,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
             "generate": _generate,
             "replay": _replay,
             "scale": _scale,
+            "config": _config,
         }
         return act.get(parsed.command, _run)(parsed)
     except ValueError as error:
@@ -118,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     runs = commands.add_parser("runs", help=RUNS, description=RUNS)
     runs.add_argument("folder", nargs="?", default="runs", help="default: runs")
     runs.add_argument("--debug", action="store_true", help="show tracebacks")
+    _add_config(commands)
     status = commands.add_parser("status", help=STATUS, description=STATUS)
     again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
     scale = commands.add_parser("scale", help=SCALE, description=SCALE)
@@ -136,6 +139,14 @@ def _parser() -> argparse.ArgumentParser:
         "--wait", type=float, default=600.0, metavar="SECONDS", help="for the answer; 0: none"
     )
     return parser
+
+
+def _add_config(commands: Any) -> None:
+    command = commands.add_parser("config", help=CONFIG, description=CONFIG)
+    command.add_argument("prefix", nargs="?", default="", help="such as trainer.optimizer")
+    command.add_argument("--markdown", action="store_true", help="as a table in Markdown")
+    command.add_argument("--diff", metavar="CONFIG", help="what this YAML sets to other values")
+    command.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
 def _add_generate(commands: Any) -> None:
@@ -208,6 +219,16 @@ def _run(parsed: argparse.Namespace) -> int:
     else:
         check_config(config)
         run_alone(config, stop)
+    return 0
+
+
+def _config(parsed: argparse.Namespace) -> int:
+    from vr1_ray.commands.config import diff_text, reference_text
+
+    if parsed.diff:
+        print(diff_text(parsed.diff, parsed.prefix))
+    else:
+        print(reference_text(parsed.prefix, is_markdown=parsed.markdown))
     return 0
 
 

@@ -10,7 +10,7 @@ from vr1_ray.algorithms.grpo import Grpo
 from vr1_ray.algorithms.rloo import Rloo
 from vr1_ray.algorithms.sft import Sft
 from vr1_ray.config import AlgorithmConfig
-from vr1_ray.config.tables import find
+from vr1_ray.config.tables import check_options, find
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "dr_grpo": DrGrpo,
@@ -30,6 +30,16 @@ __all__ = [
 
 
 def make_algorithm(config: AlgorithmConfig, *, kind: str = "rl") -> Algorithm:
-    """The algorithm that `config.name` says; a run of kind "sft" always takes cross-entropy."""
-    name = "sft" if kind == "sft" else config.name
-    return find(ALGORITHMS, name, "algorithm.name", kind=Algorithm)(config)
+    """The algorithm that `config.name` says, with its options; a run of kind "sft" always takes cross-entropy.
+
+    Raises ValueError for an unknown name, and for an option that it doesn't take.
+    """
+    if kind == "sft":
+        return Sft(config)
+    found = find(ALGORITHMS, config.name, "algorithm.name", kind=Algorithm)
+    if kind == "rl" and issubclass(found, Sft):
+        raise ValueError(
+            f"algorithm.name={config.name!r} learns from demonstrations, not from rewards; use grpo, or kind: sft."
+        )
+    check_options(found, config.options, "algorithm.options", f"algorithm {config.name!r}", config)
+    return found(config, **config.options)

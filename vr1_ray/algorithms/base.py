@@ -14,6 +14,8 @@ To add one, write one file and a row in `vr1_ray/algorithms/__init__.py`:
 
         def loss(self, tokens):
             return -tokens.advantages_N * tokens.logprobs_N, {"entropy": tokens.entropy_N.sum()}
+
+`algorithm.options` of the YAML come as keyword arguments, `__init__(self, config, *, baseline=0.0)`; others are refused.
 """
 
 from abc import ABC, abstractmethod

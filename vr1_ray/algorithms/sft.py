@@ -18,6 +18,7 @@ class Sft(Algorithm):
     def __init__(self, config: AlgorithmConfig) -> None:
         super().__init__(config)
         self.needs_reference = False
+        self.old_logprobs = "trainer"  # there is no engine, whatever a recipe hands down
 
     def assign_advantages(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
         """The groups as they are: a demonstration is not compared with others."""

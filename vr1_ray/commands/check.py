@@ -36,6 +36,7 @@ from vr1_ray.preflight.plan import plan_rows
 from vr1_ray.preflight.speed import gpu_speed, measure_core
 from vr1_ray.preflight.step_time import time_rows
 from vr1_ray.preflight.table import CheckRow, Status, is_sound, not_checked
+from vr1_ray.rollout import check_engine
 
 
 @dataclass(kw_only=True)
@@ -82,6 +83,7 @@ def _run_rows(
         return
     inputs = Inputs()
     parts: dict[str, Callable[[], Iterable[CheckRow]]] = {
+        "engine": lambda: _engine_rows(run),
         "inputs": lambda: check_run_inputs(run, inputs, absent=_absent(whole, place)),
         "plan": lambda: plan_rows(run, place.machine, size=size),
         "time": lambda: _time_rows(run, place.machine, size, inputs),
@@ -104,6 +106,12 @@ def _elsewhere_rows(run: RunConfig) -> Iterator[CheckRow]:
             yield CheckRow(name=one.name, value=count)
     except ValueError as error:
         yield _broken("benchmarks", error)
+def _engine_rows(run: RunConfig) -> Iterator[CheckRow]:
+    if run.kind in ("rl", "eval"):
+        try:
+            check_engine(run.rollout)
+        except ValueError as error:
+            yield CheckRow(name="engine", value="refused", status="bad", cure=str(error))
 
 
 def _time_rows(

@@ -19,6 +19,7 @@ from vr1_ray.answers import answers_match
 from vr1_ray.answers.text import without_prefix
 from vr1_ray.commands.quiet import quiet
 from vr1_ray.config import ConfigError
+from vr1_ray.config.fields import numbers_out_of_range
 from vr1_ray.config.generate import GenerateConfig
 from vr1_ray.data.questions import load_questions, one_question
 from vr1_ray.rewards import parse_response
@@ -67,10 +68,13 @@ def _ask(config: GenerateConfig, prompts: list[Prompt]) -> int:
 
 
 def _check(config: GenerateConfig) -> None:
+    from vr1_ray.rollout import check_engine
+
     if config.source and config.images:
         raise ConfigError("--image and --input: both given; rows of --input name their own images")
     if not config.source and not config.question:
         raise ConfigError("--question: empty; ask something (of an --image), or give --input")
+    check_engine(config.rollout)
     if config.max_response_tokens < 0:
         raise ConfigError(f"--max_tokens: {config.max_response_tokens} must be above 0")
     for name in ("num_samples", "timeout_seconds"):
@@ -80,6 +84,8 @@ def _check(config: GenerateConfig) -> None:
         raise ConfigError(
             f"temperature {config.temperature} and top_p {config.top_p}: at least 0, and above 0 up to 1"
         )
+    for problem in numbers_out_of_range(config):  # those of model, rollout and data too
+        raise ConfigError(problem)
 
 
 def _read(config: GenerateConfig) -> list[Prompt]:

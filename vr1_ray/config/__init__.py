@@ -1,4 +1,4 @@
-"""Configuration: the dataclasses of a run (`schema`), how they are read (`loading`), their rules (`checks`)."""
+"""Configuration: the dataclasses of a run (`schema`), how they are read (`loading`), their rules (`ranges`, `checks`, `effects`)."""
 
 from vr1_ray.config.bridge import (
     BridgeConfig,
@@ -7,8 +7,9 @@ from vr1_ray.config.bridge import (
     RehearsalConfig,
 )
 from vr1_ray.config.checks import check_config
+from vr1_ray.config.errors import ConfigError
 from vr1_ray.config.evaluation import EvalConfig, JudgeConfig, PolicyConfig
-from vr1_ray.config.loading import ConfigError, config_text, load_config, recipe_runs, save_config
+from vr1_ray.config.loading import config_text, load_config, recipe_runs, save_config
 from vr1_ray.config.rollout import EngineHealthConfig, RolloutConfig
 from vr1_ray.config.schema import (
     AlgorithmConfig,

@@ -1,12 +1,14 @@
-"""Rules between the fields of a config: what a type can't say. Checked before anything is started.
+"""Rules between the fields of a config: what a type and a range can't say. Checked before anything is started.
 
-Each rule yields one line: the field, its value, and the cure. Add a rule as a generator below and to RULES.
+The range of a number stands beside its field (`ranges.py`). Each rule yields one line: the field, its value, and the cure. Add a rule as a generator below and to RULES.
 """
 
 import re
 from collections.abc import Iterator
 
-from vr1_ray.config.loading import ConfigError
+from vr1_ray.config.demand import keyed_stages
+from vr1_ray.config.errors import ConfigError
+from vr1_ray.config.fields import numbers_out_of_range
 from vr1_ray.config.placement import placement_problems
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.config.secrets import secrets_in
@@ -38,78 +40,51 @@ def _names(config: RunConfig) -> Iterator[str]:
 
 def _cannot_work(config: RunConfig) -> Iterator[str]:
     """Settings that are of the right type, and that nothing could be done with."""
-    if config.max_steps < 0 or config.num_epochs <= 0:
-        yield f"max_steps, num_epochs: {config.max_steps}, {config.num_epochs:g}; give at least 0 (by epochs), and above 0"
+    if config.kind == "rl" and config.algorithm.name == "sft":
+        yield "algorithm.name: sft learns from demonstrations, not from rewards; use grpo, or kind: sft"
     if config.trainer.offload_optimizer and config.trainer.zero_stage == 0:
         yield "trainer.offload_optimizer: true, but trainer.zero_stage 0 has no part of it to move; use 1, 2 or 3"
     if config.model.attention == "flash_attention_2" and config.model.dtype != "bfloat16":
         yield "model.attention: flash_attention_2 computes in bfloat16; set model.dtype=bfloat16, or attention=auto"
 
 
-def _positive(config: RunConfig) -> Iterator[str]:
-    counts = {
-        "prompts_per_step": config.prompts_per_step,
-        "trainer.num_workers": config.trainer.num_workers,
-        "trainer.mini_batches_per_step": config.trainer.mini_batches_per_step,
-        "trainer.max_tokens_per_micro_batch": config.trainer.max_tokens_per_micro_batch,
-        "trainer.logprob_chunk_tokens": config.trainer.logprob_chunk_tokens,
-        "rollout.num_engines": config.rollout.num_engines,
-        "rollout.max_concurrent_responses": config.rollout.max_concurrent_responses,
-        "invalid_rollouts.max_attempts": config.invalid_rollouts.max_attempts,
-        "model.max_model_len": config.model.max_model_len,
-        "model.max_images": config.model.max_images,
-        "checkpoint.keep_last": config.checkpoint.keep_last,
-    }
-    for key, value in counts.items():
-        if value < 1:
-            yield f"{key}: {value} must be at least 1"
-    if config.checkpoint.grace_seconds <= 0:
-        yield f"checkpoint.grace_seconds: {config.checkpoint.grace_seconds} must be above 0"
-    if not 0 <= config.data.max_bad_rows <= 1:
-        yield f"data.max_bad_rows: {config.data.max_bad_rows} is a share of rows; give 0 to 1"
-    for key, value in {
-        "trainer.max_restarts": config.trainer.max_restarts,
-        "reference.max_restarts": config.reference.max_restarts,
-        "curriculum.max_restarts": config.curriculum.max_restarts,
-    }.items():
-        if value < 0:
-            yield f"{key}: {value} must be at least 0, which is never"
-    skipped = config.trainer.max_skipped_updates
-    if skipped < 0:
-        yield f"trainer.max_skipped_updates: {skipped} must be at least 0, which ends the run at the first"
-    limit = config.trainer.collective_timeout_seconds
-    if limit <= 0:
-        yield f"trainer.collective_timeout_seconds: {limit:g} must be above 0"
-    if config.trainer.zero_stage not in (0, 1, 2, 3):
-        yield f"trainer.zero_stage: {config.trainer.zero_stage} is not a ZeRO stage; use 0, 1, 2 or 3"
-
-
-def _alarms(config: RunConfig) -> Iterator[str]:
-    for key in ("alarm_logprob_mean", "alarm_logprob_p99"):
-        most = getattr(config.trainer, key)
-        if most is not None and not most > 0:  # nor nan
-            yield f"trainer.{key}: {most:g} must be above 0; null takes the default of model.dtype"
+def _pairs(config: RunConfig) -> Iterator[str]:
+    """Numbers that are a least and a most, and AdamW's two."""
+    model, bridge, betas = config.model, config.bridge, config.trainer.optimizer.betas
+    if model.min_pixels > model.max_pixels:
+        yield f"model.min_pixels: {model.min_pixels} is above model.max_pixels {model.max_pixels}; lower it"
+    if config.rollout.max_engines and config.rollout.min_engines > config.rollout.max_engines:
+        yield (
+            f"rollout.min_engines: {config.rollout.min_engines} is above rollout.max_engines "
+            f"{config.rollout.max_engines}; lower it"
+        )
+    if bridge.candidates_at_once > bridge.max_candidates:
+        yield (
+            f"bridge.candidates_at_once: {bridge.candidates_at_once} is above bridge.max_candidates "
+            f"{bridge.max_candidates}; lower it"
+        )
+    if len(betas) != 2:
+        yield f"trainer.optimizer.betas: {betas}; AdamW has two, such as [0.9, 0.999]"
+    if config.data.max_prompt_tokens >= model.max_model_len and config.kind in ("rl", "eval"):
+        yield (
+            f"data.max_prompt_tokens: {config.data.max_prompt_tokens} leaves no room for a response in "
+            f"model.max_model_len {model.max_model_len}; raise that, or lower it"
+        )
 
 
 def _stages(config: RunConfig) -> Iterator[str]:
     if config.kind != "rl":
         return
-    enabled = [stage for stage in config.curriculum.stages if stage.enabled]
-    if not enabled:
+    if not keyed_stages(config):
         yield "curriculum.stages: none is enabled; give at least one {max_response_tokens, group_size, steps}"
     room = config.model.max_model_len - config.data.max_prompt_tokens
-    for number, stage in enumerate(enabled, start=1):
-        where = f"curriculum.stages[{number}]"
-        if stage.max_response_tokens > room:
+    for where, stage in keyed_stages(config):
+        if stage.max_response_tokens > room > 0:
             yield (
                 f"{where}.max_response_tokens: {stage.max_response_tokens} does not fit: model.max_model_len "
                 f"{config.model.max_model_len} less data.max_prompt_tokens {config.data.max_prompt_tokens} leaves "
                 f"{room}; raise model.max_model_len to {config.data.max_prompt_tokens + stage.max_response_tokens}"
             )
-        if stage.group_size < 2:
-            yield f"{where}.group_size: {stage.group_size} gives no group to compare with; use 2 or more"
-        if stage.steps < 1 or stage.max_response_tokens < 1:
-            yield f"{where}: steps {stage.steps} and max_response_tokens {stage.max_response_tokens} must be positive"
 
 
 def _eval_fits(config: RunConfig) -> Iterator[str]:
@@ -136,32 +111,15 @@ def _eval_elsewhere(config: RunConfig) -> Iterator[str]:
         yield "eval.responses: names a file while eval.policy.model names an endpoint; keep one of them"
     if found.data or not config.benchmarks:
         yield f"{field}: answers benchmarks only; name them in benchmarks=[...] and leave eval.data empty"
-    if not 0 <= found.policy.max_missing <= 1:
-        yield f"eval.policy.max_missing: {found.policy.max_missing} is a share; use 0 to 1"
-
-
-def _eval_counts(config: RunConfig) -> Iterator[str]:
-    found = config.eval
-    for key, value, none in (
-        ("every_steps", found.every_steps, "to evaluate at no step in between"),
-        ("max_prompts", found.max_prompts, "for all"),
-        ("max_questions", found.max_questions, "for all"),
-    ):
-        if value < 0:
-            yield f"eval.{key}: {value} is negative; use 0 {none}"
 
 
 def _eval_samples(config: RunConfig) -> Iterator[str]:
     found = config.eval
-    if found.num_samples < 1:
-        yield f"eval.num_samples: {found.num_samples} must be at least 1"
     if found.num_samples > 1 and found.temperature <= 0 and not found.responses:
         yield (
             f"eval.num_samples: {found.num_samples} greedy samples of a question are equal; set "
             "eval.temperature (paper: 0.6, with eval.top_p=0.95)"
         )
-    if not 0 < found.top_p <= 1:
-        yield f"eval.top_p: {found.top_p} is not in (0, 1]; use 1.0"
     if found.protocol == "paper" and found.temperature <= 0 and not found.responses:
         yield (
             f"eval.temperature: {found.temperature:g} is greedy, so the paper's harness would draw the same response five "
@@ -169,8 +127,6 @@ def _eval_samples(config: RunConfig) -> Iterator[str]:
         )
     if found.protocol == "paper" and found.num_samples > 1:
         yield "eval.num_samples: the paper's harness keeps one sample a question; set it to 1"
-    if not 0 <= found.judge.max_missing <= 1:
-        yield f"eval.judge.max_missing: {found.judge.max_missing} is a share; use 0 to 1"
 
 
 def _batches(config: RunConfig) -> Iterator[str]:
@@ -190,13 +146,6 @@ def _sampling(config: RunConfig) -> Iterator[str]:
         )
     if config.kind == "rl" and config.rollout.temperature <= 0:
         yield f"rollout.temperature: {config.rollout.temperature} samples equal groups; use 1.0"
-    if config.algorithm.kl_coef < 0:
-        yield f"algorithm.kl_coef: {config.algorithm.kl_coef} is negative; use 0 for no KL term"
-    if config.algorithm.entropy_coef < 0:
-        yield (
-            f"algorithm.entropy_coef: {config.algorithm.entropy_coef} is negative, which would make the policy sure of "
-            "itself; use 0 for no entropy bonus"
-        )
 
 
 def _aggregation(config: RunConfig) -> Iterator[str]:
@@ -215,20 +164,12 @@ def _reward_pools(config: RunConfig) -> Iterator[str]:
             yield f"rewards[{number}].pool: {spec.pool!r} is none of reward_pools ({known}); add it there"
     for name, pool in config.reward_pools.items():
         where = f"reward_pools.{name}"
-        if pool.num_actors < 1:
-            yield f"{where}.num_actors: {pool.num_actors} must be at least 1"
         least, most = pool.min_actors or pool.num_actors, pool.max_actors or pool.num_actors
         if not least <= pool.num_actors <= most:
             yield (
                 f"{where}.num_actors: {pool.num_actors} is not between min_actors {pool.min_actors} and "
                 f"max_actors {pool.max_actors} (0 stands for num_actors)"
             )
-        if pool.timeout_seconds <= 0:
-            yield f"{where}.timeout_seconds: {pool.timeout_seconds} must be above 0"
-    for key in ("max_rate", "max_error_rate"):
-        share = getattr(config.invalid_rollouts, key)
-        if not 0 <= share <= 1:
-            yield f"invalid_rollouts.{key}: {share} is a share; use 0 to 1"
 
 
 def _bridge(config: RunConfig) -> Iterator[str]:
@@ -239,9 +180,6 @@ def _bridge(config: RunConfig) -> Iterator[str]:
         yield "bridge.sources: empty; list {reader, path} of at least one source"
     if bridge.sources and bridge.rehearsal.num_questions:
         yield "bridge.sources: a rehearsal draws its own; remove them, or set bridge.rehearsal.num_questions=0"
-    for key in ("max_candidates", "candidates_at_once", "rows_per_block", "rows_per_shard"):
-        if getattr(bridge, key) < 1:
-            yield f"bridge.{key}: {getattr(bridge, key)} must be at least 1"
 
 
 def _engines(config: RunConfig) -> Iterator[str]:
@@ -249,9 +187,9 @@ def _engines(config: RunConfig) -> Iterator[str]:
     if rollout.min_engines and not rollout.max_engines:
         yield f"rollout.min_engines: {rollout.min_engines} means nothing without max_engines; set both"
     wanted = {"rollout.num_engines": rollout.num_engines}
-    for number, stage in enumerate(config.curriculum.stages, start=1):
-        if stage.enabled and stage.num_engines:
-            wanted[f"curriculum.stages[{number}].num_engines"] = stage.num_engines
+    for where, stage in keyed_stages(config):
+        if stage.num_engines:
+            wanted[f"{where}.num_engines"] = stage.num_engines
     least = max(rollout.min_engines, health.min_healthy)
     for key, value in wanted.items():
         if value < least or (rollout.max_engines and value > rollout.max_engines):
@@ -259,30 +197,18 @@ def _engines(config: RunConfig) -> Iterator[str]:
                 f"{key}: {value} is not between {least} (rollout.min_engines, rollout.health.min_healthy) and "
                 f"rollout.max_engines {rollout.max_engines or 'without limit'}"
             )
-    if any(size < 1 for size in rollout.sizes):
-        yield f"rollout.tensor_parallel_sizes: {rollout.sizes}; each must be at least 1"
     if not (rollout.num_cpus_per_engine or rollout.num_gpus_per_engine or rollout.resources):
         yield "rollout.num_cpus_per_engine: 0, and nothing else is reserved for an engine; use 0.1"
-    limits = {
-        "probe_seconds": health.probe_seconds,
-        "probe_timeout_seconds": health.probe_timeout_seconds,
-        "probes_until_dead": health.probes_until_dead,
-        "min_healthy": health.min_healthy,
-    }
-    for name, limit in limits.items():
-        if limit <= 0:
-            yield f"rollout.health.{name}: {limit} must be above 0"
 
 
 RULES = (
+    numbers_out_of_range,
     _names,
-    _positive,
+    _pairs,
     _cannot_work,
-    _alarms,
     _stages,
     _eval_fits,
     _eval_elsewhere,
-    _eval_counts,
     _eval_samples,
     _batches,
     _sampling,

@@ -7,7 +7,19 @@ from vr1_ray.config.schema import RunConfig, StageConfig
 
 def enabled_stages(config: RunConfig) -> list[StageConfig]:
     """The stages that will be run, in order."""
-    return [stage for stage in config.curriculum.stages if stage.enabled]
+    return [stage for _, stage in keyed_stages(config)]
+
+
+def keyed_stages(config: RunConfig) -> list[tuple[str, StageConfig]]:
+    """The stages that will be run, in order, each with its key: its place in the list, counted from 0, as in an override.
+
+    Everywhere else "stage 1" is the first of these stages.
+    """
+    return [
+        (f"curriculum.stages[{place}]", stage)
+        for place, stage in enumerate(config.curriculum.stages)
+        if stage.enabled
+    ]
 
 
 def num_updates(config: RunConfig, num_demonstrations: int) -> int:

@@ -6,6 +6,8 @@ Which benchmarks are evaluated is `benchmarks`, a key of the run itself: `benchm
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vr1_ray.config.ranges import Above0, Above0To1, CountFrom0, CountFrom1, From0, Share
+
 
 @dataclass
 class JudgeConfig:
@@ -14,14 +16,13 @@ class JudgeConfig:
     model: str = ""  # "": no judge; what no rule can decide then counts as wrong, and is counted
     base_url: str | None = None  # None: OpenAI's
     api_key_env: str = "OPENAI_API_KEY"  # "" for a service that wants no key
-    timeout_seconds: float = 60.0
-    max_attempts: int = (
-        3  # of a call that fails; a judgement that can't be read is not asked for again
-    )
-    backoff_seconds: float = 0.5
-    max_concurrent: int = 16
+    timeout_seconds: Above0 = 60.0  # of one call
+    # Of a call that fails; a judgement that can't be read is not asked for again.
+    max_attempts: CountFrom1 = 3
+    backoff_seconds: From0 = 0.5  # before the second attempt; doubled at each further one
+    max_concurrent: CountFrom1 = 16  # calls open at once
     # Share of the judgements asked for that may be missing (endpoint down, unreadable); above it there is no score.
-    max_missing: float = 0.05
+    max_missing: Share = 0.05
 
 
 @dataclass
@@ -31,28 +32,28 @@ class PolicyConfig:
     model: str = ""  # "": the policy is model.path, on engines of the run
     base_url: str | None = None  # None: OpenAI's
     api_key_env: str = "OPENAI_API_KEY"  # "" for a service that wants no key
-    timeout_seconds: float = 600.0
-    max_attempts: int = 3  # of a question that got no response
-    backoff_seconds: float = 0.5
-    max_concurrent: int = 16
-    max_missing: float = (
-        0.05  # share of questions that may have no response: they count as wrong; above it no score
-    )
+    timeout_seconds: Above0 = 600.0
+    max_attempts: CountFrom1 = 3  # of a question that got no response
+    backoff_seconds: From0 = 0.5  # before the second attempt; doubled at each further one
+    max_concurrent: CountFrom1 = 16  # calls open at once
+    max_missing: Share = 0.05  # of the questions, without a response: they count as wrong; above it no score
 
 
 @dataclass
 class EvalConfig:
     """Evaluation through the run's own engines; of `benchmarks` too, if the run names some."""
 
-    data: str = ""
-    split: str = "test"
-    max_prompts: int = 0  # 0: all
-    max_response_tokens: int = 0  # 0: the longest stage's
-    temperature: float = 0.0  # 0 is greedy; the paper samples at 0.6
-    top_p: float = 1.0  # paper: 0.95
-    at_start: bool = False
-    at_end: bool = False
-    every_steps: int = 0  # 0: never; the last step is left to `at_end` if that is on
+    data: str = ""  # held-out prompts: a file, folder or hub name as in data.train
+    split: str = "test"  # of a hub name or folder
+    max_prompts: CountFrom0 = 0  # of eval.data; 0: all
+    max_response_tokens: CountFrom0 = 0  # 0: the longest stage's
+    temperature: From0 = 0.0  # 0 is greedy; the paper samples at 0.6
+    top_p: Above0To1 = 1.0  # with a temperature; paper: 0.95
+    at_start: bool = False  # of an RL run: the policy it begins with
+    at_end: bool = False  # of an RL run: the trained policy
+    every_steps: CountFrom0 = (
+        0  # of an RL run; 0: never; the last step is left to `at_end` if that is on
+    )
     start_label: str = "start"  # what the policy of `at_start` is called in the results
     label: str = "policy"  # what the evaluated policy is called in the results
     # Which figure tells the best checkpoint: "accuracy" (of eval.data; without it the mean over benchmarks) or
@@ -62,10 +63,9 @@ class EvalConfig:
     diagnosis: str = ""
     # Holds a folder or file per benchmark, in any published form, see examples/evaluation; "hub": from there.
     benchmarks_folder: str = "hub"
-    max_questions: int = 0  # of each benchmark, spread evenly over it; 0: all
-    num_samples: int = (
-        1  # responses a question of a benchmark: mean@n and pass@k need more than one
-    )
+    max_questions: CountFrom0 = 0  # of each benchmark, spread evenly over it; 0: all
+    # Responses a question of a benchmark: mean@n and pass@k need more than one.
+    num_samples: CountFrom1 = 1
     # "paper" repeats the harness that Vision-R1's figures were made with, flaws and all, and says so in the results.
     protocol: Literal["honest", "paper"] = "honest"
     judge: JudgeConfig = field(default_factory=JudgeConfig)

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from vr1_ray.config.loading import ConfigError, typed_overrides
+from vr1_ray.config.errors import ConfigError
+from vr1_ray.config.loading import typed_overrides
+from vr1_ray.config.ranges import Above0, Above0To1, CountFrom0, CountFrom1, From0, Seed
 from vr1_ray.config.schema import DataConfig, ModelConfig, RolloutConfig
 
 
@@ -19,12 +21,12 @@ class GenerateConfig:
     question: str = ""  # the one question, or that of a folder's pictures
     source: str = ""  # a folder of pictures, or a .jsonl file
     output: str = ""  # a .jsonl file; empty: standard output
-    max_response_tokens: int = 0  # 0: 4096, or what the model has room for
-    temperature: float = 0.6  # as in the paper's evaluation; 0 is greedy
-    top_p: float = 0.95
-    num_samples: int = 1  # responses a question
-    seed: int = 0
-    timeout_seconds: float = 600.0  # for the engine's start, and without any response ending
+    max_response_tokens: CountFrom0 = 0  # 0: 4096, or what the model has room for
+    temperature: From0 = 0.6  # as in the paper's evaluation; 0 is greedy
+    top_p: Above0To1 = 0.95
+    num_samples: CountFrom1 = 1  # responses a question
+    seed: Seed = 0
+    timeout_seconds: Above0 = 600.0  # for the engine's start, and without any response ending
     model: ModelConfig = field(default_factory=ModelConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
     data: DataConfig = field(default_factory=DataConfig)

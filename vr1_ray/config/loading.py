@@ -1,11 +1,15 @@
 """Reading a run's config: one YAML, then `key=value` overrides, checked against the schema.
 
-Order: the schema's defaults < the YAML < the overrides. Unknown keys and wrong types are refused by
-name. `${key}` interpolation is OmegaConf's and sees the whole file, so a recipe's steps can name each
-other's folders.
+Order: the schema's defaults < the YAML < the overrides. Unknown keys, wrong types and keys that do nothing in this run
+are refused by name, with the source at fault: the command line, or the file with its line. `${key}` interpolation is
+OmegaConf's and sees the whole file, so a recipe's steps can name each other's folders.
 """
 
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,41 +17,75 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from vr1_ray.config import overrides as setting
+from vr1_ray.config.errors import ConfigError
+from vr1_ray.config.given import idle_in_file, idle_overrides, is_resolved, keys_in
+from vr1_ray.config.overrides import Override, read_override
 from vr1_ray.config.schema import RunConfig
+from vr1_ray.config.shape import Fault, faults
 
 NOT_A_DEFAULT = ("kind", "name", "steps")  # keys of a recipe that its steps do not inherit
+COMMAND_LINE = "command line"
 
 
-class ConfigError(ValueError):
-    """A mistake in the config: the message names the field, the value and the cure."""
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A YAML as it was read, and what the command line sets on top of it."""
+
+    where: str
+    raw: dict[str, Any]
+    lines: dict[str, int] = field(default_factory=dict)  # key -> line
+    overrides: list[Override] = field(default_factory=list)
+
+    def tree(self) -> dict[str, Any]:
+        """The file's values with the overrides set. Raises ConfigError for one that has no place."""
+        tree = deepcopy(self.raw)
+        for override in self.overrides:
+            _spell_out(tree)
+            setting.put(tree, override, _below(tree))
+        _spell_out(tree)
+        return tree
+
+    def told(self, found: Iterable[Fault]) -> ConfigError | None:
+        """One line a fault: who is at fault, the key, what is wrong."""
+        lines = [self.line(key, wrong) for key, wrong in found]
+        return ConfigError("\n".join(dict.fromkeys(lines))) if lines else None
+
+    def line(self, key: str, wrong: str) -> str:
+        """What is wrong with a key, and whose fault it is."""
+        for override in reversed(self.overrides):
+            if override.key == key:
+                return f"{COMMAND_LINE}: {override.text}: {wrong}"
+            if _is_below(key, override.key) or _is_below(override.key, key):
+                return f"{COMMAND_LINE}: {override.text}: {key}: {wrong}"
+            parent = key.rpartition(".")[0]
+            if parent not in self.lines and _is_below(override.key, parent):  # it made the section
+                return f"{COMMAND_LINE}: {override.text}: {key}: {wrong}"
+        known = [one for one in self.lines if one == key or _is_below(key, one)]
+        line = f", line {self.lines[max(known, key=len)]}" if known else ""
+        return f"{self.where}{line}: {key}: {wrong}"
 
 
 def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
     """Read `path`, apply `key=value` overrides, and return the typed config.
 
-    Raises ConfigError for an unreadable file, an unknown key, a wrong type or a missing value.
+    Raises ConfigError for an unreadable file, an unknown key, a wrong type, a missing value, or a key that is set for this
+    very run and does nothing in it.
     """
-    raw = _read_yaml(Path(path))
-    config = _typed(_merged(raw, overrides or [], where=str(path)), where=str(path))
-    if config.kind == "recipe":
-        recipe_runs(config)  # a mistake in the last step shows before the first one runs
-    return config
+    source = _read_yaml(Path(path), overrides or [])
+    whole = _whole(source)
+    keys = [key for one in source.overrides for key in _keys_of(one)]
+    idle = None if is_resolved(source.raw) else _idle_in_file(source, whole)
+    error = idle or source.told(idle_overrides(keys, *whole))
+    if error is not None:
+        raise error
+    return whole[0]
 
 
 def typed_overrides(overrides: list[str]) -> RunConfig:
     """A config of defaults with `key=value` overrides alone: for commands that have no YAML of their own."""
-    tree = _merged({"kind": "eval"}, overrides, where="command line")
-    return _typed(tree, where="command line")
-
-
-def _merged(raw: dict[str, Any], overrides: list[str], *, where: str) -> Any:
-    for override in overrides:
-        if "=" not in override:
-            raise ConfigError(f"override {override!r} has no '=': write key=value, such as seed=1")
-    try:
-        return OmegaConf.merge(OmegaConf.create(raw), OmegaConf.from_dotlist(overrides))
-    except (OmegaConfBaseException, ValueError) as error:
-        raise ConfigError(f"{where}: {_first_line(error)}") from error
+    read = [read_override(one) for one in overrides]
+    return _typed(Source(where=COMMAND_LINE, raw={"kind": "eval"}, overrides=read))
 
 
 def recipe_runs(recipe: RunConfig) -> list[RunConfig]:
@@ -60,17 +98,18 @@ def recipe_runs(recipe: RunConfig) -> list[RunConfig]:
             "steps: a recipe needs at least one step; add `steps: {NAME: {kind: ...}}`"
         )
     shared = OmegaConf.to_container(OmegaConf.structured(recipe))
-    defaults = {key: value for key, value in cast(dict, shared).items() if key not in NOT_A_DEFAULT}
+    defaults = OmegaConf.create(
+        {key: value for key, value in cast(dict, shared).items() if key not in NOT_A_DEFAULT}
+    )
     runs = []
     for step_name, settings in recipe.steps.items():
         if not isinstance(settings, dict) or settings.get("kind", "recipe") == "recipe":
             raise ConfigError(
                 f"steps.{step_name}.kind: a step needs a kind other than recipe: figure_math, bridge, sft, rl or eval"
             )
-        own = OmegaConf.create({"name": f"{recipe.name}/{step_name}", **settings})
-        runs.append(
-            _typed(OmegaConf.merge(OmegaConf.create(defaults), own), where=f"steps.{step_name}")
-        )
+        own = {"name": f"{recipe.name}/{step_name}", **settings}
+        blame = partial("steps.{}: {}: {}".format, step_name)
+        runs.append(_merged(blame, defaults, OmegaConf.create(own)))
     return runs
 
 
@@ -85,17 +124,40 @@ def config_text(config: RunConfig) -> str:
     return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
-def _typed(tree: Any, *, where: str) -> RunConfig:
-    """Check a tree against the schema. Raises ConfigError that names the field."""
+def _whole(source: Source) -> tuple[RunConfig, list[RunConfig]]:
+    """The config, and the runs of a recipe: a mistake in the last step shows before the first one runs."""
+    config = _typed(source)
+    return config, recipe_runs(config) if config.kind == "recipe" else []
+
+
+def _idle_in_file(source: Source, whole: tuple[RunConfig, list[RunConfig]]) -> ConfigError | None:
+    alone = replace(source, overrides=[])
+    found = list(idle_in_file(alone.tree(), *whole))
+    # The command line may have made it idle, which is no fault of the file.
+    if found and source.overrides:
+        with suppress(ConfigError):  # whole with the command line only, so judged with it
+            found = list(idle_in_file(alone.tree(), *_whole(alone)))
+    return alone.told(found)
+
+
+def _typed(source: Source) -> RunConfig:
+    """Check a tree against the schema. Raises ConfigError that names the fields."""
+    tree = source.tree()
+    error = source.told(faults(tree))
+    if error is not None:
+        raise error
+    return _merged(source.line, OmegaConf.create(tree))
+
+
+def _merged(blame: Callable[[str, str], str], *trees: Any) -> RunConfig:
+    """The schema's defaults with trees of the right shape on top. Raises ConfigError for what is left: interpolations."""
     try:
-        merged = cast(DictConfig, OmegaConf.merge(_schema(), tree))
+        merged = cast(DictConfig, OmegaConf.merge(_schema(), *trees))
         return cast(RunConfig, OmegaConf.to_object(merged))
     except (OmegaConfBaseException, ValueError) as error:
-        key = getattr(error, "full_key", None)
-        field = f"{key}: " if key else ""
-        raise ConfigError(
-            f"{where}: {field}{_first_line(error)}. See vr1_ray/config/schema.py"
-        ) from error
+        key = getattr(error, "full_key", None) or "?"
+        first = str(error).strip().split("\n")[0].rstrip(".")
+        raise ConfigError(blame(key, first)) from error
 
 
 @lru_cache(maxsize=1)
@@ -104,19 +166,80 @@ def _schema() -> Any:
     return OmegaConf.structured(RunConfig)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+@lru_cache(maxsize=1)
+def _defaults() -> Any:
+    return OmegaConf.to_container(_schema())
+
+
+def _below(tree: dict[str, Any]) -> Callable[[setting.Path], Any]:
+    """What is at a path that the tree doesn't have: what a recipe hands down to the step, else the schema's default."""
+
+    def find(path: setting.Path) -> Any:
+        own = path[2:] if path[0] == "steps" else path
+        for place in (tree, _defaults()):
+            here: Any = place
+            for part in own:
+                here = here.get(part) if isinstance(here, dict) else None
+            if here is not None:
+                return here
+        return None
+
+    return find
+
+
+def _spell_out(tree: dict[str, Any]) -> None:
+    """`rewards: [hard_format]` is short for `[{name: hard_format}]`."""
+    steps = tree.get("steps")
+    inner = list(steps.values()) if isinstance(steps, dict) else []
+    for one in (tree, *(step for step in inner if isinstance(step, dict))):
+        rewards = one.get("rewards")
+        if isinstance(rewards, list):
+            one["rewards"] = [{"name": x} if isinstance(x, str) else x for x in rewards]
+
+
+def _keys_of(override: Override) -> list[str]:
+    """The keys that an override sets: several, if its value is a mapping."""
+    if isinstance(override.value, dict):
+        return list(keys_in(override.value, f"{override.key}."))
+    return [override.key]
+
+
+def _is_below(key: str, other: str) -> bool:
+    return key.startswith((f"{other}.", f"{other}["))
+
+
+def _read_yaml(path: Path, overrides: list[str]) -> Source:
+    read = [read_override(one) for one in overrides]
     if not path.is_file():
         raise ConfigError(f"config {str(path)!r} does not exist; the shipped ones are in configs/")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+        tree = loader.get_single_node()
+        raw = loader.construct_document(tree) if tree is not None else None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {str(path)!r} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigError(
             f"config {str(path)!r} must be a mapping of keys to values, not {type(raw).__name__}"
         )
-    return raw
+    lines: dict[str, int] = {}
+    _find_lines(tree, (), lines, str(path))
+    return Source(where=str(path), raw=raw, lines=lines, overrides=read)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".")
+def _find_lines(node: Any, path: setting.Path, lines: dict[str, int], where: str) -> None:
+    """Note the line of every key. Raises ConfigError for a key that is there twice: YAML would drop the first."""
+    if isinstance(node, yaml.SequenceNode):
+        for place, inner in enumerate(node.value):
+            _find_lines(inner, (*path, place), lines, where)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for name, inner in node.value:
+        key, line = setting.key_of((*path, name.value)), name.start_mark.line + 1
+        if key in lines and name.value != "<<":
+            raise ConfigError(
+                f"{where}, line {line}: {key}: set in line {lines[key]} already; keep one"
+            )
+        lines[key] = line
+        _find_lines(inner, (*path, name.value), lines, where)

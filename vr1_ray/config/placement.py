@@ -8,6 +8,7 @@ it has tensor-parallel ones.
 
 from collections.abc import Iterator
 
+from vr1_ray.config.demand import keyed_stages
 from vr1_ray.config.schema import RunConfig
 
 COLOCATED = "cluster.placement=colocated"
@@ -90,10 +91,10 @@ def _engines(config: RunConfig) -> Iterator[str]:
             f"rollout.max_engines: {rollout.max_engines} (min_engines {rollout.min_engines}), but with {COLOCATED} "
             "there are as many engines as the trainer has GPUs for; set both to 0"
         )
-    for number, stage in enumerate(config.curriculum.stages, start=1):
-        if stage.enabled and stage.num_engines not in (0, rollout.num_engines):
+    for where, stage in keyed_stages(config):
+        if stage.num_engines not in (0, rollout.num_engines):
             yield (
-                f"curriculum.stages[{number}].num_engines: {stage.num_engines}, but with {COLOCATED} there are always "
+                f"{where}.num_engines: {stage.num_engines}, but with {COLOCATED} there are always "
                 f"rollout.num_engines {rollout.num_engines}; leave it out"
             )
 

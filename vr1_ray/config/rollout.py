@@ -3,19 +3,23 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from vr1_ray.config.ranges import Above0, Above0To1, CountFrom0, CountFrom1, From0
+
 
 @dataclass
 class EngineHealthConfig:
     """When an engine counts as dead, how often it is started again, and when the run gives up."""
 
-    probe_seconds: float = 10.0  # between two probes of an engine; probes are no requests
-    probe_timeout_seconds: float = 30.0  # an engine that has not answered by then is suspect
-    probes_until_dead: int = 3  # failed in a row; a process that is gone needs none
-    max_restarts: int = 5  # of one engine within `restart_window_seconds`; then it is given up
-    restart_window_seconds: float = 3600.0
-    restart_delay_seconds: float = 1.0  # before the first restart; doubled for each further one
-    min_healthy: int = 1  # fewer that serve, for longer than `recovery_seconds`, end the run
-    recovery_seconds: float = 900.0  # must cover the start of an engine
+    probe_seconds: Above0 = 10.0  # between two probes of an engine; probes are no requests
+    probe_timeout_seconds: Above0 = 30.0  # an engine that has not answered by then is suspect
+    probes_until_dead: CountFrom1 = 3  # failed in a row; a process that is gone needs none
+    max_restarts: CountFrom0 = (
+        5  # of one engine within `restart_window_seconds`; then it is given up
+    )
+    restart_window_seconds: Above0 = 3600.0  # older restarts are forgotten
+    restart_delay_seconds: From0 = 1.0  # before the first restart; doubled for each further one
+    min_healthy: CountFrom1 = 1  # fewer that serve, for longer than `recovery_seconds`, end the run
+    recovery_seconds: Above0 = 900.0  # must cover the start of an engine
 
 
 @dataclass
@@ -23,29 +27,38 @@ class RolloutConfig:
     """The rollout engines: how many, how large, how they sample."""
 
     engine: str = "vllm"  # a row of vr1_ray/rollout, or package.module:Name
-    num_engines: int = 1  # at the start
-    min_engines: int = 0  # autoscaling between min and max, by how long trainer and engines wait;
-    max_engines: int = 0  # 0: none
-    num_cpus_per_engine: float = 1.0
-    num_gpus_per_engine: float = 0.0
-    resources: dict[str, float] = field(default_factory=dict)  # custom Ray resources of each engine
+    num_engines: CountFrom1 = 1  # at the start
+    min_engines: CountFrom0 = (
+        0  # the least that autoscaling leaves, by how long trainer and engines wait
+    )
+    max_engines: CountFrom0 = 0  # the most that autoscaling starts; 0: no autoscaling
+    num_cpus_per_engine: From0 = 1.0  # reserved
+    num_gpus_per_engine: From0 = 0.0  # reserved; 0: it samples on CPU
+    resources: dict[str, From0] = field(default_factory=dict)  # custom Ray resources of each engine
     label_selector: dict[str, str] = field(default_factory=dict)  # labels a node must have
-    num_threads: int = 1  # CPU threads of one engine
-    tensor_parallel_size: int = 1
+    num_threads: CountFrom1 = 1  # CPU threads of one engine
+    tensor_parallel_size: CountFrom1 = (
+        1  # GPUs (on CPU processes) that one engine's model is cut over
+    )
     # Engines of several sizes: what each is instead, in turn, also those that join later; its CPUs and GPUs are those
     # of `tensor_parallel_size` in proportion. Empty: all are alike.
-    tensor_parallel_sizes: list[int] = field(default_factory=list)
-    max_concurrent_responses: int = (
+    tensor_parallel_sizes: list[CountFrom1] = field(default_factory=list)
+    max_concurrent_responses: CountFrom1 = (
         512  # in flight on one engine; more than it decodes at once, to keep it busy
     )
-    max_num_seqs: int = 256  # sequences an engine decodes at once
-    kv_cache_gib: float = 1.0  # CPU engines; on GPU gpu_memory_utilization rules
-    gpu_memory_utilization: float = 0.85
-    temperature: float = 1.0
-    top_p: float = 1.0  # must stay 1 in training: engine and trainer would disagree on the support
+    max_num_seqs: CountFrom1 = 256  # sequences an engine decodes at once
+    kv_cache_gib: Above0 = (
+        1.0  # key-value cache of CPU engines; on GPU gpu_memory_utilization rules
+    )
+    gpu_memory_utilization: Above0To1 = 0.85  # share of a GPU's memory that an engine takes
+    temperature: From0 = 1.0  # of sampling in training; must be above 0
+    top_p: Above0To1 = (
+        1.0  # must stay 1 in training: engine and trainer would disagree on the support
+    )
     save: Literal["none", "sampled", "all"] = "sampled"  # saved rollouts, to browse and to replay
-    save_groups_per_step: int = 2  # with save=sampled
-    options: dict[str, Any] = field(default_factory=dict)  # passed to the engine as they are
+    save_groups_per_step: CountFrom0 = 2  # with save=sampled
+    # Arguments of the engine beside these: vLLM's engine arguments by name; hf takes none. They win over all others.
+    options: dict[str, Any] = field(default_factory=dict)
     verify_weights: bool = (
         False  # compare checksums of all engines after each sync; takes seconds a 10 GB
     )

@@ -6,13 +6,24 @@ A config is data: nothing writes to it after loading, and this module imports no
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from omegaconf import MISSING
 
 from vr1_ray.config.bridge import BridgeConfig
 from vr1_ray.config.evaluation import EvalConfig
 from vr1_ray.config.machines import MachinesConfig
+from vr1_ray.config.ranges import (
+    Above0,
+    AnyNumber,
+    CountFrom0,
+    CountFrom1,
+    CountFrom2,
+    From0,
+    Range,
+    Seed,
+    Share,
+)
 from vr1_ray.config.reference import ReferenceConfig
 from vr1_ray.config.rollout import RolloutConfig
 from vr1_ray.config.trainer import LOGPROB_LIMITS, TrainerConfig
@@ -24,45 +35,43 @@ class ModelConfig:
 
     path: str = ""  # local folder or hub name in Hugging Face format
     revision: str | None = None  # of a hub name: a branch, tag or commit
-    adapter: str = (
-        ""  # of a family kept outside: package.module:Name; "": by config.json's model_type
-    )
+    # Of a family kept outside: package.module:Name; "": by config.json's model_type.
+    adapter: str = ""
     dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16 on GPU, float32 on CPU
     # Of trainer and reference. auto: flash_attention_2 where it is installed (bfloat16 on GPU), else sdpa.
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
     # Images with fewer pixels are enlarged; the same in SFT, RL and evaluation.
-    min_pixels: int = 3136
-    max_pixels: int = 1_003_520  # images with more pixels are shrunk
-    max_model_len: int = 1024  # prompt plus response tokens; covers the longest stage
-    max_images: int = (
-        8  # of one prompt; data with more is refused before an engine, set to it, starts
-    )
+    min_pixels: CountFrom1 = 3136
+    max_pixels: CountFrom1 = 1_003_520  # images with more pixels are shrunk
+    max_model_len: CountFrom1 = 1024  # prompt plus response tokens; covers the longest stage
+    # Of one prompt; data with more is refused before an engine, set to it, starts.
+    max_images: CountFrom1 = 8
     freeze_vision_tower: bool = False  # paper: frozen in cold start, trained in RL
     freeze_projector: bool = False  # the merger between vision tower and language model
     system_prompt: str | None = None  # None sends no system message
-    trust_remote_code: bool = False
+    trust_remote_code: bool = False  # run the model's own Python files; of sources you trust
 
 
 @dataclass
 class DataConfig:
     """Where rows come from. `train` etc. are a local .parquet/.jsonl/.json file, a folder or a hub name."""
 
-    train: str = ""
+    train: str = ""  # RL: prompts
     revision: str | None = None  # of a hub name: a branch, tag or commit
     split: str = "train"  # split of a hub name or folder
-    prompt_column: str = "problem"
-    answer_column: str = "answer"
+    prompt_column: str = "problem"  # the question
+    answer_column: str = "answer"  # the reference answer
     images_column: str = "images"  # "": text alone, whatever other columns hold
     image_root: str = ""  # image paths may not leave it; default: the data file's folder
     # Rows that can't be used: "error" refuses the file, "skip" leaves them out, counts and lists them.
     bad_rows: Literal["error", "skip"] = "error"
-    max_bad_rows: float = 0.1  # skip: the share of a file's rows that may be left out
+    max_bad_rows: Share = 0.1  # skip: the share of a file's rows that may be left out
     bad_rows_file: str = ""  # skip: the list of them; default: bad_rows.jsonl in the run folder
-    max_prompt_tokens: int = 512
+    max_prompt_tokens: CountFrom1 = 512  # text and images, as the model's template makes them
     overlong_prompts: Literal["skip", "error"] = "skip"  # skipped ones are counted
-    max_image_pixels: int = 64_000_000  # more is refused as a decompression bomb
-    max_rows: int = 0  # 0: all
-    cutoff_len: int = 16384  # SFT: longer rows are dropped and counted, never cut
+    max_image_pixels: CountFrom1 = 64_000_000  # more is refused as a decompression bomb
+    max_rows: CountFrom0 = 0  # 0: all
+    cutoff_len: CountFrom1 = 16384  # SFT: longer rows are dropped and counted, never cut
     demonstrations: list[str] = field(default_factory=list)  # SFT: sharegpt .json files
 
 
@@ -70,39 +79,38 @@ class DataConfig:
 class RewardSpec:
     """One reward by name (a row of vr1_ray/rewards, or package.module:Name) and its weight in the sum."""
 
-    name: str = MISSING
-    weight: float = 1.0
+    name: str = MISSING  # a row of vr1_ray/rewards, or package.module:Name
+    weight: AnyNumber = 1.0  # of its value in the sum; below 0 it is a penalty
     pool: str = "default"  # which of `reward_pools` scores it
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the reward
 
 
 @dataclass
 class RewardPoolConfig:
     """One pool of reward actors; `reward_pools` maps a name to it, and each reward names its pool."""
 
-    num_actors: int = 1  # at the start
-    min_actors: int = 0  # autoscaling by queue depth between min and max; 0: num_actors
-    max_actors: int = 0
-    num_cpus_per_actor: float = 0.5
-    num_gpus_per_actor: float = 0.0
-    resources: dict[str, float] = field(default_factory=dict)  # custom Ray resources of each actor
+    num_actors: CountFrom1 = 1  # at the start
+    min_actors: CountFrom0 = 0  # autoscaling by queue depth between min and max; 0: num_actors
+    max_actors: CountFrom0 = 0  # the most that autoscaling starts; 0: num_actors
+    num_cpus_per_actor: From0 = 0.5  # reserved
+    num_gpus_per_actor: From0 = 0.0  # reserved, for a reward that is a model
+    resources: dict[str, From0] = field(default_factory=dict)  # custom Ray resources of each actor
     label_selector: dict[str, str] = field(default_factory=dict)  # labels a node must have
     # Per call, which scores the responses of one group. Past it the actor is stopped, and each response is
     # tried alone on another actor; one that fails again is invalid, never reward 0.
-    timeout_seconds: float = 60.0
+    timeout_seconds: Above0 = 60.0
 
 
 @dataclass
 class InvalidRolloutsConfig:
     """Rollouts that no reward could be found for. They never enter a group as reward 0."""
 
-    max_attempts: int = (
-        3  # times a sample is drawn, with another seed each; then its group is dropped
-    )
-    max_rate: float = 0.1  # share of a step's samples; above it the run stops and says why
+    # Times a sample is drawn, with another seed each; then its group is dropped.
+    max_attempts: CountFrom1 = 3
+    max_rate: Share = 0.1  # share of a step's samples; above it the run stops and says why
     # Share for which a reward raised (not: was unavailable), above which the run stops; one sample is always allowed
     # unless this is 0. What is drawn in their place is no fair sample.
-    max_error_rate: float = 0.05
+    max_error_rate: Share = 0.05
 
 
 @dataclass
@@ -110,83 +118,88 @@ class AlgorithmConfig:
     """What turns rewards into a loss (Vision-R1, Eq. 1 and 2)."""
 
     name: str = "grpo"  # a row of vr1_ray/algorithms, or package.module:Name
-    clip_low: float = 0.2
-    clip_high: float = 0.2
-    kl_coef: float = 0.01  # weight of the k3 term; 0 starts no reference actors
-    entropy_coef: float = (
-        0.0  # weight of an entropy bonus; above 0 it costs a part of the backward pass
-    )
+    clip_low: Share = 0.2  # ratios of new to old probability count down to 1 - clip_low
+    clip_high: From0 = 0.2  # ratios of new to old probability count up to 1 + clip_high
+    kl_coef: From0 = 0.01  # weight of the k3 term; 0 starts no reference actors
+    # Weight of an entropy bonus; above 0 it costs a part of the backward pass.
+    entropy_coef: From0 = 0.0
     # token_mean: over all response tokens of an update. sequence_mean: over each response, then over responses.
     # constant_length: each response's sum by `loss_length`, then over responses, as Dr. GRPO (arXiv 2503.20783) does.
     loss_aggregation: Literal["token_mean", "sequence_mean", "constant_length"] = "token_mean"
-    loss_length: int = 0  # tokens; constant_length needs it, such as the longest stage's budget
+    loss_length: CountFrom0 = (
+        0  # tokens; constant_length needs it, such as the longest stage's budget
+    )
     old_logprobs: Literal["trainer", "rollout"] = "trainer"  # who computed pi_old
     # Leave out groups whose rewards are all equal: they have no advantage, only the KL term, and cost as much
     # as the others. The mean is then over the tokens of the groups that stay (as in DAPO, arXiv 2503.14476).
     skip_uninformative_groups: bool = False
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the algorithm
 
 
 @dataclass
 class StageConfig:
     """One PTST stage."""
 
-    max_response_tokens: int = MISSING
-    group_size: int = MISSING
-    steps: int = MISSING
-    enabled: bool = True
-    num_engines: int = 0  # rollout engines from this stage on; 0: as many as there are
+    max_response_tokens: CountFrom1 = MISSING  # the response budget: what is longer is cut
+    group_size: CountFrom2 = MISSING  # responses a prompt, which are compared with each other
+    steps: CountFrom1 = MISSING  # how long it lasts
+    enabled: bool = (
+        True  # a stage that is not is as if it weren't there: stage 1 is the first enabled one
+    )
+    num_engines: CountFrom0 = 0  # rollout engines from this stage on; 0: as many as there are
 
 
 @dataclass
 class CurriculumConfig:
     """The schedule of stages, and the alarms that watch it."""
 
-    name: str = "ptst"
-    stages: list[StageConfig] = field(default_factory=list)
-    alarm_truncation_rate: float = 0.98  # at or above: nearly all is cut, nothing can be learnt
-    alarm_informative_group_rate: float = 0.0  # at or below: no group has a gradient
-    max_restarts: int = 3  # of its actor; the driver holds the state
-    options: dict[str, Any] = field(default_factory=dict)
+    name: str = "ptst"  # a row of vr1_ray/curriculum, or package.module:Name
+    stages: list[StageConfig] = field(default_factory=list)  # in order
+    # Share of cut responses at or above which nothing can be learnt; above 1: no alarm.
+    alarm_truncation_rate: From0 = 0.98
+    # Share of groups with a gradient at or below which nothing is learnt; below 0: no alarm.
+    alarm_informative_group_rate: Annotated[float, Range(most=1.0)] = 0.0
+    max_restarts: CountFrom0 = 3  # of its actor, 0: never; the driver holds the state
+    options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the curriculum
 
 
 @dataclass
 class CheckpointConfig:
     """What is kept on disk. Paths are POSIX folders that every trainer node sees."""
 
-    every_steps: int = 0  # 0: only at the end, and at SIGTERM or Ctrl-C
-    keep_last: int = 2
+    every_steps: CountFrom0 = 0  # 0: only at the end, and at SIGTERM or Ctrl-C
+    keep_last: CountFrom1 = 2  # older ones are removed
     # A step whose evaluation (eval.every_steps) is the best so far by eval.best_by is saved too, and kept.
     keep_best: bool = True
+    # auto: from the last checkpoint if there is one. never: start over. must: refuse without one.
     resume: Literal["auto", "never", "must"] = "auto"
     # What the scheduler gives between SIGTERM and SIGKILL; a checkpoint that takes longer is told.
     # `ray job stop` gives 3 s unless RAY_JOB_STOP_WAIT_TIME_S is set, see examples/TROUBLESHOOTING.md.
-    grace_seconds: float = 30.0
+    grace_seconds: Above0 = 30.0
 
 
 @dataclass
 class TrackingConfig:
     """Where metrics go. `metrics.jsonl` is always written."""
 
-    console: bool = True
+    console: bool = True  # a line a step
     wandb: bool = False  # offline without a key
-    tensorboard: bool = False
-    project: str = "vr1_ray"
+    tensorboard: bool = False  # event files in the run folder
+    project: str = "vr1_ray"  # wandb's
 
 
 @dataclass
 class ClusterConfig:
     """The Ray cluster: join one by address, or start a local one."""
 
-    address: str | None = (
-        None  # None: RAY_ADDRESS if set, else a local cluster; "local": always local
-    )
-    num_cpus: int = 0  # of a local cluster; 0: what the machine has
+    # None: RAY_ADDRESS if set, else a local cluster; "local": always local.
+    address: str | None = None
+    num_cpus: CountFrom0 = 0  # of a local cluster; 0: what the machine has
     # RL: trainer, reference and engines on GPUs of their own, or taking turns on the trainer's: engines sleep while
     # the others work. See config/placement.py for what colocated asks of the other settings.
     placement: Literal["apart", "colocated"] = "apart"
-    start_timeout_seconds: float = 600.0
-    step_timeout_seconds: float = 3600.0  # every wait of the loop has this limit
+    start_timeout_seconds: Above0 = 600.0  # for the actors, engines and models included
+    step_timeout_seconds: Above0 = 3600.0  # every wait of the loop has this limit
     assume: MachinesConfig | None = None  # the run's machines, for `vr1 check` elsewhere
 
 
@@ -194,11 +207,11 @@ class ClusterConfig:
 class FigureMathConfig:
     """Size of the generated dataset (`kind: figure_math`)."""
 
-    num_train: int = 4000
-    num_validation: int = 200
-    num_test: int = 600
-    num_demonstrations: int = 3000
-    folder: str = "data/figure_math"
+    num_train: CountFrom1 = 4000  # questions of train.parquet
+    num_validation: CountFrom1 = 200  # of validation.parquet
+    num_test: CountFrom1 = 600  # of test.parquet
+    num_demonstrations: CountFrom1 = 3000  # of demonstrations.json, for a cold start
+    folder: str = "data/figure_math"  # where the files are written
 
 
 @dataclass
@@ -208,20 +221,23 @@ class RunConfig:
     In a recipe, the keys beside `steps` are the defaults of every step.
     """
 
+    # What it does: chains runs, draws data, bridges data, trains on demonstrations, trains by rewards, evaluates.
     kind: Literal["recipe", "figure_math", "bridge", "sft", "rl", "eval"] = MISSING
     name: str = ""  # the run folder is RUNS_FOLDER/NAME
-    runs_folder: str = "runs"
-    seed: int = 0
+    runs_folder: str = "runs"  # all run folders lie in it
+    seed: Seed = 0  # of everything that is drawn
     deterministic: bool = True  # CPU, fp32: the same seed gives bit-identical weights
-    num_epochs: float = 1.0  # SFT
-    max_steps: int = 0  # SFT: 0 means by epochs; the length of RL is the curriculum's
-    prompts_per_step: int = 16  # RL: prompts; SFT: demonstrations of one optimizer update
+    num_epochs: Above0 = 1.0  # SFT: passes over the demonstrations
+    max_steps: CountFrom0 = 0  # SFT: 0 means by epochs; the length of RL is the curriculum's
+    prompts_per_step: CountFrom1 = 16  # RL: prompts; SFT: demonstrations of one optimizer update
     allow_base_policy: bool = False  # RL: start from a policy that had no cold start
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     rollout: RolloutConfig = field(default_factory=RolloutConfig)
+    # RL: what a response earns; [hard_format] is short for [{name: hard_format}].
     rewards: list[RewardSpec] = field(default_factory=lambda: [RewardSpec(name="hard_format")])
+    # RL: the actors that score, by name.
     reward_pools: dict[str, RewardPoolConfig] = field(
         default_factory=lambda: {"default": RewardPoolConfig()}
     )

@@ -5,12 +5,18 @@
 A row may be text: then its file is imported only where a config asks for it.
 """
 
+import difflib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from vr1_ray.config.fields import by_key
+from vr1_ray.config.schema import RunConfig
+
+MOST_LISTED = 30  # options in a message; an engine has hundreds
 
 
 def find(table: Mapping[str, Any], name: str, field: str, *, kind: type | None = None) -> Any:
@@ -61,6 +67,41 @@ def find_function(name: str, field: str, *arguments: Any) -> Callable[..., Any]:
     except TypeError as error:
         raise ValueError(f"{field}={name!r} can't be called as it will be: {error}.") from error
     return found
+
+
+def check_options(
+    found: Callable[..., Any], options: Mapping[str, Any], field: str, what: str, *arguments: Any
+) -> None:
+    """Refuse options that `found(*arguments, **options)` would not take, or lacks. Values are never printed.
+
+    Raises ValueError with the field, the options that are taken, and what a slip of the pen may have meant.
+
+    Example:
+        check_options(Remote, {"ulr": "http://..."}, "rewards[0].options", "reward 'remote'")  # did you mean url?
+    """
+    parameters = list(inspect.signature(found).parameters.values())[len(arguments) :]
+    named = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    takes = [one.name for one in parameters if one.kind in named]
+    takes_all = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    unknown = [] if takes_all else [name for name in options if name not in takes]
+    if unknown:
+        raise ValueError(options_text(field, what, unknown, takes))
+    try:
+        inspect.signature(found).bind(*arguments, **options)
+    except TypeError as error:
+        known = f"options it takes: {', '.join(takes) or 'none'}"
+        raise ValueError(f"{field} don't fit {what}: {error}; {known}.") from error
+
+
+def options_text(field: str, what: str, unknown: Sequence[str], takes: Sequence[str]) -> str:
+    """What is said of options that are not taken: those that are, and what was probably meant."""
+    section = field.removesuffix("options")
+    wrong = f"got an unexpected {', '.join(map(repr, unknown))}"
+    own = [f"{section}{name}" for name in unknown if f"{section}{name}" in by_key(RunConfig)]
+    near = [one for name in unknown for one in difflib.get_close_matches(name, takes, 1)]
+    meant = f"; did you mean {', '.join(own or near)}?" if own or near else "."
+    known = ", ".join(takes) if len(takes) <= MOST_LISTED else f"{len(takes)} of them"
+    return f"{field} don't fit {what}: {wrong}; options it takes: {known or 'none'}{meant}"
 
 
 def look_in_current_folder() -> None:

@@ -15,6 +15,8 @@ when to move on, over the bookkeeping of `Ptst`:
             super().observe(step, metrics)
             if metrics.get("accuracy", 0.0) >= 0.95:
                 self.leave_stage(self.stage_of(step).number, reason=f"95 % accuracy at step {step}")
+
+`curriculum.options` of the YAML come as keyword arguments, `__init__(self, config, *, share=0.95)`; others are refused.
 """
 
 from abc import ABC, abstractmethod

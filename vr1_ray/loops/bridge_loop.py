@@ -29,16 +29,16 @@ from vr1_ray.bridging.rows import Outcome, outcome_from_json, to_json
 from vr1_ray.bridging.rules import load_rules
 from vr1_ray.bridging.servers import Servers
 from vr1_ray.bridging.tally import Tally
-from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig, save_config
+from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig
 from vr1_ray.figure_math.dataset import write_split
 from vr1_ray.runs.figures import shown
-from vr1_ray.runs.run_folder import CONFIG, RESULT, write_json, write_result
+from vr1_ray.runs.run_folder import RESULT, STARTS, keep_config, write_json, write_result
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
 
 STORE, DATASET = "store.sqlite", "dataset"
 FORM = "{:.4f}"
-_LEFTOVERS = (STORE, f"{STORE}-wal", f"{STORE}-shm", "logs", DATASET)
+_LEFTOVERS = (STORE, f"{STORE}-wal", f"{STORE}-shm", "logs", DATASET, STARTS)
 
 
 def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     if config.checkpoint.resume == "never":
         _clear(config.folder)
     (config.folder / RESULT).unlink(missing_ok=True)
-    save_config(config, config.folder / CONFIG)
+    keep_config(config, is_resumed=config.checkpoint.resume != "never")
     begin(config)
     rehearsal = config.bridge.rehearsal
     values: dict[str, str] = {}
@@ -62,7 +62,7 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         config = replace(config, bridge=servers.start(config.bridge))
         intake = take_in(config.bridge, config.folder)
         print(
-            f"{intake.num_rows} rows to bridge, {intake.num_bad} of {intake.num_read} left out",
+            f"{intake.num_rows:,} rows to bridge, {intake.num_bad:,} of {intake.num_read:,} left out",
             flush=True,
         )
         connect(config)

@@ -26,7 +26,7 @@ def run_figure_math(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         num_demonstrations=size.num_demonstrations,
     )
     print(
-        f"figure_math: {size.num_train} training questions, {size.num_test} test questions in {size.folder}"
+        f"figure_math: {size.num_train:,} training questions, {size.num_test:,} test questions in {size.folder}"
     )
     return write_result(
         config,

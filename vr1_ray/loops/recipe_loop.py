@@ -18,6 +18,7 @@ from vr1_ray.loops.rl_loop import run_rl
 from vr1_ray.loops.sft_loop import run_sft
 from vr1_ray.preflight import read_inputs
 from vr1_ray.report import plot_curves, result_table, write_report
+from vr1_ray.rollout import check_engine
 from vr1_ray.runs.closing import CURVES, closing_lines
 from vr1_ray.runs.figures import HELD_OUT_FIGURES
 from vr1_ray.runs.run_folder import EVALUATIONS, METRICS, finished_result, write_json
@@ -30,12 +31,14 @@ def _sft(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
 
 
 def _rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
+    check_engine(config.rollout)
     inputs = read_inputs(config)
     return run_rl(config, inputs, read_held_out(config, inputs), stop)
 
 
 def _eval(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     if not config.eval.is_elsewhere:
+        check_engine(config.rollout)
         return run_eval(config, read_held_out(config, read_inputs(config)), stop)
     check_config(config)
     return run_eval(config, read_elsewhere(config), stop)

@@ -36,7 +36,7 @@ def run_sft(config: RunConfig, inputs: "RunInputs", stop: StopSignal) -> dict[st
         Fleet(config) as fleet,
         SftRun(config, fleet, inputs, total_steps=total, resumed=found, stop=stop) as run,
     ):
-        run.tracker.note(f"{total} updates; logs in {config.folder / 'logs'}")
+        run.tracker.note(f"{total:,} updates; logs in {config.folder / 'logs'}")
         for note in inputs.notes:
             run.tracker.note(note)
         fleet.start(total_updates=total)

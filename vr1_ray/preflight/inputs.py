@@ -29,7 +29,7 @@ class RunInputs:
 
     Example:
         inputs = read_inputs(config)
-        len(inputs.prompts), inputs.notes    # 4000, ["4000 prompts, 0 skipped as too long"]
+        len(inputs.prompts), inputs.notes    # 4000, ["4,000 prompts, 0 skipped as too long"]
     """
 
     adapter: ModelAdapter
@@ -58,10 +58,10 @@ def read_inputs(config: RunConfig) -> RunInputs:
     left_out = 0
     if config.kind == "rl":
         prompts, left_out = read_prompts(config, adapter)
-        notes = [f"{len(prompts)} prompts, {left_out} skipped as too long"]
+        notes = [f"{len(prompts):,} prompts, {left_out:,} skipped as too long"]
     if config.kind == "sft":
         demonstrations, left_out = read_demonstrations(config, adapter)
-        notes = [f"{len(demonstrations)} demonstrations, {left_out} dropped as too long"]
+        notes = [f"{len(demonstrations):,} demonstrations, {left_out:,} dropped as too long"]
     return RunInputs(
         adapter=adapter,
         prompts=prompts,

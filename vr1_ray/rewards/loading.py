@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vr1_ray.config import RewardSpec
-from vr1_ray.config.tables import find
+from vr1_ray.config.tables import check_options, find
 from vr1_ray.rewards.base import FunctionReward, Reward
 from vr1_ray.rewards.combining import NamedReward
 
@@ -65,7 +65,8 @@ def _check_is_reward(found: Any, what: str) -> None:
 
 def _make(found: Callable[..., Any], options: dict[str, Any], name: str, field: str) -> Reward:
     is_class = inspect.isclass(found)
-    _check_options(found, [] if is_class else [None], options, name, field)
+    leading = () if is_class else (None,)  # a function gets the reward input first
+    check_options(found, options, f"{field}.options", f"reward {name!r}", *leading)
     try:
         return found(**options) if is_class else FunctionReward(found, **options)
     except ValueError as error:
@@ -73,17 +74,3 @@ def _make(found: Callable[..., Any], options: dict[str, Any], name: str, field: 
     except Exception as error:
         error.add_note(f"while making {field}, {name!r}")
         raise
-
-
-def _check_options(
-    found: Callable[..., Any], leading: list[None], options: dict[str, Any], name: str, field: str
-) -> None:
-    """Refuses options that `found` does not take, or lacks; a function gets the reward input first."""
-    signature = inspect.signature(found)
-    try:
-        signature.bind(*leading, **options)
-    except TypeError as error:
-        takes = ", ".join(list(signature.parameters)[len(leading) :]) or "none"
-        raise ValueError(
-            f"{field}.options don't fit reward {name!r}: {error}; options it takes: {takes}."
-        ) from error

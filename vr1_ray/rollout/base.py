@@ -14,6 +14,8 @@ To add one, write one file and a row in `vr1_ray/rollout/__init__.py`:
         async def weight_checksum(self): ...
         async def check_health(self): ...
         async def close(self): ...
+
+It takes no `rollout.options` unless its `option_names` says which.
 """
 
 from abc import ABC, abstractmethod
@@ -87,6 +89,11 @@ class RolloutEngine(ABC):
         self.log_file = log_file  # where the engine's own talk goes; None: warnings to stderr
         self.received_crc = 0  # with rollout.verify_weights: of the bytes the last load brought
         self._policy_version: int | None = None
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...] | None:
+        """The names that `rollout.options` may have with this engine; None where that can't be known here."""
+        return ()
 
     @property
     def policy_version(self) -> int | None:

@@ -44,6 +44,7 @@ from vr1_ray.rollout.base import (
     iterate_buckets,
 )
 from vr1_ray.rollout.vllm_environment import set_environment
+from vr1_ray.rollout.vllm_options import vllm_option_names
 from vr1_ray.rollout.vllm_weights import load_bucket
 from vr1_ray.types import SamplingSpec, TokenSpan
 from vr1_ray.weights.broadcast import BroadcastLostError
@@ -61,6 +62,10 @@ class VLLMEngine(RolloutEngine):
 
     Everything in `rollout.options` is passed to vLLM's engine arguments as it is and wins.
     """
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...] | None:
+        return vllm_option_names()
 
     _engine: Any = None
     _is_asleep = False

@@ -1,9 +1,10 @@
 """The folder of a run: what it may be resumed from, and what a finished run leaves.
 
-runs/NAME/  config.yaml  metrics.jsonl  checkpoints/  policy/  rollouts/  logs/  evaluations/  benchmarks/  result.json
+runs/NAME/  config.yaml  configs/  metrics.jsonl  checkpoints/  policy/  rollouts/  logs/  evaluations/  benchmarks/  result.json
 """
 
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import yaml
 
 from vr1_ray.config import ConfigError, RunConfig, config_text, save_config
+from vr1_ray.config.given import flat
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
 from vr1_ray.tracking.jsonl import METRICS
 
@@ -36,6 +38,9 @@ CONTINUES = (
 CONFIG = "config.yaml"
 EVALUATIONS = "evaluations"
 RESULT = "result.json"
+STARTS = "configs"  # the resolved config of each start
+
+logger = logging.getLogger(__name__)
 
 
 def open_run(config: RunConfig) -> Checkpoint | None:
@@ -62,8 +67,41 @@ def open_run(config: RunConfig) -> Checkpoint | None:
         _check_same_run(config)
     else:
         clear_run(config)
-    save_config(config, config.folder / CONFIG)
+    keep_config(config, is_resumed=latest is not None)
     return latest
+
+
+def keep_config(config: RunConfig, *, is_resumed: bool) -> None:
+    """Write the resolved config: config.yaml is that of the latest start, configs/start_NNNN.yaml that of each.
+
+    What a resumed run has changed since its last start is told, and stands on top of the latter.
+    """
+    changes = changes_since(config) if is_resumed else []
+    for change in changes:
+        logger.info("%s: %s", config.name, change)
+    starts = config.folder / STARTS
+    starts.mkdir(parents=True, exist_ok=True)
+    number = len(list(starts.glob("start_*.yaml"))) + 1
+    text = "".join(f"# {change}\n" for change in changes) + config_text(config)
+    (starts / f"start_{number:04d}.yaml").write_text(text, encoding="utf-8")
+    save_config(config, config.folder / CONFIG)
+
+
+def changes_since(config: RunConfig) -> list[str]:
+    """What differs from the config of the run's last start, a line a key: nothing on a first start."""
+    path = config.folder / CONFIG
+    if not path.is_file():
+        return []
+    before = flat(yaml.safe_load(path.read_text(encoding="utf-8")))
+    now = flat(yaml.safe_load(config_text(config)))
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    return [
+        f"{key}: {_shown(before, key)} -> {_shown(now, key)} since the last start" for key in keys
+    ]
+
+
+def _shown(tree: dict[str, Any], key: str) -> str:
+    return json.dumps(tree[key]) if key in tree else "not there"
 
 
 def clear_run(config: RunConfig) -> None:
@@ -77,6 +115,7 @@ def clear_run(config: RunConfig) -> None:
         "logs",
         "policy",
         "replay",
+        STARTS,
         *benchmarks,
     ):
         shutil.rmtree(config.folder / name, ignore_errors=True)
@@ -98,6 +137,8 @@ def finished_result(config: RunConfig) -> dict[str, Any] | None:
     _check_same_run(config)
     if _changed(config, CONTINUES):
         return None
+    for change in changes_since(config):
+        logger.info("%s: finished, so without effect: %s", config.name, change)
     return json.loads(path.read_text(encoding="utf-8"))
 
 

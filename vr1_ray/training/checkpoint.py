@@ -26,7 +26,7 @@ from vr1_ray.training.weights import named_weights
 
 TAG = "deepspeed"  # the folder DeepSpeed writes into
 MAX_SHARD_SIZE = "5GB"
-PROGRESS = ("num_updates", "num_skipped")  # of the trainer, kept in DeepSpeed's state
+PROGRESS = ("num_updates", "num_skipped", "horizon")  # of the trainer, kept in DeepSpeed's state
 
 
 def save_policy(engine: Any, folder: Path) -> None:
@@ -48,7 +48,7 @@ def save_policy(engine: Any, folder: Path) -> None:
             policy.adapter.save_processor(str(folder))
 
 
-def save_state(engine: Any, folder: Path, progress: dict[str, int]) -> None:
+def save_state(engine: Any, folder: Path, progress: dict[str, Any]) -> None:
     """Write DeepSpeed's state, the trainer's `progress` and each rank's random generators. Raises OSError on every rank if one can't."""
     with failing_together():
         (folder / TAG).mkdir(parents=True, exist_ok=True)  # DeepSpeed would between its barriers
@@ -87,7 +87,7 @@ def _errors_after_the_barriers(engine: Any) -> Iterator[None]:
         raise errors[0]
 
 
-def load_state(engine: Any, folder: Path) -> dict[str, int]:
+def load_state(engine: Any, folder: Path) -> dict[str, Any]:
     """Restore what `save_state` wrote: bit for bit by the same number of ranks, else the same weights and
     optimizer state, cut anew. Returns the trainer's progress.
 
@@ -109,7 +109,7 @@ def load_state(engine: Any, folder: Path) -> dict[str, int]:
         )
     own = folder / f"rng_rank_{engine.global_rank % found}.pt"
     _set_random_state(torch.load(own, weights_only=False))
-    return {name: int(client_state[name]) for name in PROGRESS if name in client_state}
+    return {name: client_state[name] for name in PROGRESS if name in client_state}
 
 
 def _load(engine: Any, folder: Path, tag: str) -> tuple[str | None, dict[str, Any]]:

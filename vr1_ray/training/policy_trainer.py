@@ -7,6 +7,7 @@ mini-batch. It knows no Ray; `actors/training/trainer_actor.py` puts it behind o
 
 import math
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from vr1_ray.training.mini_batch import (
     totals_over_ranks,
 )
 from vr1_ray.training.non_finite import GradientWatch, Suspects, drop_gradients, spread, told
-from vr1_ray.training.schedule import learning_rate
+from vr1_ray.training.schedule import Horizon, first_horizon, learning_rate, resumed_horizon
 from vr1_ray.training.scoring import MicroBatches, score
 from vr1_ray.training.weights import device_weights, named_weights, weight_shapes
 from vr1_ray.types import EncodedImage, TrainRow
@@ -62,7 +63,7 @@ class PolicyTrainer:
         torch.manual_seed(seed)
         self.config = trainer
         self.algorithm = algorithm
-        self.total_updates = total_updates
+        self.horizon = first_horizon(trainer.optimizer, total_updates)
         self.num_updates = 0  # skipped ones count: the learning rate goes by it
         self.num_skipped = 0  # in a row, up to now
         self._alarms: list[str] = []
@@ -166,26 +167,24 @@ class PolicyTrainer:
     def save_checkpoint(self, folder: Path) -> None:
         """Write everything an exact resume needs of the trainer."""
         progress = {"num_updates": self.num_updates, "num_skipped": self.num_skipped}
-        checkpoint.save_state(self.engine, folder, progress)
+        checkpoint.save_state(self.engine, folder, progress | {"horizon": asdict(self.horizon)})
 
     def load_checkpoint(self, folder: Path) -> None:
         """Restore what `save_checkpoint` wrote, bit for bit."""
         progress = checkpoint.load_state(self.engine, folder)
         self.num_updates = progress["num_updates"]
         self.num_skipped = progress.get("num_skipped", 0)
+        if "horizon" in progress:
+            saved, now = Horizon(**progress["horizon"]), self.horizon.total
+            self.horizon = resumed_horizon(self.config.optimizer, saved, self.num_updates, now)
 
     def _micro_batches(
         self, rows: list[TrainRow], vision: VisionInputs, *, drop_empty: bool = True
     ) -> MicroBatches:
         if drop_empty:  # they add nothing to loss or gradient
             rows = [row for row in rows if row.weight and row.response_ids]
-        return MicroBatches(
-            rows,
-            vision,
-            self.adapter,
-            max_tokens=self.config.max_tokens_per_micro_batch,
-            device=self.device,
-        )
+        most = self.config.max_tokens_per_micro_batch
+        return MicroBatches(rows, vision, self.adapter, max_tokens=most, device=self.device)
 
     def _old_logprobs(
         self, batches: list[MicroBatches], totals: list[Totals]
@@ -278,7 +277,7 @@ class PolicyTrainer:
         sums.differences.add((before_N - engine_N).abs())
 
     def _set_learning_rate(self) -> float:
-        rate = learning_rate(self.config.optimizer, self.num_updates, self.total_updates)
+        rate = learning_rate(self.config.optimizer, self.num_updates, self.horizon)
         for group in self.engine.optimizer.param_groups:
             group["lr"] = rate
         return rate

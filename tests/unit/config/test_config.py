@@ -12,6 +12,7 @@ from vr1_ray.config import (
     recipe_runs,
     save_config,
 )
+from vr1_ray.curriculum import make_curriculum
 
 RL = """
 kind: rl
@@ -74,22 +75,25 @@ def test_a_mistake_on_load_names_field_and_value(tmp_path, override, words):
         (["model.path="], ["model.path"]),
         (["name=../x"], ["name", "../x"]),
         (["eval.at_end=true"], ["eval.data"]),
-        (["eval.every_steps=-5"], ["eval.every_steps", "-5", "use 0"]),
-        (["eval.max_questions=-1"], ["eval.max_questions", "-1", "use 0"]),
-        (["eval.protocol=paper"], ["eval.temperature", "greedy", "0.6"]),
+        (["eval.every_steps=-5"], ["eval.every_steps", "-5", "at least 0", "never"]),
+        (
+            ["benchmarks=[mathvista]", "eval.max_questions=-1"],
+            ["eval.max_questions", "-1", "0: all"],
+        ),
+        (["benchmarks=[mathvista]", "eval.protocol=paper"], ["eval.temperature", "greedy", "0.6"]),
         (["algorithm.kl_coef=-1"], ["algorithm.kl_coef", "-1"]),
-        (["algorithm.entropy_coef=-1"], ["algorithm.entropy_coef", "-1", "use 0"]),
+        (["algorithm.entropy_coef=-1"], ["algorithm.entropy_coef", "-1", "at least 0"]),
         (["algorithm.loss_aggregation=constant_length"], ["algorithm.loss_length", "0", "budget"]),
-        (["trainer.alarm_logprob_p99=0"], ["trainer.alarm_logprob_p99", "0", "null"]),
+        (["trainer.alarm_logprob_p99=0"], ["trainer.alarm_logprob_p99: 0", "above 0"]),
         (["trainer.alarm_logprob_p99=.nan"], ["trainer.alarm_logprob_p99", "nan"]),
-        (["max_steps=-5"], ["max_steps", "-5"]),
-        (["num_epochs=0"], ["num_epochs", "0"]),
+        (["trainer.zero_stage=4"], ["trainer.zero_stage: 4", "0 to 3"]),
+        (["algorithm.name=sft"], ["algorithm.name", "kind: sft"]),
         (["trainer.offload_optimizer=true"], ["trainer.offload_optimizer", "zero_stage 0"]),
         (["model.attention=flash_attention_2"], ["model.attention", "model.dtype=bfloat16"]),
         (["algorithm.loss_length=96"], ["algorithm.loss_length", "96", "token_mean"]),
         (
             ["curriculum.stages=[{max_response_tokens: 9, group_size: 1, steps: 1}]"],
-            ["curriculum.stages[1].group_size"],
+            ["curriculum.stages[0].group_size: 1", "at least 2"],
         ),
         (
             [
@@ -160,3 +164,25 @@ def test_every_shipped_config_loads_and_keeps_the_rules(path):
     config = load_config(path)
     for run in recipe_runs(config) if config.kind == "recipe" else [config]:
         check_config(run)
+
+
+STAGES = """
+    - {max_response_tokens: 96, group_size: 4, steps: 2, enabled: false}
+    - {max_response_tokens: 9999, group_size: 4, steps: 2, num_engines: 9}
+"""
+
+
+def test_a_stage_is_named_by_the_key_that_sets_it_and_counted_from_the_first_enabled_one(tmp_path):
+    text = RL.replace("[{max_response_tokens: 96, group_size: 4, steps: 2}]", STAGES)
+    text = text.replace("curriculum: {stages: ", "curriculum:\n  stages: ").replace("\n}", "\n")
+    limit = "rollout.max_engines=2"
+    with pytest.raises(ConfigError) as raised:
+        check_config(load_config(write(tmp_path, text), [limit]))
+    told = str(raised.value)
+    assert "curriculum.stages[1].max_response_tokens: 9999" in told
+    assert "curriculum.stages[1].num_engines: 9" in told
+    cured = ["curriculum.stages[1].max_response_tokens=96", "curriculum.stages[1].num_engines=2"]
+    config = load_config(write(tmp_path, text), [limit, *cured])
+    check_config(config)
+    [stage] = make_curriculum(config.curriculum).stages
+    assert (stage.number, stage.max_response_tokens) == (1, 96)

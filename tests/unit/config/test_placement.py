@@ -59,7 +59,7 @@ def test_without_gpus_the_transformers_engine_takes_turns_too(config):
         ("rollout.engine=hf", "rollout.weight_transport: ipc", "rollout.engine=vllm"),
         (
             "curriculum.stages=[{max_response_tokens: 9, group_size: 2, steps: 1, num_engines: 2}]",
-            "curriculum.stages[1].num_engines: 2",
+            "curriculum.stages[0].num_engines: 2",
             "leave it out",
         ),
     ],

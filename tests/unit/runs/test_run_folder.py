@@ -9,9 +9,12 @@ from vr1_ray.config import (
     ConfigError,
     CurriculumConfig,
     ModelConfig,
+    OptimizerConfig,
     RolloutConfig,
     RunConfig,
     StageConfig,
+    TrainerConfig,
+    load_config,
 )
 from vr1_ray.runs.checkpoints import Checkpoints
 from vr1_ray.runs.run_folder import finished_result, open_run, write_result
@@ -105,3 +108,54 @@ def test_a_finished_run_with_a_further_stage_goes_on(config):
     write_result(config, {"kind": "rl"})
     stages = [StageConfig(max_response_tokens=8, group_size=2, steps=1)]
     assert finished_result(replace(config, curriculum=CurriculumConfig(stages=stages))) is None
+
+
+def starts(config):
+    return sorted(path.name for path in (config.folder / "configs").iterdir())
+
+
+def test_a_resumed_run_tells_every_key_that_changed_and_keeps_the_config_of_each_start(
+    config, caplog
+):
+    caplog.set_level("INFO", logger="vr1_ray")
+    open_run(config)
+    save_checkpoint(config, 3)
+    stages = [StageConfig(max_response_tokens=8, group_size=2, steps=1)]
+    changed = replace(
+        config,
+        trainer=TrainerConfig(optimizer=OptimizerConfig(lr=0.5)),
+        curriculum=CurriculumConfig(stages=stages),
+    )
+    open_run(changed)
+    assert "demo: trainer.optimizer.lr: 1e-06 -> 0.5 since the last start" in caplog.messages
+    assert any("curriculum.stages[0].steps: not there -> 1" in line for line in caplog.messages)
+    assert starts(config) == ["start_0001.yaml", "start_0002.yaml"]
+    second = (config.folder / "configs/start_0002.yaml").read_text()
+    assert "# trainer.optimizer.lr: 1e-06 -> 0.5" in second
+    assert load_config(config.folder / "configs/start_0002.yaml") == changed
+    assert load_config(config.folder / "configs/start_0001.yaml") == config
+    assert load_config(config.folder / "config.yaml") == changed
+
+
+def test_a_resumed_run_with_the_same_config_tells_nothing(config, caplog):
+    caplog.set_level("INFO", logger="vr1_ray")
+    open_run(config)
+    save_checkpoint(config, 3)
+    open_run(config)
+    assert not caplog.messages
+
+
+def test_a_run_that_starts_over_keeps_no_config_of_before(config):
+    open_run(config)
+    save_checkpoint(config, 3)
+    open_run(replace(config, checkpoint=CheckpointConfig(resume="never")))
+    assert starts(config) == ["start_0001.yaml"]
+
+
+def test_what_changed_for_a_finished_run_is_told_to_have_no_effect(config, caplog):
+    caplog.set_level("INFO", logger="vr1_ray")
+    open_run(config)
+    write_result(config, {"kind": "rl"})
+    finished_result(replace(config, rollout=RolloutConfig(num_engines=5)))
+    [line] = caplog.messages
+    assert "without effect: rollout.num_engines: 1 -> 5" in line

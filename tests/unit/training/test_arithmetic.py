@@ -17,7 +17,7 @@ from vr1_ray.training.mini_batch import (
     totals_over_ranks,
 )
 from vr1_ray.training.non_finite import Suspects, spread, told
-from vr1_ray.training.schedule import learning_rate
+from vr1_ray.training.schedule import first_horizon, learning_rate
 from vr1_ray.training.weights import layer_of
 from vr1_ray.types import TrainRow
 
@@ -26,16 +26,19 @@ CPU = torch.device("cpu")
 
 def test_cosine_warms_up_linearly_and_ends_near_zero():
     config = OptimizerConfig(lr=1.0, schedule="cosine", warmup_ratio=0.2)
-    rates = [learning_rate(config, update, 10) for update in range(10)]
+    horizon = first_horizon(config, 10)
+    rates = [learning_rate(config, update, horizon) for update in range(10)]
     assert rates[:3] == pytest.approx([0.5, 1.0, 1.0])
     assert rates[6] == pytest.approx(0.5)
     assert rates == sorted(rates[:2]) + sorted(rates[2:], reverse=True)
-    assert learning_rate(config, 10, 10) == pytest.approx(0.0)
+    assert learning_rate(config, 10, horizon) == pytest.approx(0.0)
 
 
 def test_constant_stays_after_the_warm_up():
     config = OptimizerConfig(lr=2.0, warmup_ratio=0.5)
-    assert [learning_rate(config, update, 4) for update in range(5)] == [1.0, 2.0, 2.0, 2.0, 2.0]
+    horizon = first_horizon(config, 4)
+    rates = [learning_rate(config, update, horizon) for update in range(5)]
+    assert rates == [1.0, 2.0, 2.0, 2.0, 2.0]
 
 
 def rows_of(*lengths: int) -> list[TrainRow]:

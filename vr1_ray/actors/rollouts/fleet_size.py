@@ -49,7 +49,7 @@ class FleetSize:
             if any(
                 wanted
             ):  # a curriculum of one's own may have stages that the config does not list
-                self._set_engines(wanted[0], f"curriculum.stages[{stage.number}]")
+                self._set_engines(wanted[0], f"stage {stage.number}")
         for number, command in self.control.take():
             try:
                 check_command(command, self.config)

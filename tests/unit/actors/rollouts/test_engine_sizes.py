@@ -69,7 +69,10 @@ def test_an_engine_twice_as_large_takes_twice_the_tokens():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("rollout.tensor_parallel_sizes=[2,0]", r"tensor_parallel_sizes: \[2, 0\]; each must be"),
+        (
+            "rollout.tensor_parallel_sizes=[2,0]",
+            r"tensor_parallel_sizes\[1\]: 0 must be at least 1",
+        ),
         ("cluster.placement=colocated", r"tensor_parallel_sizes: \[2, 4\]; .* leave it out"),
     ],
 )

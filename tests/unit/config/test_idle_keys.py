@@ -1,0 +1,168 @@
+"""A key that is set for this very run and does nothing in it is refused; what is handed down is not."""
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vr1_ray.config import ConfigError, RunConfig, config_text, load_config, recipe_runs
+from vr1_ray.config.effects import KINDS, MEANT, NEEDS, kinds_of
+from vr1_ray.config.fields import REQUIRED, by_key
+
+KEYS = by_key(RunConfig)
+ALL_KINDS = ("recipe", "figure_math", "bridge", "sft", "rl", "eval")
+RL = """
+kind: rl
+name: demo
+model: {path: some/policy}
+data: {train: some/data, max_prompt_tokens: 96}
+curriculum: {stages: [{max_response_tokens: 96, group_size: 4, steps: 2}]}
+"""
+RECIPE = """
+kind: recipe
+name: demo
+model: {path: base}
+trainer: {optimizer: {lr: 0.001}}
+steps:
+  cold: {kind: sft, num_epochs: 2, data: {demonstrations: [x.json]}, trainer: {optimizer: {lr: 0.1}}}
+  rl: {kind: rl, trainer: {optimizer: {lr: 0.2}}, data: {train: y.parquet}}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_every_key_of_the_schema_is_in_the_table_and_the_table_has_no_other():
+    for key in KEYS:
+        assert set(kinds_of(key)) <= set(ALL_KINDS), key
+    known = {part for key in KEYS for part in beginnings(key)}
+    named = {*KINDS, *NEEDS, *(key for key, _ in MEANT)}
+    assert named <= known
+    assert all(kind not in kinds_of(key) for key, kind in MEANT)
+
+
+def beginnings(key):
+    parts = key.split(".")
+    return {".".join(parts[: end + 1]) for end in range(len(parts))}
+
+
+SCALARS = [
+    key
+    for key, one in KEYS.items()
+    if "[]" not in key
+    and "NAME" not in key
+    and one.default != REQUIRED
+    and one.default != {}
+    and not isinstance(one.default, (dict, list))
+    and not key.startswith("cluster.assume")
+]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL_KINDS if kind != "recipe"])
+def test_every_key_is_refused_in_every_kind_in_which_it_does_nothing(tmp_path, kind):
+    told = [key for key in SCALARS if kind not in kinds_of(key)]
+    tree = {}
+    for key in told:
+        here = tree
+        *way, last = key.split(".")
+        for part in way:
+            here = here.setdefault(part, {})
+        here[last] = KEYS[key].default
+    text = yaml.safe_dump({"kind": kind, "name": "demo", **tree})
+    with pytest.raises(ConfigError) as raised:
+        load_config(write(tmp_path, text))
+    for key in told:
+        assert f": {key}: has no effect in a run of kind {kind}" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("max_steps=5", ["max_steps=5", "no effect", "curriculum.stages[0].steps"]),
+        ("max_steps=0", ["max_steps=0", "no effect"]),
+        ("num_epochs=2", ["num_epochs=2", "curriculum.stages[0].steps"]),
+        ("data.demonstrations=[a.json]", ["data.demonstrations", "data.train"]),
+        ("data={cutoff_len: 5}", ["data.cutoff_len", "data.max_prompt_tokens"]),
+        ("eval.best_by=mathvista", ["eval.best_by", "eval.every_steps"]),
+        ("eval.max_questions=5", ["eval.max_questions", "benchmarks=[...]"]),
+        ("eval.judge.timeout_seconds=5", ["eval.judge.timeout_seconds", "benchmarks=[...]"]),
+        ("data.max_bad_rows=0.5", ["data.max_bad_rows", "data.bad_rows=skip"]),
+        ("figure_math.num_train=5", ["figure_math.num_train", "only in figure_math"]),
+        ("bridge.max_rows=5", ["bridge.max_rows", "only in bridge"]),
+    ],
+)
+def test_an_override_without_effect_is_refused_with_what_was_meant(tmp_path, override, words):
+    with pytest.raises(ConfigError) as raised:
+        load_config(write(tmp_path, RL), [override])
+    assert str(raised.value).startswith(f"command line: {override}: ")
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_a_key_of_the_file_without_effect_is_refused_with_its_line(tmp_path):
+    with pytest.raises(ConfigError, match=r"config\.yaml, line 7: max_steps: has no effect"):
+        load_config(write(tmp_path, RL + "max_steps: 9\n"))
+
+
+def test_a_command_line_that_turns_evaluation_off_makes_no_fault_of_the_file(tmp_path):
+    text = RL + "eval: {data: d, every_steps: 5, best_by: accuracy}\n"
+    load_config(write(tmp_path, text), ["eval.every_steps=0"])
+
+
+def test_a_command_line_that_turns_evaluation_on_gives_the_files_keys_their_effect(tmp_path):
+    text = RL + "eval: {data: d, best_by: accuracy}\n"
+    load_config(write(tmp_path, text), ["eval.every_steps=5"])
+    with pytest.raises(ConfigError, match=r"eval\.best_by"):
+        load_config(write(tmp_path, text))
+
+
+def test_what_a_recipe_hands_down_is_not_refused(tmp_path):
+    cold, rl = recipe_runs(
+        load_config(
+            write(
+                tmp_path, RECIPE.replace("num_epochs: 2, ", "") + "eval: {label: x}\nmax_steps: 3\n"
+            )
+        )
+    )
+    assert (cold.max_steps, rl.max_steps) == (3, 3)
+
+
+def test_what_a_step_sets_for_itself_is_refused_by_its_name(tmp_path):
+    text = RECIPE.replace("kind: rl,", "kind: rl, max_steps: 3,")
+    with pytest.raises(ConfigError, match=r"line 8: steps\.rl\.max_steps: has no effect"):
+        load_config(write(tmp_path, text))
+    with pytest.raises(ConfigError, match=r"command line: steps\.rl\.max_steps=3: has no effect"):
+        load_config(write(tmp_path, RECIPE), ["steps.rl.max_steps=3"])
+
+
+def test_an_override_for_all_steps_must_reach_one(tmp_path):
+    load_config(write(tmp_path, RECIPE), ["max_steps=3", "prompts_per_step=2", "seed=1", "name=x"])
+    with pytest.raises(ConfigError, match=r"bridge\.max_rows=1: has no effect in any step"):
+        load_config(write(tmp_path, RECIPE), ["bridge.max_rows=1"])
+    with pytest.raises(ConfigError, match=r"sets its own; write steps\.cold\.trainer\.optimizer"):
+        load_config(write(tmp_path, RECIPE), ["trainer.optimizer.lr=0.5"])
+
+
+@pytest.mark.parametrize("path", ["quickstart", "evaluate", "bridge_quickstart", "vision_r1/rl_7b"])
+def test_the_resolved_config_of_every_shipped_run_loads_as_it_is(tmp_path, path):
+    config = load_config(f"configs/{path}.yaml")
+    for run in recipe_runs(config) if config.kind == "recipe" else [config]:
+        assert load_config(write(tmp_path, config_text(run))) == run
+
+
+def test_a_resolved_config_still_takes_no_override_without_effect(tmp_path):
+    resolved = config_text(load_config(write(tmp_path, RL)))
+    path = write(tmp_path, resolved)
+    assert load_config(path, ["seed=5"]).seed == 5
+    with pytest.raises(ConfigError, match=r"command line: max_steps=5"):
+        load_config(path, ["max_steps=5"])
+
+
+def test_sections_that_tell_a_resolved_config_are_those_of_the_schema():
+    whole = RunConfig()
+    sections = [one.name for one in fields(whole) if is_dataclass(getattr(whole, one.name))]
+    assert set(sections) <= set(yaml.safe_load(config_text(RunConfig(kind="rl"))))

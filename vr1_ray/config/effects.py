@@ -1,0 +1,200 @@
+"""Which keys do something in which kind of run, and what a key that does nothing was meant to be.
+
+A key that is set for this very run, in its own YAML section or on the command line, and has no effect is refused. What
+a recipe hands down to its steps is not, nor what a run's own resolved config.yaml spells out.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from vr1_ray.config.schema import RunConfig
+
+TRAINS, SAMPLES, MODEL = ("sft", "rl"), ("rl", "eval"), ("sft", "rl", "eval")
+RUNS = (*MODEL, "bridge", "figure_math")
+ACTORS = (*MODEL, "bridge")
+
+# The longest key that begins a given one decides. Every key of the schema is in it (a test).
+KINDS: dict[str, tuple[str, ...]] = {
+    "kind": (*RUNS, "recipe"),
+    "name": (*RUNS, "recipe"),
+    "runs_folder": (*RUNS, "recipe"),
+    "seed": (*RUNS, "recipe"),
+    "deterministic": TRAINS,
+    "num_epochs": ("sft",),
+    "max_steps": ("sft",),
+    "prompts_per_step": TRAINS,
+    "allow_base_policy": ("rl",),
+    "model": MODEL,
+    "model.freeze_vision_tower": TRAINS,
+    "model.freeze_projector": TRAINS,
+    "data": MODEL,
+    "data.train": ("rl",),
+    "data.split": TRAINS,
+    "data.prompt_column": SAMPLES,
+    "data.answer_column": SAMPLES,
+    "data.images_column": SAMPLES,
+    "data.max_prompt_tokens": SAMPLES,
+    "data.overlong_prompts": SAMPLES,
+    "data.max_rows": TRAINS,
+    "data.cutoff_len": ("sft",),
+    "data.demonstrations": ("sft",),
+    "trainer": TRAINS,
+    "trainer.mini_batches_per_step": ("rl",),
+    "trainer.alarm_logprob_mean": ("rl",),
+    "trainer.alarm_logprob_p99": ("rl",),
+    "rollout": SAMPLES,
+    "rollout.min_engines": ("rl",),
+    "rollout.max_engines": ("rl",),
+    "rollout.temperature": ("rl",),
+    "rollout.top_p": ("rl",),
+    "rollout.save": ("rl",),
+    "rollout.save_groups_per_step": ("rl",),
+    "rollout.verify_weights": ("rl",),
+    "rollout.weight_transport": ("rl",),
+    "rewards": ("rl",),
+    "reward_pools": ("rl",),
+    "invalid_rollouts": ("rl",),
+    "reference": ("rl",),
+    "algorithm": ("rl",),
+    "algorithm.loss_aggregation": TRAINS,
+    "algorithm.loss_length": TRAINS,
+    "curriculum": ("rl",),
+    "eval": SAMPLES,
+    "eval.at_start": ("rl",),
+    "eval.at_end": ("rl",),
+    "eval.every_steps": ("rl",),
+    "eval.start_label": ("rl",),
+    "eval.best_by": ("rl",),
+    "eval.benchmarks_folder": MODEL,  # `vr1 check` looks for them in a cold start's data
+    "benchmarks": MODEL,
+    "checkpoint": TRAINS,
+    "checkpoint.keep_best": ("rl",),
+    "checkpoint.resume": RUNS,
+    "tracking": TRAINS,
+    "cluster": ACTORS,
+    "cluster.placement": ("rl",),
+    "cluster.start_timeout_seconds": MODEL,
+    "figure_math": ("figure_math",),
+    "bridge": ("bridge",),
+    "steps": ("recipe",),
+}
+
+# What does that work in another kind, where a key has a counterpart.
+MEANT = {
+    ("max_steps", "rl"): "an RL run is as long as its curriculum: curriculum.stages[0].steps=N",
+    ("num_epochs", "rl"): "an RL run is as long as its curriculum: curriculum.stages[0].steps=N",
+    ("data.demonstrations", "rl"): "RL learns from prompts: data.train",
+    ("data.train", "sft"): "a cold start learns from demonstrations: data.demonstrations",
+    ("data.train", "eval"): "an evaluation asks the prompts of eval.data",
+    ("data.split", "eval"): "the split of eval.data is eval.split",
+    (
+        "data.max_rows",
+        "eval",
+    ): "eval.max_prompts limits eval.data, eval.max_questions the benchmarks",
+    ("data.cutoff_len", "rl"): "prompts are limited by data.max_prompt_tokens",
+    ("data.max_prompt_tokens", "sft"): "demonstrations are limited by data.cutoff_len",
+    ("trainer.mini_batches_per_step", "sft"): "a cold start makes one update of prompts_per_step",
+    ("rollout.temperature", "eval"): "an evaluation samples at eval.temperature",
+    ("rollout.top_p", "eval"): "an evaluation samples with eval.top_p",
+    ("eval.start_label", "eval"): "the policy of an evaluation is named by eval.label",
+    ("curriculum", "eval"): "an evaluation's response budget is eval.max_response_tokens",
+    ("algorithm.name", "sft"): "a cold start always learns by cross-entropy",
+    ("model.path", "bridge"): "bridging asks the models of bridge.mllm and bridge.reasoner",
+    ("data.max_rows", "bridge"): "bridge.max_rows limits the rows",
+}
+
+
+def _needs_evaluation(config: RunConfig) -> str:
+    if config.kind != "rl" or config.eval.is_during_training:
+        return ""
+    return (
+        "this run evaluates nothing; set eval.every_steps=N, eval.at_start=true or eval.at_end=true"
+    )
+
+
+def _needs_benchmarks(config: RunConfig) -> str:
+    return "" if config.benchmarks else "this run evaluates on no benchmark; set benchmarks=[...]"
+
+
+def _needs_judge(config: RunConfig) -> str:
+    return "" if config.eval.judge.model else "no judge is asked; set eval.judge.model"
+
+
+def _needs_eval_data(config: RunConfig) -> str:
+    return "" if config.eval.data else "this run has no held-out prompts; set eval.data"
+
+
+def _needs_skipping(config: RunConfig) -> str:
+    return "" if config.data.bad_rows == "skip" else "rows are skipped only with data.bad_rows=skip"
+
+
+def _needs_sampled(config: RunConfig) -> str:
+    if config.rollout.save == "sampled":
+        return ""
+    return f"rollout.save={config.rollout.save} saves {config.rollout.save}; it counts with sampled"
+
+
+def _needs_epochs(config: RunConfig) -> str:
+    if not config.max_steps:
+        return ""
+    return f"max_steps={config.max_steps} decides how long the run is; set one of the two"
+
+
+# Keys that do something only beside other settings: "" or the reason why they do nothing here.
+NEEDS: dict[str, Callable[[RunConfig], str]] = {
+    "num_epochs": _needs_epochs,
+    "eval.best_by": _needs_evaluation,
+    "eval.start_label": lambda config: (
+        "" if config.kind != "rl" or config.eval.at_start else "set eval.at_start=true"
+    ),
+    "eval.label": lambda config: (
+        "" if config.kind != "rl" or config.eval.at_end else "set eval.at_end=true"
+    ),
+    "eval.max_prompts": _needs_eval_data,
+    "eval.diagnosis": _needs_eval_data,
+    "eval.max_questions": _needs_benchmarks,
+    "eval.num_samples": _needs_benchmarks,
+    "eval.protocol": _needs_benchmarks,
+    "eval.judge": _needs_benchmarks,
+    "eval.judge.base_url": _needs_judge,
+    "eval.judge.timeout_seconds": _needs_judge,
+    "eval.judge.max_attempts": _needs_judge,
+    "eval.judge.backoff_seconds": _needs_judge,
+    "eval.judge.max_concurrent": _needs_judge,
+    "eval.judge.max_missing": _needs_judge,
+    "data.max_bad_rows": _needs_skipping,
+    "data.bad_rows_file": _needs_skipping,
+    "rollout.save_groups_per_step": _needs_sampled,
+}
+
+
+def kinds_of(key: str) -> tuple[str, ...]:
+    """The kinds in which a key does something: what the longest beginning of it in KINDS says.
+
+    Raises KeyError for one that is not in the table.
+    """
+    return KINDS[max((start for start in KINDS if _begins(start, key)), key=len, default=key)]
+
+
+def without_effect(keys: Iterable[str], config: RunConfig) -> Iterator[tuple[str, str]]:
+    """(key, what is wrong and what was meant) for each of the keys that does nothing in the run."""
+    for key in keys:
+        kinds = kinds_of(key)
+        if config.kind not in kinds:
+            yield key, _wrong_kind(key, config.kind, kinds)
+            continue
+        reasons = (needs(config) for start, needs in NEEDS.items() if _begins(start, key))
+        reason = next((one for one in reasons if one), "")
+        if reason:
+            yield key, f"has no effect here: {reason}, or leave it out"
+
+
+def _wrong_kind(key: str, kind: str, kinds: tuple[str, ...]) -> str:
+    meant = (cure for (start, of), cure in MEANT.items() if of == kind and _begins(start, key))
+    return (
+        f"has no effect in a run of kind {kind}, only in {', '.join(kinds)}; "
+        f"{next(meant, 'leave it out')}"
+    )
+
+
+def _begins(start: str, key: str) -> bool:
+    return key == start or key.startswith((f"{start}.", f"{start}["))
