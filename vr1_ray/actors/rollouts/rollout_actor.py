@@ -105,9 +105,7 @@ class RolloutActor:
             for index, seed, sample in zip(indices, seeds, samples, strict=True)
         )
         return RolloutGroup(
-            prompt=replace(
-                prompt, images=tuple(replace(image, data=b"") for image in prompt.images)
-            ),
+            prompt=replace(prompt, images=tuple(image.named() for image in prompt.images)),
             step=step,
             stage=stage,
             policy_version=version,
