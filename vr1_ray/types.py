@@ -240,6 +240,11 @@ class TrainRow:
     weight: float = 1.0
 
 
+def held_here(prompt: Prompt) -> Prompt:
+    """The prompt with the bytes of its pictures, for a node that does not see their files. Raises ValueError."""
+    return replace(prompt, images=tuple(image.held_here() for image in prompt.images))
+
+
 def sample_seed(*, run_seed: int, step: int, prompt_id: str, index: int, attempt: int) -> int:
     """The seed of one sample, from what it IS: never from order, engine or time.
 

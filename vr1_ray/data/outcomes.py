@@ -1,9 +1,7 @@
 """Rows that are read in any process: what a worker needs to know, what it is given, and what became of each row."""
 
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,19 +69,6 @@ class Outcome:
 def read_rows(reader: RowReader, tasks: Sequence[RowTask]) -> list[Outcome]:
     """What becomes of each row."""
     return [_read(reader, task) for task in tasks]
-
-
-def read_rows_there(reading: bytes, index: str, tasks: Sequence[RowTask]) -> list[Outcome]:
-    """The same in a worker: `reading` is pickled, `index` the file that knows pictures from an earlier start, or ""."""
-    return read_rows(_reader(reading, index), tasks)
-
-
-@lru_cache(maxsize=1)
-def _reader(reading: bytes, index: str) -> RowReader:
-    from vr1_ray.data.row_index import known_pictures
-
-    how: Reading = pickle.loads(reading)
-    return how.reader(known_pictures(Path(index)) if index else None)
 
 
 def _read(reader: RowReader, task: RowTask) -> Outcome:

@@ -7,18 +7,19 @@ in processes beside this one, a bounded number of rows at a time.
 import logging
 import pickle
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import DataConfig
-from vr1_ray.data.outcomes import Outcome, Reading, RowTask, read_rows, read_rows_there
+from vr1_ray.data.outcomes import Outcome, Reading, RowTask, read_rows
 from vr1_ray.data.refusals import BadRows, DataError, RowProblems, shortened
-from vr1_ray.data.row_index import RowIndex
-from vr1_ray.data.rows import WARNINGS, Kind, ReadRow
+from vr1_ray.data.row_index import RowIndex, known_pictures
+from vr1_ray.data.rows import WARNINGS, Kind, ReadRow, RowReader
 from vr1_ray.data.tables import Part, Table
 from vr1_ray.data.workers import WorkerLostError, Workers, num_workers
 
@@ -180,6 +181,17 @@ class _Checker:
     def __exit__(self, *error: Any) -> None:
         if self._workers is not None:
             self._workers.__exit__(*error)
+
+
+def read_rows_there(reading: bytes, index: str, tasks: Sequence[RowTask]) -> list[Outcome]:
+    """The same in a worker: `reading` is pickled, `index` the file that knows pictures from an earlier start, or ""."""
+    return read_rows(_reader(reading, index), tasks)
+
+
+@lru_cache(maxsize=1)
+def _reader(reading: bytes, index: str) -> RowReader:
+    how: Reading = pickle.loads(reading)
+    return how.reader(known_pictures(Path(index)) if index else None)
 
 
 def _say(notes: Counter[str], listed: dict[str, list[str]], table: Table, field: str) -> None:

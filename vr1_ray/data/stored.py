@@ -5,6 +5,7 @@ Both are read where the picture is used; `EncodedImage.data` compares what comes
 
 import os
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 
 from vr1_ray.data.picture_cells import PictureCells
 from vr1_ray.data.refusals import DataError
+from vr1_ray.types import EncodedImage
 
 KEPT_BYTES = 32 << 20  # a column of a row group up to this size is kept for the next cell
+MAX_SAMPLE = 256  # files that a node is asked for
 ARROW = ".arrow"
 
 
@@ -141,3 +144,25 @@ def _arrow_table(path: str, _stamp: int) -> Any:
 def arrow_rows(path: str) -> int:
     """How many rows an arrow file has. Raises OSError or ValueError."""
     return int(_arrow_table(path, os.stat(path).st_mtime_ns).num_rows)
+
+
+def sample_files(images: Iterable[EncodedImage]) -> dict[str, int]:
+    """Of files that the images are read from, one in each folder, and every shard: path and size. {} if all are held.
+
+    Evenly spaced, at most `MAX_SAMPLE`.
+    """
+    found: dict[str, str] = {}
+    for image in images:
+        source = image.source
+        if isinstance(source, StoredFile):
+            found.setdefault(os.path.dirname(source.path), source.path)
+        elif isinstance(source, StoredCell):
+            found.setdefault(source.path, source.path)
+    paths = list(found.values())
+    step = -(-len(paths) // MAX_SAMPLE) or 1
+    return {path: stamp_of(path)[0] for path in paths[::step]}
+
+
+def unlike_here(files: dict[str, int]) -> list[str]:
+    """Which of these files this machine does not see, or sees with another size."""
+    return [path for path, size in files.items() if stamp_of(path)[0] != size]

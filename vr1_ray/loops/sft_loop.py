@@ -37,6 +37,7 @@ def run_sft(config: RunConfig, inputs: "RunInputs", stop: StopSignal) -> dict[st
         run.tracker.note(f"{total} updates; logs in {config.folder / 'logs'}")
         for note in inputs.notes:
             run.tracker.note(note)
+        fleet.place_pictures(run.sampler.prompts)
         fleet.start(total_updates=total)
         if found:
             run.restore(found)
