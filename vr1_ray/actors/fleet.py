@@ -5,7 +5,7 @@ The actor classes are plain; `ray.remote` is applied here. Actors belong to the 
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -31,6 +31,9 @@ from vr1_ray.config import RunConfig
 from vr1_ray.data.stored import sample_files
 from vr1_ray.training.rows import Unit, unit_of_group
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage, held_here
+
+if TYPE_CHECKING:
+    from vr1_ray.models import RenderedPrompt
 
 
 class Fleet:
@@ -168,27 +171,35 @@ class Fleet:
         blind = nodes_without(files)
         self.sends_pictures = bool(blind)
         if blind:
-            node, path = next(iter(blind.items()))
-            nodes = f"{len(blind)} nodes do" if len(blind) > 1 else f"node {node} does"
-            self.note(f"pictures are sent from here as bytes: {nodes} not see {path}")
+            lacks = ", ".join(f"{node} does not see {path}" for node, path in blind.items())
+            self.note(f"pictures are sent from here as bytes: {lacks:.300}")
         elif files:
             self.note("pictures are read where they are used: every node sees their files")
 
-    def _for_actors(self, prompts: list[Prompt]) -> list[Prompt]:
+    def for_actors(self, prompts: list[Prompt]) -> list[Prompt]:
         """The prompts as they go to actors. Raises DataError for a picture that is not the one that was checked."""
         return [held_here(prompt) for prompt in prompts] if self.sends_pictures else prompts
 
     # The verbs of the loop.
 
-    def submit(self, prompts: list[Prompt], stage: Stage, step: int) -> None:
-        """Ask for one group per prompt, under the stage's response budget and group size."""
+    def submit(
+        self,
+        prompts: list[Prompt],
+        stage: Stage,
+        step: int,
+        rendered: "list[RenderedPrompt] | None" = None,
+    ) -> None:
+        """Ask for one group per prompt, under the stage's response budget and group size.
+
+        `rendered`: their token ids, if they are made already.
+        """
         spec = SamplingSpec(
             max_response_tokens=stage.max_response_tokens,
             group_size=stage.group_size,
             temperature=self.config.rollout.temperature,
             top_p=self.config.rollout.top_p,
         )
-        self.pool.submit(self._for_actors(prompts), spec, stage, step)
+        self.pool.submit(self.for_actors(prompts), spec, stage, step, rendered=rendered)
 
     def collect(self, step: int) -> list[RolloutGroup]:
         """The step's groups, complete and scored, in prompt order."""
@@ -206,7 +217,7 @@ class Fleet:
         """Responses through the same engines, in prompt order, outside any stage and not scored."""
         limits = {"max_response_tokens": spec.max_response_tokens, "group_size": spec.group_size}
         outside = Stage(number=0, steps=0, **limits)
-        prompts = self._for_actors(prompts)
+        prompts = self.for_actors(prompts)
         self.pool.submit(prompts, spec, outside, step=EVALUATION_STEP, is_scored=False)
         return self.pool.collect(EVALUATION_STEP)
 
@@ -235,7 +246,7 @@ class Fleet:
         """Update the policy on training rows; `prompts` bring the images."""
         assert self.trainers is not None
         self._make_room()
-        return self.trainers.train_step(units, self._for_actors(prompts), step=step)
+        return self.trainers.train_step(units, self.for_actors(prompts), step=step)
 
     def _make_room(self) -> None:
         """Colocated engines sleep from here to the next sync."""

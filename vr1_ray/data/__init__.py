@@ -15,12 +15,14 @@ To read another form, add a row to `FORMS` in forms.py; another kind of folder, 
 Images stay the bytes of their files; what picture they are is said in `vr1_ray/pictures.py`. Nothing loads torch.
 """
 
+from vr1_ray.data.ahead import Ahead
 from vr1_ray.data.demonstrations import drop_overlong, load_demonstrations
 from vr1_ray.data.prompts import limit_prompts, load_prompts
 from vr1_ray.data.refusals import DataError
 from vr1_ray.data.sampler import PromptSampler
 
 __all__ = [
+    "Ahead",
     "DataError",
     "PromptSampler",
     "drop_overlong",

@@ -54,7 +54,7 @@ class RowIndex:
         key = json.dumps([part.name, settings, of_table])
         self.part = part
         self.header = {
-            "version": _code_version(),
+            "version": code_version(),
             "name": part.name,
             "stamp": _plain(part.stamp),
         }
@@ -145,7 +145,7 @@ def known_pictures(path: Path) -> dict[str, PictureFacts]:
     found: dict[str, PictureFacts] = {}
     try:
         with path.open(encoding="utf-8") as file:
-            if json.loads(file.readline())["version"] != _code_version():
+            if json.loads(file.readline())["version"] != code_version():
                 return {}
             for line in map(json.loads, file):
                 for picture in line[7] if isinstance(line, list) else ():
@@ -223,7 +223,7 @@ def _image(picture: list[Any], where: str) -> EncodedImage:
 
 
 @cache
-def _code_version() -> str:
+def code_version() -> str:
     """Of the code that turns rows into prompts, and of the library that decodes pictures."""
     import PIL
 
