@@ -177,7 +177,7 @@ class Fleet:
             self.note("pictures are read where they are used: every node sees their files")
 
     def for_actors(self, prompts: list[Prompt]) -> list[Prompt]:
-        """The prompts as they go to actors. Raises DataError for a picture that is not the one that was checked."""
+        """The prompts as they go to actors. Raises ValueError for a picture that has changed."""
         return [held_here(prompt) for prompt in prompts] if self.sends_pictures else prompts
 
     # The verbs of the loop.
@@ -189,10 +189,7 @@ class Fleet:
         step: int,
         rendered: "list[RenderedPrompt] | None" = None,
     ) -> None:
-        """Ask for one group per prompt, under the stage's response budget and group size.
-
-        `rendered`: their token ids, if they are made already.
-        """
+        """Ask for one group per prompt, under the stage's limits. `rendered`: their token ids, if made already."""
         spec = SamplingSpec(
             max_response_tokens=stage.max_response_tokens,
             group_size=stage.group_size,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from vr1_ray.data.picture_cells import PictureCells, read_file
 from vr1_ray.data.refusals import DataError
-from vr1_ray.data.stored import StoredCell, StoredFile, stamp_of
+from vr1_ray.data.stored import StoredCell, StoredFile, put_in_place, stamp_of
 from vr1_ray.encoded_image import content_hash
 from vr1_ray.pictures import PictureError, TooManyPixelsError, check_picture
 from vr1_ray.types import EncodedImage
@@ -110,10 +110,7 @@ def _unpacked(folder: Path, facts: PictureFacts, data: bytes) -> str:
     """The path of a file with these bytes, written if it is not there yet."""
     path = folder.absolute() / facts.content_hash[:2] / facts.content_hash
     if stamp_of(str(path))[0] != len(data):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        put_in_place(path, data)
     return str(path)
 
 

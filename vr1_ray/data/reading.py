@@ -110,7 +110,7 @@ class _PartReader:
         if all(wanted) and (is_whole or len(wanted) == max_rows):
             yield from (outcome for outcome in wanted if outcome is not None)
             return
-        checker.index = str(self.index.path or "")
+        checker.remember(self.index.path)
         count = 0
         with self.index.writing() as keep:
             for outcome in checker.check(self._items(wanted, max_rows)):
@@ -134,11 +134,17 @@ class _Checker:
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
-        self.index = ""  # knows pictures of an earlier start
+        self._index = ""  # knows pictures of an earlier start
         self._pickled = pickle.dumps(reading)
         self._here = reading.reader()
         self._num_tasks = 0
         self._workers: Workers | None = None
+
+    def remember(self, index: Path | None) -> None:
+        """Take what an index knows of pictures, though its rows may be old."""
+        if index is not None and index.is_file():
+            self._index = str(index)
+            self._here = self.reading.reader(known_pictures(index))
 
     def check(self, items: Iterable[Outcome | RowTask]) -> Iterator[Outcome]:
         """What becomes of each; what is known is passed on."""
@@ -159,7 +165,7 @@ class _Checker:
             return read_rows(self._here, tasks)
         if self._workers is None:
             self._workers = Workers(num_workers())
-        return self._workers.submit(read_rows_there, self._pickled, self.index, tasks)
+        return self._workers.submit(read_rows_there, self._pickled, self._index, tasks)
 
     def _end(
         self, chunk: list[Outcome | RowTask], result: "Future[Any] | list[Outcome]"

@@ -13,7 +13,6 @@ rows and of the settings it reads by. It is written beside and put in place at o
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -23,7 +22,7 @@ from typing import IO, Any
 from vr1_ray.data.images import PictureFacts
 from vr1_ray.data.outcomes import Outcome, Reading
 from vr1_ray.data.rows import ReadRow
-from vr1_ray.data.stored import StoredCell, StoredFile, stamp_of
+from vr1_ray.data.stored import StoredCell, StoredFile, beside, stamp_of
 from vr1_ray.data.tables import Part
 from vr1_ray.types import EncodedImage, Prompt
 
@@ -89,7 +88,7 @@ class RowIndex:
         if self.path is None:
             yield lambda outcome: None
             return
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        temporary = beside(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = temporary.open("w", encoding="utf-8")

@@ -4,6 +4,7 @@ Both are read where the picture is used; `EncodedImage.data` compares what comes
 """
 
 import os
+import secrets
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -161,6 +162,19 @@ def sample_files(images: Iterable[EncodedImage]) -> dict[str, int]:
     paths = list(found.values())
     step = -(-len(paths) // MAX_SAMPLE) or 1
     return {path: stamp_of(path)[0] for path in paths[::step]}
+
+
+def put_in_place(path: Path, content: bytes) -> None:
+    """Write a file at once or not at all; others may do the same. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = beside(path)
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def beside(path: Path) -> Path:
+    """A name for a file that will take the place of this one: its own in each process on each node."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(6)}")
 
 
 def unlike_here(files: dict[str, int]) -> list[str]:

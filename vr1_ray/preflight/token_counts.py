@@ -8,7 +8,6 @@ Rows that are not known are counted here, or, where there are many, in processes
 import hashlib
 import json
 import logging
-import os
 import pickle
 from collections import deque
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from vr1_ray.config import ModelConfig
 from vr1_ray.data.row_index import code_version
+from vr1_ray.data.stored import put_in_place
 from vr1_ray.data.workers import Workers, num_workers
 from vr1_ray.models import ModelAdapter, load_adapter
 from vr1_ray.types import Demonstration, Prompt
@@ -94,11 +94,8 @@ class TokenCounts:
         """What another start has written meanwhile is kept."""
         if self.path is None:
             return
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(self._read() | self.known), encoding="utf-8")
-            temporary.replace(self.path)
+            put_in_place(self.path, json.dumps(self._read() | self.known).encode())
         except OSError as error:
             log.warning("data.index_folder: %s can't be written (%s)", self.path, error)
 
