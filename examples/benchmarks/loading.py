@@ -113,6 +113,7 @@ def in_a_process(folder: Path, kind: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Two starts, measured."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--distinct", type=int, default=4000, help="pictures that differ")
