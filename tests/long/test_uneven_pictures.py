@@ -11,17 +11,16 @@ import pytest
 
 from tests.integration.test_trainer_ranks import in_processes, start_trainer
 from tests.unit.training.sample_rows import picture, tiny_adapter
-from vr1_ray.config import DataConfig
+from vr1_ray.config import DataConfig, OptimizerConfig
 from vr1_ray.data import load_prompts
 from vr1_ray.training.rows import deal, images_of
 from vr1_ray.types import EncodedImage, Prompt, TrainRow
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 COLOURS = ("red", "blue", "green", "black")
 NUM_PICTURES = (4, 0, 1, 2, 0)
 TO_RANKS = {  # rank -> indices of NUM_PICTURES
-    "both see some": ((0, 2), (1, 3, 4)),
     "one sees none": ((0, 2, 3), (1, 4)),
     "one has one row alone": ((0, 1, 2, 3), (4,)),
 }
@@ -71,7 +70,10 @@ def run_steps(rank, world_size, folder):
     for name, ranks in TO_RANKS.items():
         own = ranks[rank] if world_size == 2 else range(len(units))
         parts[name] = [units[index] for index in own]
-    trainer = start_trainer(rank, world_size, zero_stage=3, max_tokens_per_micro_batch=256)
+    still = OptimizerConfig(lr=1e-12)  # each step begins at the same weights
+    trainer = start_trainer(
+        rank, world_size, zero_stage=3, max_tokens_per_micro_batch=256, optimizer=still
+    )
     found = {}
     for name, part in parts.items():
         rows = [row for unit in part for row in unit]

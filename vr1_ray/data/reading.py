@@ -113,11 +113,16 @@ class _PartReader:
         checker.remember(self.index.path)
         count = 0
         with self.index.writing() as keep:
-            for outcome in checker.check(self._items(wanted, max_rows)):
-                keep(outcome)
-                count += 1
-                yield outcome
-            keep(max_rows is None or count < max_rows)
+            try:
+                for outcome in checker.check(self._items(wanted, max_rows)):
+                    keep(outcome)
+                    count += 1
+                    yield outcome
+                is_whole = is_whole or max_rows is None or count < max_rows
+            finally:  # rows after those that were asked for stay known
+                for rest in known[count:]:
+                    keep(rest or Outcome())
+                keep(is_whole)
 
     def _items(
         self, known: list[Outcome | None], max_rows: int | None

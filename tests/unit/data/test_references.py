@@ -182,6 +182,18 @@ def test_what_is_worth_a_line_is_told_at_each_start(root, config, caplog):
         assert "2 rows have a system text, which is not used" in caplog.text
 
 
+def test_reading_fewer_rows_forgets_no_other(root, config):
+    rows = rows_of(4)
+    rows[0]["answer"] = None  # read again at each start
+    source = write_rows(root, rows)
+    skipping = {"bad_rows": "skip", "max_bad_rows": 0.5}
+    load(config, source, **skipping)
+    load(config, source, max_rows=2, **skipping)
+    OPENED.clear()
+    assert [p.metadata["n"] for p in load(config, source, **skipping)] == [1, 2, 3]
+    assert opened_pictures() == [str(root / "0.png")]
+
+
 @pytest.mark.parametrize(("first", "second"), [(2, 4), (4, 2), (2, 0), (2, 2)])
 def test_fewer_or_more_rows_than_at_the_last_start_are_those_of_the_file(
     root, config, first, second
