@@ -3,7 +3,7 @@
 The actor classes are plain; `ray.remote` is applied here. Actors belong to the driver: none outlives it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +165,7 @@ class Fleet:
     def _tell(self, text: str) -> None:
         self.note(text)  # as it is now: the run puts its own in place after the fleet is made
 
-    def place_pictures(self, prompts: list[Prompt]) -> None:
+    def place_pictures(self, prompts: Sequence[Prompt]) -> None:
         """Ask each node once whether it sees the files of the pictures, and say which way they go."""
         files = sample_files(image for prompt in prompts for image in prompt.images)
         blind = nodes_without(files)

@@ -10,6 +10,7 @@ from vr1_ray.data.images import ImageReader, PictureFacts
 from vr1_ray.data.refusals import DataError
 from vr1_ray.data.rows import Kind, ReadRow, RowReader
 from vr1_ray.data.stored import StoredFile
+from vr1_ray.types import EncodedImage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,15 +80,14 @@ def _read(reader: RowReader, task: RowTask) -> Outcome:
         row = reader.read(task.row)
     except DataError as error:
         return Outcome(problem=str(error))
-    facts = []
-    for image in row.prompt.images:
-        source = image.source
-        is_file = isinstance(source, StoredFile) and source.path in reader.images.known
-        found = reader.images.known[source.path] if is_file else None
-        facts.append(found or PictureFacts(image.content_hash, image.size or (0, 0), False))
     return Outcome(
         row=row,
         notes={note: count for note, count in reader.notes.items() if count},
         listed=dict(reader.listed),
-        facts=tuple(facts),
+        facts=tuple(_facts(image, reader.images.known) for image in row.prompt.images),
     )
+
+
+def _facts(image: EncodedImage, known: dict[str, PictureFacts]) -> PictureFacts:
+    found = known.get(image.source.path) if isinstance(image.source, StoredFile) else None
+    return found or PictureFacts(image.content_hash, image.size or (0, 0), False)

@@ -47,9 +47,8 @@ class RlRun(TrainingRun):
             stop=stop,
         )
         if adapter is not None:
-            self.ahead = Ahead(
-                lambda prompt: (fleet.for_actors([prompt])[0], adapter.render(prompt))
-            )
+            render = adapter.render
+            self.ahead = Ahead(lambda prompt: (fleet.for_actors([prompt])[0], render(prompt)))
         self.algorithm: Algorithm = make_algorithm(config.algorithm, kind=config.kind)
         self.held_out = held_out
         self.store = RolloutStore(
@@ -101,12 +100,13 @@ class RlRun(TrainingRun):
 
     def submit(self, stage: Stage, step: int) -> None:
         """Ask for the step's groups; those of the next are made ready meanwhile."""
-        prompts, rendered = self.sampler.next(self.config.prompts_per_step), None
-        if self.ahead is not None:
-            made = self.ahead.take(prompts)
-            self.ahead.begin(self.sampler.peek(self.config.prompts_per_step))
-            prompts, rendered = [prompt for prompt, _ in made], [ids for _, ids in made]
-        self.fleet.submit(prompts, stage, step, rendered)
+        prompts = self.sampler.next(self.config.prompts_per_step)
+        if self.ahead is None:
+            self.fleet.submit(prompts, stage, step)
+            return
+        made = self.ahead.take(prompts)
+        self.ahead.begin(self.sampler.peek(self.config.prompts_per_step))
+        self.fleet.submit([one for one, _ in made], stage, step, [ids for _, ids in made])
 
     def keep(self, step: int, groups: list[RolloutGroup]) -> None:
         """Save the step's rollouts. A full disk costs these, not the run."""
