@@ -16,7 +16,7 @@ from vr1_ray.data import load_prompts
 from vr1_ray.training.rows import deal, images_of
 from vr1_ray.types import EncodedImage, Prompt, TrainRow
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 COLOURS = ("red", "blue", "green", "black")
 NUM_PICTURES = (4, 0, 1, 2, 0)

@@ -165,3 +165,16 @@ def test_memory_of_a_gpu_that_others_hold_is_a_warning():
     rows = list(node_rows([busy], needs_vllm=True, needs_gpus=True))
     assert [row.status for row in rows] == ["ok", "warning"]
     assert "2 (H100), least free 60.0 GiB" in rows[1].value
+
+
+def test_data_that_a_node_does_not_see_is_sent_to_it_and_a_model_is_not():
+    data = {"needs_vllm": False, "needs_gpus": False, "data_paths": ["/data/a.jsonl"]}
+    seen = {row.name: row for row in node_rows([node(), node(name="b")], **data)}
+    assert seen["pictures"].value == "read where they are used, by 2 nodes"
+    blind = node(name="b", unseen=["/data/a.jsonl", "/models/m"])
+    found = {row.name: row for row in node_rows([node(), blind], **data)}
+    assert found["pictures"].status == "ok"
+    assert found["pictures"].value == "sent from this machine as bytes"
+    assert found["pictures"].cure.startswith("b does not see /data/a.jsonl")
+    assert found["paths on every node"].value == "/models/m"
+    assert found["paths on every node"].status == "bad"
