@@ -40,7 +40,7 @@ class Workers:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "vr1_ray.data.workers"],
+                [sys.executable, "-c", f"from {__name__} import serve; serve()"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,
@@ -101,7 +101,7 @@ class Workers:
             process.stdout.close()
 
 
-def _serve() -> None:
+def serve() -> None:
     """The worker's side: calls from stdin, answers to what was stdout; whatever prints goes to stderr."""
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
@@ -120,7 +120,3 @@ def _serve() -> None:
             answer = False, error
         pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
         answers.flush()
-
-
-if __name__ == "__main__":
-    _serve()
