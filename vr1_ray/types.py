@@ -11,47 +11,13 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from vr1_ray.pictures import MAX_PIXELS, PictureError, open_picture, picture_size, shown_file
+from vr1_ray.encoded_image import EncodedImage as EncodedImage
+from vr1_ray.pictures import MAX_PIXELS
 
 if TYPE_CHECKING:
     from PIL import Image
 
 RolloutStatus = Literal["finished", "truncated", "aborted", "invalid"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EncodedImage:
-    """One image as the bytes of its file (PNG, JPEG, ...), found by the hash of these bytes.
-
-    Example:
-        EncodedImage.from_bytes(pathlib.Path("figure.png").read_bytes())
-    """
-
-    content_hash: str
-    data: bytes
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "EncodedImage":
-        return cls(content_hash=hashlib.sha256(data).hexdigest()[:32], data=data)
-
-    def decode(self, max_pixels: int | None = MAX_PIXELS) -> "Image.Image":
-        """The picture that every part sees, RGB (`vr1_ray/pictures.py`). Raises ValueError for one that can't be.
-
-        `max_pixels` None is for a picture that was checked when it was read.
-        """
-        try:
-            return open_picture(self.data, max_pixels)
-        except PictureError as error:
-            raise ValueError(f"image {self.content_hash} {error}") from error
-
-    def shown_size(self) -> tuple[int, int]:
-        """(width, height) of that picture, from the file's header. Raises ValueError."""
-        return picture_size(self.data)
-
-    def as_shown(self) -> "EncodedImage":
-        """The same picture in a file that every viewer shows like `decode`: this one where it does, else a PNG."""
-        data = shown_file(self.data)
-        return self if data is self.data else EncodedImage.from_bytes(data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -272,6 +238,11 @@ class TrainRow:
     ref_logprobs: tuple[float, ...] | None = None
     temperature: float = 1.0
     weight: float = 1.0
+
+
+def held_here(prompt: Prompt) -> Prompt:
+    """The prompt with the bytes of its pictures, for a node that does not see their files. Raises ValueError."""
+    return replace(prompt, images=tuple(image.held_here() for image in prompt.images))
 
 
 def sample_seed(*, run_seed: int, step: int, prompt_id: str, index: int, attempt: int) -> int:

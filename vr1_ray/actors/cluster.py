@@ -1,4 +1,4 @@
-"""Joining or starting a Ray cluster, and checking that a run fits on it before any actor starts."""
+"""Joining or starting a Ray cluster, and what it must have before any actor starts: room, and sight of the pictures."""
 
 import logging
 import os
@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from vr1_ray.actors.own_session import own_session
 from vr1_ray.actors.process import namespace
-from vr1_ray.actors.waiting import ActorError
+from vr1_ray.actors.waiting import ActorError, wait_for
 from vr1_ray.config import ConfigError, RunConfig
 from vr1_ray.config.demand import demand
+from vr1_ray.data.stored import unlike_here
 
+SIGHT_SECONDS = 120.0
 START_ATTEMPTS = 3  # a busy machine can miss the time Ray gives its own processes to start
 
 
@@ -68,3 +71,23 @@ def _check_resources(config: RunConfig) -> None:
                 f"rollout.num_engines {config.rollout.num_engines}, reward, reference and bridge actors) but the cluster has "
                 f"{has:g}; lower num_workers / num_engines / num_{kind.lower()}s_per_*, or add nodes"
             )
+
+
+def nodes_without(files: dict[str, int]) -> dict[str, str]:
+    """The nodes that do not see one of these files (path and size) as this one does, and the first they lack.
+
+    Raises ActorError naming the nodes that did not answer.
+    """
+    here = ray.get_runtime_context().get_node_id()
+    look = ray.remote(unlike_here)
+    others = {
+        node["NodeName"] + " " + node["NodeID"][:6]: look.options(
+            num_cpus=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+        ).remote(files)
+        for node in ray.nodes()
+        if files and node["Alive"] and node["NodeID"] != here
+    }
+    phase = "asking the nodes for the pictures"
+    answers = wait_for(others, phase=phase, timeout_seconds=SIGHT_SECONDS) if others else []
+    return {name: lacks[0] for name, lacks in zip(others, answers, strict=True) if lacks}

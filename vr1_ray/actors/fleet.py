@@ -4,13 +4,13 @@ The actor classes are plain; `ray.remote` is applied here. Actors belong to the 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
-from vr1_ray.actors.cluster import with_absolute_paths
+from vr1_ray.actors.cluster import nodes_without, with_absolute_paths
 from vr1_ray.actors.control import Control
 from vr1_ray.actors.curriculum_actor import CurriculumHandle
 from vr1_ray.actors.rewards.reward_actor import RewardActor
@@ -31,8 +31,12 @@ from vr1_ray.actors.weights.broadcast_transport import BroadcastTransport
 from vr1_ray.actors.weights.ipc_transport import IpcTransport
 from vr1_ray.actors.weights.weight_sync import ObjectStoreTransport, WeightTransport
 from vr1_ray.config import RunConfig
+from vr1_ray.data.stored import sample_files
 from vr1_ray.training.rows import Unit, unit_of_group
-from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
+from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage, held_here
+
+if TYPE_CHECKING:
+    from vr1_ray.models import RenderedPrompt
 
 
 class Fleet:
@@ -58,6 +62,9 @@ class Fleet:
         self.references: ReferenceGroup | None = None
         self.curriculum: CurriculumHandle | None = None
         self.size: FleetSize | None = None
+        self.sends_pictures = (
+            False  # as bytes from here; else each actor reads them where they are used
+        )
 
     def start(self, *, total_updates: int = 0, model_path: str | None = None) -> None:
         """Start the actors this kind of run needs, side by side. Raises ActorError with the cause first."""
@@ -173,17 +180,38 @@ class Fleet:
     def _tell(self, text: str) -> None:
         self.note(text)  # as it is now: the run puts its own in place after the fleet is made
 
+    def place_pictures(self, prompts: Sequence[Prompt]) -> None:
+        """Ask each node once whether it sees the files of the pictures, and say which way they go."""
+        files = sample_files(image for prompt in prompts for image in prompt.images)
+        blind = nodes_without(files)
+        self.sends_pictures = bool(blind)
+        if blind:
+            lacks = ", ".join(f"{node} does not see {path}" for node, path in blind.items())
+            self.note(f"pictures are sent from here as bytes: {lacks:.300}")
+        elif files:
+            self.note("pictures are read where they are used: every node sees their files")
+
+    def for_actors(self, prompts: list[Prompt]) -> list[Prompt]:
+        """The prompts as they go to actors. Raises ValueError for a picture that has changed."""
+        return [held_here(prompt) for prompt in prompts] if self.sends_pictures else prompts
+
     # The verbs of the loop.
 
-    def submit(self, prompts: list[Prompt], stage: Stage, step: int) -> None:
-        """Ask for one group per prompt, under the stage's response budget and group size."""
+    def submit(
+        self,
+        prompts: list[Prompt],
+        stage: Stage,
+        step: int,
+        rendered: "list[RenderedPrompt] | None" = None,
+    ) -> None:
+        """Ask for one group per prompt, under the stage's limits. `rendered`: their token ids, if made already."""
         spec = SamplingSpec(
             max_response_tokens=stage.max_response_tokens,
             group_size=stage.group_size,
             temperature=self.config.rollout.temperature,
             top_p=self.config.rollout.top_p,
         )
-        self.pool.submit(prompts, spec, stage, step)
+        self.pool.submit(self.for_actors(prompts), spec, stage, step, rendered=rendered)
 
     def collect(self, step: int) -> list[RolloutGroup]:
         """The step's groups, complete and scored, in prompt order."""
@@ -201,6 +229,7 @@ class Fleet:
         """Responses through the same engines, in prompt order, outside any stage and not scored."""
         limits = {"max_response_tokens": spec.max_response_tokens, "group_size": spec.group_size}
         outside = Stage(number=0, steps=0, **limits)
+        prompts = self.for_actors(prompts)
         self.pool.submit(prompts, spec, outside, step=EVALUATION_STEP, is_scored=False)
         return self.pool.collect(EVALUATION_STEP)
 
@@ -229,7 +258,7 @@ class Fleet:
         """Update the policy on training rows; `prompts` bring the images."""
         assert self.trainers is not None
         self._make_room()
-        return self.trainers.train_step(units, prompts, step=step)
+        return self.trainers.train_step(units, self.for_actors(prompts), step=step)
 
     def _make_room(self) -> None:
         """Colocated engines sleep from here to the next sync."""

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from vr1_ray.bridging.client import EndpointClient
 from vr1_ray.bridging.rows import BridgeRow, Reply
 from vr1_ray.bridging.store import request_key
-from vr1_ray.data.images import check_image, read_inside
+from vr1_ray.data.images import check_image
+from vr1_ray.data.picture_cells import read_inside
 from vr1_ray.rewards.llm_judge import data_url
 from vr1_ray.types import EncodedImage
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from vr1_ray.bridging.readers import BadRow, SourceRow, reader_named
 from vr1_ray.bridging.rows import BridgeRow, to_json
 from vr1_ray.config import BridgeConfig, BridgeSourceConfig, ConfigError
-from vr1_ray.data.images import read_inside
 from vr1_ray.data.marks import check_marks
+from vr1_ray.data.picture_cells import read_inside
 from vr1_ray.data.refusals import DataError
 from vr1_ray.pictures import IMAGE_MARK
 

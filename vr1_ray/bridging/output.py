@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from vr1_ray.bridging.rows import Outcome
-from vr1_ray.data.images import read_inside
+from vr1_ray.data.picture_cells import read_inside
 
 LLAVA, MULBERRY, IMAGES = "demonstrations_llava.json", "demonstrations_mulberry.json", "images"
 _ROWS_PER_GROUP = 100

@@ -106,6 +106,8 @@ def _elsewhere_rows(run: RunConfig) -> Iterator[CheckRow]:
             yield CheckRow(name=one.name, value=count)
     except ValueError as error:
         yield _broken("benchmarks", error)
+
+
 def _engine_rows(run: RunConfig) -> Iterator[CheckRow]:
     if run.kind in ("rl", "eval"):
         try:
@@ -199,14 +201,20 @@ def _this_machine(config: RunConfig, runs: list[RunConfig]) -> Place:
     return Place(machine=_machine([facts], num_gpus=len(facts.gpus)), rows=rows)
 
 
-def _cluster(config: RunConfig, runs: list[RunConfig]) -> Place:
+def _data_paths(runs: list[RunConfig]) -> set[str]:
+    """Files and folders that pictures are read from; nodes that do not see them are sent the bytes."""
     paths = {
         path
         for run in runs
-        for path in (run.model.path, run.data.train, *run.data.demonstrations)
-        if is_here(path)
+        for path in (run.data.train, *run.data.demonstrations, run.eval.data, run.data.image_root)
     }
-    facts = ask_nodes(os.path.abspath(config.runs_folder), sorted(map(os.path.abspath, paths)))
+    return {os.path.abspath(path) for path in paths if is_here(path)}
+
+
+def _cluster(config: RunConfig, runs: list[RunConfig]) -> Place:
+    models = {os.path.abspath(run.model.path) for run in runs if is_here(run.model.path)}
+    paths = sorted(models | _data_paths(runs))
+    facts = ask_nodes(os.path.abspath(config.runs_folder), paths)
     rows = [CheckRow(name="cluster", value=f"joined, {len(facts)} nodes")]
     rows += _node_rows(facts, runs)
     trainers = max(
@@ -225,6 +233,7 @@ def _node_rows(facts: list[NodeFacts], runs: list[RunConfig]) -> Iterator[CheckR
         facts,
         needs_vllm=any(run.rollout.engine == "vllm" for run in sampling),
         needs_gpus=any(num_gpus(run) > 0 for run in runs),
+        data_paths=_data_paths(runs),
     )
 
 

@@ -36,7 +36,9 @@ class PolicyConfig:
     max_attempts: CountFrom1 = 3  # of a question that got no response
     backoff_seconds: From0 = 0.5  # before the second attempt; doubled at each further one
     max_concurrent: CountFrom1 = 16  # calls open at once
-    max_missing: Share = 0.05  # of the questions, without a response: they count as wrong; above it no score
+    max_missing: Share = (
+        0.05  # of the questions, without a response: they count as wrong; above it no score
+    )
 
 
 @dataclass

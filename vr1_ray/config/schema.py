@@ -71,6 +71,10 @@ class DataConfig:
     overlong_prompts: Literal["skip", "error"] = "skip"  # skipped ones are counted
     max_image_pixels: CountFrom1 = 64_000_000  # more is refused as a decompression bomb
     max_rows: CountFrom0 = 0  # 0: all
+    # What was checked, so that the next start opens no picture, and pictures that were unpacked from texts or a
+    # stream. "": data_index in runs_folder, which its runs share.
+    index_folder: str = ""
+    streaming: bool = False  # read a hub name over the network, without a copy of it here
     cutoff_len: CountFrom1 = 16384  # SFT: longer rows are dropped and counted, never cut
     demonstrations: list[str] = field(default_factory=list)  # SFT: sharegpt .json files
 
@@ -272,9 +276,10 @@ class RunConfig:
 
     @property
     def data_here(self) -> DataConfig:
-        """`data`, with the list of skipped rows in the run folder if no other file is named."""
+        """`data`, with the list of skipped rows in the run folder and the index beside it, if no others are named."""
         file = self.data.bad_rows_file or str(self.folder / "bad_rows.jsonl")
-        return replace(self.data, bad_rows_file=file)
+        index = self.data.index_folder or str(Path(self.runs_folder) / "data_index")
+        return replace(self.data, bad_rows_file=file, index_folder=index)
 
     @property
     def is_colocated(self) -> bool:

@@ -31,7 +31,9 @@ def load_demonstrations(config: DataConfig) -> list[Demonstration]:
     for source in config.demonstrations:
         left = config.max_rows - len(demonstrations) if config.max_rows else None
         if left != 0:
-            table = open_table(source, config.split, _FIELD, config.revision)
+            table = open_table(
+                source, config.split, _FIELD, config.revision, streaming=config.streaming
+            )
             rows = read_table(table, config, DEMONSTRATIONS, _FIELD, left)
             demonstrations += [
                 Demonstration(prompt=row.prompt, response=row.response) for row in rows

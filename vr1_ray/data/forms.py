@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vr1_ray.config import DataConfig
-from vr1_ray.data.images import is_empty
 from vr1_ray.data.json_cells import json_value
+from vr1_ray.data.picture_cells import is_empty
 from vr1_ray.data.refusals import DataError, shortened
 from vr1_ray.pictures import IMAGE_MARK, escape_marks
 

@@ -1,212 +1,124 @@
-"""Images of a dataset: a cell becomes the bytes of a file, from any of the forms people have, and is checked.
+"""Images of a dataset: a cell becomes a checked `EncodedImage`, which holds its bytes or says where they stand.
 
-    b"...", {"bytes": b"...", "path": ...}          the file itself; base64 text in `bytes` is decoded
-    "data:image/png;base64,...", a long base64 text  decoded
-    "a.png", {"path": "a.png"}, "file:///data/a.png" a path below the data file's folder, or `data.image_root`
-    {"type": "image_url", "image_url": {"url": ...}} and kin: what stands inside, by the same rules
-    ["a.png", "b.png"], '["a.png", "b.png"]', "a.png,b.png"   several
-
-An image is refused if its path leaves the folder, if it can't be decoded, or if its header announces more
-pixels than allowed (a decompression bomb: a small file that fills the memory when decoded). What is kept
-is the encoded file; the decoded pixels are thrown away at once.
+An image is refused if it can't be decoded, or if its header announces more pixels than allowed (a decompression
+bomb: a small file that fills the memory when decoded). Pixels are thrown away at once. By reference the bytes are
+too: a path stays a path, a cell of a parquet or arrow file its place, and what was written into a text (base64, a
+data URI) or came in a stream is unpacked into `unpack`, once.
 """
 
-import ast
-import base64
-import binascii
-import json
-import math
-import re
+import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlparse
+from typing import Any, NamedTuple
 
-from vr1_ray.data.refusals import DataError, shortened
+from vr1_ray.data.picture_cells import PictureCells, read_file
+from vr1_ray.data.refusals import DataError
+from vr1_ray.data.stored import StoredCell, StoredFile, put_in_place, stamp_of
+from vr1_ray.encoded_image import content_hash
 from vr1_ray.pictures import PictureError, TooManyPixelsError, check_picture
 from vr1_ray.types import EncodedImage
 
 MAX_ASPECT_RATIO = 200  # the processors of the Qwen-VL families take no longer strip
-EMBEDDED = "the embedded image"
 ANIMATED = "pictures are animated: their first frame is used"
-_INNER = ("bytes", "data", "base64", "path", "image", "image_url", "url", "file_name")
-_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]{65,}={0,2}\s*\Z")
-_SEVERAL = re.compile(r"\s*[,;|\n]\s*")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
-class ImageReader:
-    """Reads and checks images, each different one once. `notes` counts what is worth a line in the log.
+class PictureFacts(NamedTuple):
+    """What was found of a picture when it was checked; of a file, with the stamp it had."""
+
+    content_hash: str
+    size: tuple[int, int]  # width, height as shown
+    is_animated: bool
+    stamp: tuple[int, int] = (0, 0)
+
+
+class ImageReader(PictureCells):
+    """Reads and checks images, each file once. `notes` counts what is worth a line in the log.
 
     Example:
         ImageReader(root=Path("data"), max_pixels=64_000_000).read({"bytes": png, "path": None})
-        ImageReader(root=Path("data"), max_pixels=64_000_000).read("pictures/1.png")
+        ImageReader(root=Path("data"), max_pixels=64_000_000, by_reference=True).read("pictures/1.png")
     """
 
-    def __init__(self, root: Path | None, max_pixels: int) -> None:
-        self.root = root
+    def __init__(
+        self,
+        root: Path | None,
+        max_pixels: int,
+        *,
+        by_reference: bool = False,
+        unpack: Path | None = None,
+        known: dict[str, PictureFacts] | None = None,
+    ) -> None:
+        super().__init__(root)
         self.max_pixels = max_pixels
+        self.by_reference = by_reference
+        self.unpack = unpack  # None: what has no place of its own is held
+        self.known = {} if known is None else known  # by path
         self.notes: Counter[str] = Counter()
-        self._images: dict[str, EncodedImage] = {}
+        self.where = ""  # the row that is read, for messages of later
+        self.place: tuple[str, int] | None = None  # the file and number it can be read again by
+        self._checked: dict[str, PictureFacts] = {}  # by content hash
+        self._held: dict[str, EncodedImage] = {}
 
-    def read(self, value: Any) -> EncodedImage:
-        """The image of one cell. Raises DataError."""
-        data, name = self._file(value)
-        image = EncodedImage.from_bytes(data)
-        if image.content_hash not in self._images:
-            is_animated = check_image(data, name=name, max_pixels=self.max_pixels)
-            self.notes[ANIMATED] += is_animated
-            self._images[image.content_hash] = image
-        return self._images[image.content_hash]
+    def read(self, value: Any, column: str = "", index: int = 0) -> EncodedImage:
+        """The image of one cell, the `index`th of `column` if it is one of a column. Raises DataError."""
+        found, name = self.file(value)
+        if isinstance(found, Path):
+            return self._of_file(found, name)
+        facts = self._facts(found, name)
+        if self.by_reference and self.place is not None and column:
+            path, row = self.place
+            cell = StoredCell(path=path, row=row, column=column, index=index, where=self.where)
+            return EncodedImage(content_hash=facts.content_hash, source=cell, size=facts.size)
+        if self.by_reference and self.unpack is not None:
+            file = StoredFile(path=_unpacked(self.unpack, facts, found), where=self.where)
+            return EncodedImage(content_hash=facts.content_hash, source=file, size=facts.size)
+        return self._hold(found, facts)
 
     def read_all(self, value: Any) -> tuple[EncodedImage, ...]:
         """The images of a column that holds one image, several, or nothing. Raises DataError."""
         return tuple(self.read(item) for item in self.cells(value))
 
-    def cells(self, value: Any) -> list[Any]:
-        """The cells of a column that holds one image, a list of them (also as a text), or nothing."""
-        if value in ([], ()) or (not isinstance(value, list | tuple) and is_empty(value)):
-            return []
-        if isinstance(value, str):
-            value = self._several(value.strip())
-        return (
-            list(value) if isinstance(value, list | tuple) else [value]
-        )  # [null] is a lost picture
+    def _of_file(self, file: Path, name: str) -> EncodedImage:
+        if not self.by_reference:
+            data = read_file(file, name)
+            return self._hold(data, self._facts(data, name))
+        path = os.path.abspath(file)
+        facts = self.known.get(path)
+        stamp = stamp_of(path)
+        if facts is None or facts.stamp != stamp:
+            facts = self._facts(read_file(file, name), name)._replace(stamp=stamp)
+            self.known[path] = facts
+        else:
+            self.notes[ANIMATED] += facts.is_animated
+        source = StoredFile(path=path, where=self.where)
+        return EncodedImage(content_hash=facts.content_hash, source=source, size=facts.size)
 
-    def _several(self, text: str) -> Any:
-        """A list written as a text, as JSON or Python have it or with commas between paths; else the text."""
-        if text.startswith(("[", "{")):
-            for parse in (json.loads, ast.literal_eval):
-                try:
-                    return parse(text)
-                except (ValueError, SyntaxError, RecursionError, MemoryError):
-                    continue  # written the other way, or the name of a file
-        parts = _SEVERAL.split(text) if len(text) < 4096 else [text]
-        are_files = self.root is not None and len(parts) > 1 and not self._is_file(text)
-        return parts if are_files and all(map(self._is_file, parts)) else text
+    def _facts(self, data: bytes, name: str) -> PictureFacts:
+        found = content_hash(data)
+        if found not in self._checked:
+            size, is_animated = check_image(data, name=name, max_pixels=self.max_pixels)
+            self._checked[found] = PictureFacts(found, size, is_animated)
+        self.notes[ANIMATED] += self._checked[found].is_animated
+        return self._checked[found]
 
-    def _is_file(self, path: str) -> bool:
-        try:
-            return self.root is not None and bool(path) and (self.root / path).is_file()
-        except (OSError, ValueError):  # too long, or with a NUL: no path
-            return False
-
-    def _file(self, value: Any) -> tuple[bytes, str]:
-        """The bytes of one cell's file, and what to call it in a message."""
-        if isinstance(value, bytes | bytearray | memoryview):
-            return bytes(value), EMBEDDED
-        if isinstance(value, dict):
-            return self._struct_file(value)
-        if isinstance(value, str) and value:
-            return self._text_file(value)
-        raise DataError(
-            f"{shortened(value)} is no image; give a path, or a struct with `bytes` or `path`"
-        )
-
-    def _struct_file(self, value: dict[str, Any]) -> tuple[bytes, str]:
-        key = next((key for key in _INNER if not is_empty(value.get(key))), None)
-        if key is None and value.get("bytes") != b"":
-            raise DataError(
-                f"{shortened(value)} is no image; give a path, or a struct with `bytes` or `path`"
-            )
-        inner = value.get(key or "bytes")
-        name = value.get("path") if isinstance(value.get("path"), str) else ""
-        if key in ("bytes", "data", "base64") and isinstance(inner, str):
-            if inner.startswith("data:"):
-                return self._text_file(inner)
-            return _base64_bytes(inner, f"`{key}`"), name or EMBEDDED
-        if key in ("bytes", "data") and isinstance(inner, list):
-            try:
-                return bytes(inner), name or EMBEDDED
-            except (TypeError, ValueError) as error:
-                raise DataError(
-                    f"`{key}`: {shortened(inner)} is no list of bytes ({error})"
-                ) from error
-        data, found = self._file(inner)
-        return data, name or found
-
-    def _text_file(self, text: str) -> tuple[bytes, str]:
-        if text.startswith("data:"):
-            head, _, body = text.partition(",")
-            if not head.endswith(";base64"):
-                raise DataError(
-                    f"{shortened(text)} is no data URI in base64; write data:image/png;base64,..."
-                )
-            return _base64_bytes(body, "the data URI"), EMBEDDED
-        scheme = _SCHEME.match(text)
-        if scheme and scheme[1].lower() != "file":
-            raise DataError(
-                f"{shortened(text)} is a URL; download them first (nothing is fetched while training), and give paths "
-                "below data.image_root"
-            )
-        if _BASE64.match(text) and not self._is_file(text):
-            return _base64_bytes(text, "the text"), f"{shortened(text, 40)}, read as base64,"
-        path = unquote(urlparse(text).path) if scheme else text
-        return read_inside(self.root, path), path
+    def _hold(self, data: bytes, facts: PictureFacts) -> EncodedImage:
+        image = EncodedImage(content_hash=facts.content_hash, held=data, size=facts.size)
+        return self._held.setdefault(facts.content_hash, image)
 
 
-def is_empty(value: Any) -> bool:
-    """None, an empty text or list, a list of such, or the NaN that pandas writes for an empty cell."""
-    if isinstance(value, list | tuple):
-        return all(is_empty(item) for item in value)
-    if isinstance(value, str):
-        return not value.strip()
-    return value is None or (isinstance(value, float) and math.isnan(value))
+def _unpacked(folder: Path, facts: PictureFacts, data: bytes) -> str:
+    """The path of a file with these bytes, written if it is not there yet."""
+    path = folder.absolute() / facts.content_hash[:2] / facts.content_hash
+    if stamp_of(str(path))[0] != len(data):
+        put_in_place(path, data)
+    return str(path)
 
 
-def _base64_bytes(text: str, what: str) -> bytes:
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise DataError(
-            f"{what}: {shortened(text, 40)} is no base64 ({error}); give the file's bytes, base64 of them, or a path"
-        ) from error
+def check_image(data: bytes, *, name: str, max_pixels: int) -> tuple[tuple[int, int], bool]:
+    """(width, height) as shown, and whether it is animated. Refuses a bomb by its header, then decodes it once.
 
-
-def read_inside(root: Path | None, path: str) -> bytes:
-    """The bytes of a file below `root`. Refuses every path that leaves it, through links too."""
-    if root is None:
-        raise DataError(
-            f"{shortened(path, 240)} is a path, but this dataset has no folder; embed the images as bytes"
-        )
-    target = root / path
-    try:
-        leaves = ".." in Path(path).parts or not target.resolve().is_relative_to(root.resolve())
-        is_file = not leaves and target.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a circle of links
-        raise DataError(
-            f"{shortened(path, 240)} is no path ({error!s:.80}); give the path of a file"
-        ) from error
-    if leaves:
-        raise DataError(_leaving(root, path, target))
-    if not is_file:
-        raise DataError(
-            f"{shortened(path, 240)} is no file in {root}; put the image there, or set data.image_root (Vision-R1-cold is "
-            "published without images: they come from LLaVA-CoT-100k and Mulberry-SFT)"
-        )
-    try:
-        return target.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{shortened(path, 240)} in {root} can't be read ({error}); mend its permissions"
-        ) from error
-
-
-def _leaving(root: Path, path: str, target: Path) -> str:
-    is_link = not Path(path).is_absolute() and ".." not in Path(path).parts
-    if is_link:
-        return (
-            f"{shortened(path, 240)} leaves the data folder {root}: it is a link to {target.resolve()}; copy what links "
-            f"point to (`cp -rL {root} COPY`), or set data.image_root to {target.resolve().parent} and give paths in it"
-        )
-    return (
-        f"{shortened(path, 240)} leaves the data folder {root}; use paths inside it, or set data.image_root to the folder "
-        "that holds the images"
-    )
-
-
-def check_image(data: bytes, *, name: str, max_pixels: int) -> bool:
-    """Refuses a bomb by its header, then decodes the image once to see that it can be; whether it is animated."""
+    Raises DataError.
+    """
     try:
         (width, height), is_animated = check_picture(data, max_pixels)
     except TooManyPixelsError as error:
@@ -221,4 +133,4 @@ def check_image(data: bytes, *, name: str, max_pixels: int) -> bool:
             f"{name} has {width} x {height} pixels: its sides differ more than {MAX_ASPECT_RATIO} times, which no "
             "model's processor takes; cut it, put it on a page, or drop the row"
         )
-    return is_animated
+    return (width, height), is_animated

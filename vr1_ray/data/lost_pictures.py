@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from vr1_ray.data.images import is_empty
+from vr1_ray.data.picture_cells import is_empty
 
 _NAMES = re.compile(
     r"(?!(?:has|num|is|no|n)_)(?:.*_)?(?:images?|imgs?|pictures?|photos?)(?:_?(?:paths?|files?|urls?|bytes|\d+))*",

@@ -32,7 +32,7 @@ def load_prompts(
 
     A row with more than `max_images` pictures can't be used: no engine would take it.
     """
-    table = open_table(source, split, field, config.revision)
+    table = open_table(source, split, field, config.revision, streaming=config.streaming)
     rows = read_table(table, config, PROMPTS, field, config.max_rows or None, max_images=max_images)
     return number_duplicates(row.prompt for row in rows)
 

@@ -17,7 +17,7 @@ from vr1_ray.data.prompt_ids import make_prompt, number_duplicates
 from vr1_ray.data.reading import read_table
 from vr1_ray.data.refusals import DataError
 from vr1_ray.data.rows import QUESTIONS, ReadRow
-from vr1_ray.data.tables import Table, open_table
+from vr1_ray.data.tables import Part, Table, open_table
 from vr1_ray.types import Prompt
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
@@ -64,15 +64,16 @@ def _pictures(folder: Path) -> list[Path]:
 
 def _pictures_table(folder: Path, pictures: list[Path], text: str) -> Table:
     rows = []
-    for number, picture in enumerate(pictures):
+    for picture in pictures:
         own = picture.with_suffix(".txt")
         question = _own_text(own) if own.is_file() else text
         if not question:
             raise DataError(
                 f"{_FIELD}: {picture.name} has no question; write it into {own.name}, or give --question for all"
             )
-        rows.append((f"row {number}", {"image": picture.name, "question": question}))
-    return Table(source=str(folder), root=folder, rows=iter(rows))
+        rows.append({"image": picture.name, "question": question})
+    part = Part(name=str(folder), rows=lambda: iter(rows))
+    return Table(source=str(folder), root=folder, parts=iter([part]))
 
 
 def _own_text(path: Path) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 
 from vr1_ray.config import DataConfig
 from vr1_ray.data.forms import IMAGES, Chat, Form, answer_cell, answer_column, form_of, read_chat
-from vr1_ray.data.images import ImageReader, is_empty
+from vr1_ray.data.images import ImageReader
 from vr1_ray.data.json_cells import UnreadableRow, is_json, plain
 from vr1_ray.data.lost_pictures import other_pictures
 from vr1_ray.data.marks import check_text, place_marks
+from vr1_ray.data.picture_cells import is_empty
 from vr1_ray.data.prompt_ids import make_prompt
 from vr1_ray.data.references import final_answer, is_readable, reference_answer, response_answer
 from vr1_ray.data.refusals import DataError, shortened
@@ -94,7 +95,7 @@ class RowReader:
         chat = self._chat(row, form)
         column = self._pictures_column(row, form)
         cells = self._picture_cells(row, chat, column, {form.text, form.response})
-        pictures = self._read_pictures(cells, column, form)
+        pictures = self._read_pictures(cells, "" if cells is chat.pictures else column, form)
         question, order = place_marks(chat.question, len(pictures), form.text)
         self.notes[_NO_MARK] += bool(pictures) and "<image" not in chat.question.lower()
         answer, used = self._answer(row, chat, form)
@@ -185,7 +186,7 @@ class RowReader:
                 "or drop the row"
             )
         try:
-            return tuple(self.images.read(cell) for cell in cells)
+            return tuple(self.images.read(cell, column, index) for index, cell in enumerate(cells))
         except DataError as error:
             raise DataError(f"{column or form.text}: {error}") from error
 

@@ -71,6 +71,14 @@ class PromptSampler:
         self._in_flight.append((num_prompts, self._submitted))
         return [self.prompts[index] for index in batch]
 
+    def peek(self, num_prompts: int) -> list[Prompt]:
+        """What `next` would give, which stays as it is."""
+        before = self._submitted, self._order
+        batch = self.next(num_prompts)
+        self._in_flight.pop()
+        self._submitted, self._order = before
+        return batch
+
     def mark_trained(self, num_batches: int = 1) -> None:
         """The oldest `num_batches` in flight are trained: a resume goes on behind them."""
         for _ in range(num_batches):

@@ -12,13 +12,17 @@ Another kind of folder is one row in `_FOLDERS`.
 
 import csv
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.data.json_cells import UnreadableRow, WrittenFloat, json_rows, json_value
+from vr1_ray.data.arrow_rows import arrow_files, dataset_rows, parquet_rows
+from vr1_ray.data.json_cells import json_rows
 from vr1_ray.data.refusals import DataError
+from vr1_ray.data.stored import stamp_of
 
 FORMATS = (".parquet", ".jsonl", ".json")
 _SPLIT_PATTERNS = (
@@ -31,24 +35,46 @@ _METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Table:
-    """The rows of a source. `root` is the folder its picture paths are relative to, None for the hub.
+class Part:
+    """What of a source is read and remembered as one: a file, or a whole data set of the hub.
 
-    `rows` gives (place, row): place is "row 3", row a dict, an UnreadableRow, or whatever else stood there.
+    `rows` begins anew at each call; a row is a dict, an UnreadableRow, or whatever else stood there. `stamp` changes
+    with the content; None where nothing tells whether it has. `place` gives the file and the number that a row's
+    cells can be read again by, None where they can't.
 
     Example:
-        open_table("data/train.jsonl", "train", "data.train").rows
+        Part(name="/data/train.parquet", rows=lambda: parquet_rows(path), stamp=(4096, 1_700_000_000_000_000_000))
+    """
+
+    name: str
+    rows: Callable[[], Iterator[Any]]
+    stamp: tuple[Any, ...] | None = None
+    place: Callable[[int], tuple[str, int] | None] = lambda number: None
+    label: str = ""  # its file, where it is one of several
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """The rows of a source, by part. `root` is the folder its picture paths are relative to, None for the hub.
+
+    Example:
+        next(open_table("data/train.jsonl", "train", "data.train").parts).rows()
     """
 
     source: str
     root: Path | None
-    rows: Iterator[tuple[str, Any]]
+    parts: Iterator[Part]
     pictures: str = ""  # the column that this kind of source keeps its pictures in
     kind: str = ""  # what it was read as, if that is worth a line
 
 
-def open_table(source: str, split: str, field: str, revision: str | None = None) -> Table:
-    """The rows of a source, read as they are asked for. Raises DataError."""
+def open_table(
+    source: str, split: str, field: str, revision: str | None = None, *, streaming: bool = False
+) -> Table:
+    """The rows of a source, read as they are asked for. Raises DataError.
+
+    With `streaming` a data set of the hub is read over the network, without a copy of it here.
+    """
     if not source:
         raise DataError(
             f"{field}: empty; give a .parquet, .jsonl or .json file, a folder, or a hub name"
@@ -61,7 +87,7 @@ def open_table(source: str, split: str, field: str, revision: str | None = None)
             raise DataError(
                 f"{field}: {source} is not a {', '.join(FORMATS)} file; convert it to one"
             )
-        return Table(source=source, root=path.parent, rows=_file_rows([path], field))
+        return Table(source=source, root=path.parent, parts=_file_parts([path], field))
     is_local = (
         path.suffix in FORMATS or path.parent.is_dir()
     )  # a hub name has an owner, here no folder
@@ -69,7 +95,8 @@ def open_table(source: str, split: str, field: str, revision: str | None = None)
         raise DataError(
             f"{field}: {source} does not exist; check the path (relative to {Path.cwd()})"
         )
-    return Table(source=source, root=None, rows=_hub_rows(source, split, field, revision))
+    parts = _hub_parts(source, split, field, revision, streaming=streaming)
+    return Table(source=source, root=None, parts=parts)
 
 
 def _folder_table(folder: Path, split: str, field: str) -> Table:
@@ -94,7 +121,7 @@ def _split_files(folder: Path, split: str, field: str) -> Table | None:
         for pattern in _SPLIT_PATTERNS:
             files = sorted(folder.glob(pattern.format(split=split, suffix=suffix)))
             if files:
-                return Table(source=str(folder), root=folder, rows=_file_rows(files, field))
+                return Table(source=str(folder), root=folder, parts=_file_parts(files, field))
     return None
 
 
@@ -105,7 +132,7 @@ def _imagefolder(folder: Path, split: str, field: str) -> Table | None:
                 return Table(
                     source=str(folder),
                     root=place,
-                    rows=_file_rows([place / name], field),
+                    parts=_file_parts([place / name], field),
                     pictures="file_name",
                     kind="imagefolder",
                 )
@@ -127,9 +154,8 @@ def _saved_to_disk(folder: Path, split: str, field: str) -> Table | None:
                 f"{field}: {folder} has no split {split!r}, only {', '.join(saved)}; give one of these"
             )
         saved = saved[split]
-    return Table(
-        source=str(folder), root=folder, rows=_dataset_rows(saved), kind="saved by save_to_disk"
-    )
+    parts = iter([dataset_part(saved, f"{folder.absolute()} {split}")])
+    return Table(source=str(folder), root=folder, parts=parts, kind="saved by save_to_disk")
 
 
 _FOLDERS: tuple[Callable[[Path, str, str], Table | None], ...] = (
@@ -139,21 +165,35 @@ _FOLDERS: tuple[Callable[[Path, str, str], Table | None], ...] = (
 )
 
 
-def _file_rows(files: list[Path], field: str) -> Iterator[tuple[str, Any]]:
-    readers = {".parquet": _parquet_rows, ".csv": _csv_rows}
-    number = -1
+def _file_parts(files: list[Path], field: str) -> Iterator[Part]:
     for path in files:
-        within = -1
-        try:
-            for row in readers.get(path.suffix, json_rows)(path):
-                number, within = number + 1, within + 1
-                where = f" (row {within} of {path.name})" if len(files) > 1 else ""
-                yield f"row {number}{where}", row
-        except DataError as error:
-            raise DataError(f"{field}: {error}") from error
-        except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
-            cure = "check that the file is whole and of the format its name says"
-            raise _unreadable(field, str(path), error, cure) from error
+        name = str(path.absolute())
+        yield Part(
+            name=name,
+            rows=partial(_file_rows, path, field),
+            stamp=stamp_of(name),
+            place=partial(_place_in, name) if path.suffix == ".parquet" else _no_place,
+            label=path.name if len(files) > 1 else "",
+        )
+
+
+def _place_in(name: str, number: int) -> tuple[str, int]:
+    return name, number
+
+
+def _no_place(number: int) -> None:
+    return None
+
+
+def _file_rows(path: Path, field: str) -> Iterator[Any]:
+    readers = {".parquet": parquet_rows, ".csv": _csv_rows}
+    try:
+        yield from readers.get(path.suffix, json_rows)(path)
+    except DataError as error:
+        raise DataError(f"{field}: {error}") from error
+    except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
+        cure = "check that the file is whole and of the format its name says"
+        raise _unreadable(field, str(path), error, cure) from error
 
 
 def _unreadable(field: str, source: str, error: Exception, cure: str) -> DataError:
@@ -167,69 +207,39 @@ def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
             yield {key: value for key, value in row.items() if key is not None}
 
 
-def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(path)
-    names = file.schema_arrow.names
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise DataError(f"{path} has the column {', '.join(twice)} twice; rename one")
-    for batch in file.iter_batches(batch_size=64):
-        yield from _arrow_rows(batch)
-
-
-def _hub_rows(
-    source: str, split: str, field: str, revision: str | None
-) -> Iterator[tuple[str, Any]]:
+def _hub_parts(
+    source: str, split: str, field: str, revision: str | None, *, streaming: bool
+) -> Iterator[Part]:
     """`datasets.load_dataset` without its progress bars, its errors told in one line."""
     import datasets
 
     bars = datasets.utils.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        dataset = datasets.load_dataset(source, split=split, revision=revision)
+        found = datasets.load_dataset(source, split=split, revision=revision, streaming=streaming)
     except Exception as error:  # pyarrow, fsspec, hub and datasets errors have no common root
         cure = "it is no local file or folder; check the path, or the hub name, its split and the network"
         raise _unreadable(field, source, error, cure) from error
     finally:
         if not bars:
             datasets.enable_progress_bars()
-    yield from _dataset_rows(dataset)
+    yield dataset_part(found, f"{source} {split} {revision}", streaming=streaming)
 
 
-def _dataset_rows(dataset: Any) -> Iterator[tuple[str, Any]]:
-    """The Arrow format hands pictures over as they are stored, never decoded."""
-    number = -1
-    for batch in dataset.with_format("arrow").iter(batch_size=64):
-        for row in _arrow_rows(batch):
-            number += 1
-            yield f"row {number}", row
+def dataset_part(dataset: Any, name: str, *, streaming: bool = False) -> Part:
+    """A data set of `datasets`. One that is streamed has no stamp, so it is read at each start."""
+    if streaming:
+        return Part(name=name, rows=partial(dataset_rows, dataset))
+    files = arrow_files(dataset)
+    starts = [sum(rows for _, rows in files[:index]) for index in range(len(files))]
 
+    def place(number: int) -> tuple[str, int]:
+        index = bisect_right(starts, number) - 1
+        return files[index][0], number - starts[index]
 
-def _arrow_rows(batch: Any) -> Iterator[Any]:
-    """Rows in plain Python. A float of 32 bits keeps its own digits, and a column of JSON text becomes its values."""
-    changed = {name: change for name in batch.schema.names if (change := _change(batch, name))}
-    for row in batch.to_pylist():
-        try:
-            yield row | {name: change(row[name]) for name, change in changed.items()}
-        except ValueError as error:
-            yield UnreadableRow(f"{', '.join(changed)}: {error}; mend the cell")
-
-
-def _change(batch: Any, name: str) -> Callable[[Any], Any] | None:
-    kind = batch.schema.field(name).type
-    if str(kind) == "extension<arrow.json>":  # how `datasets` keeps a JSON column of mixed types
-        return lambda text: None if text is None else json_value(text)
-    if str(kind) in ("float", "halffloat"):
-        import numpy as np
-
-        narrow = np.float32 if str(kind) == "float" else np.float16
-        return lambda value: None if value is None else _narrow_float(value, str(narrow(value)))
-    return None
-
-
-def _narrow_float(value: float, text: str) -> float:
-    number = WrittenFloat(value)
-    number.written = text
-    return number
+    return Part(
+        name=name,
+        rows=partial(dataset_rows, dataset),
+        stamp=(dataset._fingerprint, *(stamp_of(file) for file, _ in files)),
+        place=place if files else _no_place,
+    )

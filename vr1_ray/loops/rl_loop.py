@@ -27,7 +27,7 @@ def train(run: RlRun) -> None:
         clock.begin()
         step, stage = curriculum.begin_step()
         run.enter(stage)
-        fleet.submit(run.sampler.next(run.config.prompts_per_step), stage, step)
+        run.submit(stage, step)
         groups = fleet.collect(step)
         clock.lap("generate")
         groups = algorithm.assign_advantages(groups)
@@ -70,11 +70,20 @@ def run_rl(
     stop.listen()
     with (
         Fleet(config) as fleet,
-        RlRun(config, fleet, inputs.prompts, held_out, resumed=found, stop=stop) as run,
+        RlRun(
+            config,
+            fleet,
+            inputs.prompts,
+            held_out,
+            resumed=found,
+            stop=stop,
+            adapter=inputs.adapter,
+        ) as run,
     ):
         run.tracker.note(f"logs in {config.folder / 'logs'}")
         for note in inputs.notes:
             run.tracker.note(note)
+        fleet.place_pictures([*inputs.prompts, *held_out.prompts])
         fleet.start(total_updates=run.saver.total_steps * config.trainer.mini_batches_per_step)
         now_running(config)
         if found:

@@ -7,10 +7,11 @@ from vr1_ray.actors.fleet import CurriculumHandle, Fleet
 from vr1_ray.algorithms import Algorithm, make_algorithm
 from vr1_ray.config import RunConfig
 from vr1_ray.curriculum import make_curriculum
-from vr1_ray.data import PromptSampler
+from vr1_ray.data import Ahead, PromptSampler
 from vr1_ray.loops.held_out import HeldOut, evaluate_anew
 from vr1_ray.loops.measures import logprob_alarms
 from vr1_ray.loops.rl_evaluation import RlEvaluation
+from vr1_ray.models import ModelAdapter
 from vr1_ray.runs.checkpoints import Checkpoint
 from vr1_ray.runs.policy_card import write_policy
 from vr1_ray.runs.stopping import StopSignal
@@ -31,7 +32,9 @@ class RlRun(TrainingRun):
         *,
         resumed: Checkpoint | None,
         stop: StopSignal,
+        adapter: ModelAdapter | None = None,
     ) -> None:
+        """With an `adapter` prompts and token ids of the next step are made during the present one."""
         # Only asked for its lengths: the actor decides.
         self.stages = make_curriculum(config.curriculum)
         super().__init__(
@@ -43,6 +46,9 @@ class RlRun(TrainingRun):
             resumed=resumed,
             stop=stop,
         )
+        if adapter is not None:
+            render = adapter.render
+            self.ahead = Ahead(lambda prompt: (fleet.for_actors([prompt])[0], render(prompt)))
         self.algorithm: Algorithm = make_algorithm(config.algorithm, kind=config.kind)
         self.held_out = held_out
         self.store = RolloutStore(
@@ -106,6 +112,16 @@ class RlRun(TrainingRun):
 
     def reference_folder(self, stage_number: int) -> Path:
         return self.config.folder / f"reference_stage_{stage_number}"
+
+    def submit(self, stage: Stage, step: int) -> None:
+        """Ask for the step's groups; those of the next are made ready meanwhile."""
+        prompts = self.sampler.next(self.config.prompts_per_step)
+        if self.ahead is None:
+            self.fleet.submit(prompts, stage, step)
+            return
+        made = self.ahead.take(prompts)
+        self.ahead.begin(self.sampler.peek(self.config.prompts_per_step))
+        self.fleet.submit([one for one, _ in made], stage, step, [ids for _, ids in made])
 
     def keep(self, step: int, groups: list[RolloutGroup]) -> None:
         """Save the step's rollouts. A full disk costs these, not the run."""

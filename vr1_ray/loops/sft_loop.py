@@ -9,13 +9,14 @@ from vr1_ray.actors.cluster import connect
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
 from vr1_ray.config.demand import num_updates, rows_of_update
-from vr1_ray.data import PromptSampler
+from vr1_ray.data import Ahead, PromptSampler
 from vr1_ray.runs.checkpoints import Checkpoint
 from vr1_ray.runs.run_folder import open_run
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
 from vr1_ray.runs.training_run import TrainingRun
-from vr1_ray.training.rows import num_tokens, unit_of_demonstration
+from vr1_ray.training.rows import Unit, num_tokens, unit_of_demonstration
+from vr1_ray.types import Prompt
 
 if TYPE_CHECKING:  # what was read before is handed in from above
     from vr1_ray.preflight import RunInputs
@@ -39,6 +40,7 @@ def run_sft(config: RunConfig, inputs: "RunInputs", stop: StopSignal) -> dict[st
         run.tracker.note(f"{total:,} updates; logs in {config.folder / 'logs'}")
         for note in inputs.notes:
             run.tracker.note(note)
+        fleet.place_pictures(run.sampler.prompts)
         fleet.start(total_updates=total)
         if found:
             run.restore(found)
@@ -79,14 +81,15 @@ class SftRun(TrainingRun):
         super().__init__(
             config, fleet, sampler, total_steps=total_steps, start={}, resumed=resumed, stop=stop
         )
+        self.ahead = self.ahead_of_training = Ahead(self.make)
 
     def train_step(self, step: int) -> None:
         """One optimizer update on the next demonstrations, logged."""
         self.clock.begin()
-        prompts = self.sampler.next(rows_of_update(self.config, len(self.sampler.prompts), step))
-        units = [
-            unit_of_demonstration(self.by_id[prompt.prompt_id], self.adapter) for prompt in prompts
-        ]
+        made = self.ahead_of_training.take(self.sampler.next(self.num_rows(step)))
+        if step < self.saver.total_steps:
+            self.ahead_of_training.begin(self.sampler.peek(self.num_rows(step + 1)))
+        units, prompts = [unit for unit, _ in made], [prompt for _, prompt in made]
         metrics = self.fleet.train_units(units, prompts, step=step)
         self.sampler.mark_trained()
         self.clock.lap("train")
@@ -96,6 +99,14 @@ class SftRun(TrainingRun):
         )
         self.tracker.log(step, metrics | self.saver.metrics())
         self.step = step
+
+    def num_rows(self, step: int) -> int:
+        return rows_of_update(self.config, len(self.sampler.prompts), step)
+
+    def make(self, prompt: Prompt) -> tuple[Unit, Prompt]:
+        """The training row of a demonstration, and its prompt as it goes to the ranks."""
+        unit = unit_of_demonstration(self.by_id[prompt.prompt_id], self.adapter)
+        return unit, self.fleet.for_actors([prompt])[0]
 
     def after_step(self, step: int) -> None:
         """Save when it is time. Raises Stopped, after saving, if a signal has come."""

@@ -73,6 +73,10 @@ class ModelAdapter(ABC):
     def __init__(self, config: ModelConfig) -> None:
         self.config = config
 
+    def fingerprint(self) -> str:
+        """What the number of a row's tokens depends on, hashed; "" counts them at each start."""
+        return ""
+
     @abstractmethod
     def render(self, prompt: Prompt) -> RenderedPrompt:
         """Token ids of a prompt, ending where the response starts.

@@ -6,6 +6,8 @@ the vision tower runs once per different image of a micro-batch, and its feature
 that shows the image.
 """
 
+import hashlib
+import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -16,6 +18,7 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     GenerationConfig,
+    __version__,
 )
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
@@ -88,6 +91,21 @@ class Qwen25VLAdapter(ModelAdapter):
         named = {vocabulary[token] for token in BANNED_TOKENS if token in vocabulary}
         unused_rows = range(len(self.tokenizer), self.vocab_size)
         return tuple(sorted({*named, self.image_id, *unused_rows}))
+
+    def fingerprint(self) -> str:
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        kinds = [kind for kind in type(self).__mro__ if issubclass(kind, ModelAdapter)]
+        try:
+            code = [inspect.getsource(kind) for kind in kinds]
+        except (OSError, TypeError):  # typed into a session
+            return ""
+        if backend is None:
+            return ""
+        scaling = (self.image_processor.patch_size, self.image_processor.merge_size)
+        limits = (self.config.min_pixels, self.config.max_pixels)
+        shown = (self.config.system_prompt, self.processor.chat_template, self.banned_ids)
+        parts = (code, __version__, scaling, limits, shown, backend.to_str())
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def render(self, prompt: Prompt) -> RenderedPrompt:
         parts = split_at_marks(prompt.question)

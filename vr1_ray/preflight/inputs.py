@@ -19,6 +19,7 @@ from vr1_ray.data import (
 from vr1_ray.models import ModelAdapter, load_adapter
 from vr1_ray.models.card import POLICY_CARD, read_card
 from vr1_ray.preflight.quick import check_quickly
+from vr1_ray.preflight.token_counts import TokenCounts
 from vr1_ray.rewards import make_rewards
 from vr1_ray.types import Demonstration, Prompt
 
@@ -106,9 +107,11 @@ def read_eval_prompts(config: RunConfig, adapter: ModelAdapter) -> list[Prompt]:
 def _limit(
     prompts: list[Prompt], config: RunConfig, adapter: ModelAdapter
 ) -> tuple[list[Prompt], int]:
+    counts = TokenCounts(config.data_here.index_folder, config.model, adapter)
+    counts.add(prompts)
     return limit_prompts(
         prompts,
-        lambda prompt: len(adapter.render(prompt).prompt_ids),
+        counts.of,
         config.data.max_prompt_tokens,
         config.data.overlong_prompts,
     )
@@ -118,13 +121,11 @@ def read_demonstrations(
     config: RunConfig, adapter: ModelAdapter
 ) -> tuple[list[Demonstration], int]:
     """Demonstrations that fit `data.cutoff_len`, and how many were dropped (none is ever cut)."""
-
-    def length_of(demonstration: Demonstration) -> int:
-        prompt_ids = adapter.render(demonstration.prompt).prompt_ids
-        return len(prompt_ids) + len(adapter.encode_response(demonstration.response))
-
     limit = min(config.data.cutoff_len, config.model.max_model_len)
-    kept, dropped = drop_overlong(load_demonstrations(config.data_here), length_of, limit)
+    demonstrations = load_demonstrations(config.data_here)
+    counts = TokenCounts(config.data_here.index_folder, config.model, adapter)
+    counts.add(demonstrations)
+    kept, dropped = drop_overlong(demonstrations, counts.of, limit)
     if len(kept) < config.prompts_per_step:
         raise ConfigError(
             f"prompts_per_step: {config.prompts_per_step} is more than the {len(kept)} demonstrations that fit "

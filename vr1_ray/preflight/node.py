@@ -8,7 +8,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,13 +94,17 @@ def _gpus() -> list[tuple[str, float, float]]:
 
 
 def node_rows(
-    nodes: Sequence[NodeFacts], *, needs_vllm: bool, needs_gpus: bool
+    nodes: Sequence[NodeFacts],
+    *,
+    needs_vllm: bool,
+    needs_gpus: bool,
+    data_paths: Collection[str] = (),
 ) -> Iterator[CheckRow]:
-    """Rows for all nodes together; each names the nodes that differ."""
+    """Rows for all nodes together; each names the nodes that differ. `data_paths` need not be seen by all."""
     yield _package_row(nodes, needs_vllm)
     if needs_gpus or any(node.gpus for node in nodes):
         yield from _gpu_rows(nodes, needs_gpus)
-    unseen = {path: [node.name for node in nodes if path in node.unseen] for node in nodes for path in node.unseen}  # fmt: skip
+    unseen = {path: [node.name for node in nodes if path in node.unseen] for node in nodes for path in node.unseen if path not in data_paths}  # fmt: skip
     for path, names in unseen.items():
         yield CheckRow(
             name="paths on every node",
@@ -108,6 +112,25 @@ def node_rows(
             status="bad",
             cure=f"{', '.join(names)} can't see it; use a file system that all nodes share, or a hub name",
         )
+    pictures = picture_row(nodes, data_paths)
+    if pictures is not None:
+        yield pictures
+
+
+def picture_row(nodes: Sequence[NodeFacts], data_paths: Collection[str]) -> CheckRow | None:
+    """Which way pictures go, by what of the data each node sees; None without data here. Never bad: both ways work."""
+    if not data_paths:
+        return None
+    blind = [(node.name, path) for node in nodes for path in node.unseen if path in data_paths]
+    if not blind:
+        value = "read where they are used" + f", by {len(nodes)} nodes" * (len(nodes) > 1)
+        return CheckRow(name="pictures", value=value)
+    name, path = blind[0]
+    return CheckRow(
+        name="pictures",
+        value="sent from this machine as bytes",
+        cure=f"{name} does not see {path}; a file system that all nodes share spares this machine the work",
+    )
 
 
 def _package_row(nodes: Sequence[NodeFacts], needs_vllm: bool) -> CheckRow:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
-from vr1_ray.data import PromptSampler
+from vr1_ray.data import Ahead, PromptSampler
 from vr1_ray.runs.checkpoints import Checkpoint
 from vr1_ray.runs.clock import Clock
 from vr1_ray.runs.policy_card import write_policy
@@ -42,6 +42,7 @@ class TrainingRun:
         self.began = time.monotonic()
         self.clock = Clock()
         self.step = 0  # the last one that was done
+        self.ahead: Ahead[Any] | None = None  # makes what the next step needs
         self.tracker = Tracker(
             config.folder,
             config.tracking,
@@ -70,6 +71,8 @@ class TrainingRun:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self.tracker.close()
+        if self.ahead is not None:
+            self.ahead.close()
 
     def restore(self, found: Checkpoint) -> None:
         """Go on from a checkpoint, or back to one; step 0 is the start."""

@@ -128,7 +128,7 @@ def to_json(group: RolloutGroup) -> dict[str, Any]:
 def from_json(row: dict[str, Any], images: Path) -> RolloutGroup:
     """The group of one line; its images are read from the folder `images`."""
     files = [images / Path(name).name for name in row["prompt"]["images"]]
-    pictures = tuple(EncodedImage(content_hash=file.stem, data=file.read_bytes()) for file in files)
+    pictures = tuple(EncodedImage(content_hash=file.stem, held=file.read_bytes()) for file in files)
     prompt = Prompt(**{**row["prompt"], "images": pictures})
     return RolloutGroup(
         **{

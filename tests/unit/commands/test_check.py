@@ -213,3 +213,16 @@ def test_what_a_recipes_earlier_step_makes_is_yellow_and_says_when_it_is_checked
     assert (row.value, row.status) == ("not checked", "warning")
     assert "earlier step" in row.cure
     assert rows["rl: model: reachable"].status == "warning"
+
+
+def test_data_that_a_node_does_not_see_is_sent_to_it_and_a_model_is_not():
+    data = {"needs_vllm": False, "needs_gpus": False, "data_paths": ["/data/a.jsonl"]}
+    seen = {row.name: row for row in node_rows([node(), node(name="b")], **data)}
+    assert seen["pictures"].value == "read where they are used, by 2 nodes"
+    blind = node(name="b", unseen=["/data/a.jsonl", "/models/m"])
+    found = {row.name: row for row in node_rows([node(), blind], **data)}
+    assert found["pictures"].status == "ok"
+    assert found["pictures"].value == "sent from this machine as bytes"
+    assert found["pictures"].cure.startswith("b does not see /data/a.jsonl")
+    assert found["paths on every node"].value == "/models/m"
+    assert found["paths on every node"].status == "bad"

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -17,6 +17,9 @@ from vr1_ray.actors.process import begin_process
 from vr1_ray.config import RunConfig
 from vr1_ray.rollout.base import Bucket
 from vr1_ray.types import Prompt, Rollout, RolloutGroup, SamplingSpec, Stage, sample_seed
+
+if TYPE_CHECKING:
+    from vr1_ray.models import RenderedPrompt
 
 
 class RolloutActor:
@@ -68,6 +71,7 @@ class RolloutActor:
         step: int,
         attempt: int = 0,
         indices: tuple[int, ...] | None = None,
+        rendered: "RenderedPrompt | None" = None,
     ) -> RolloutGroup:
         """Sample a group's responses: all, or those at `indices` alone, with the seeds of this attempt.
 
@@ -76,7 +80,7 @@ class RolloutActor:
         Raises ValueError naming the prompt if engine and adapter disagree on its token ids.
         """
         began = time.monotonic()
-        rendered = self.adapter.render(prompt)
+        rendered = rendered or self.adapter.render(prompt)
         images = self.adapter.open_images(prompt.images)
         indices = tuple(range(spec.group_size)) if indices is None else indices
         seeds = [
@@ -105,9 +109,7 @@ class RolloutActor:
             for index, seed, sample in zip(indices, seeds, samples, strict=True)
         )
         return RolloutGroup(
-            prompt=replace(
-                prompt, images=tuple(replace(image, data=b"") for image in prompt.images)
-            ),
+            prompt=replace(prompt, images=tuple(image.named() for image in prompt.images)),
             step=step,
             stage=stage,
             policy_version=version,

@@ -13,7 +13,7 @@ same seeds, on another engine. What the lost one may still answer is not looked 
 import time
 from collections import deque
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -31,6 +31,9 @@ from vr1_ray.actors.rollouts.sample_request import (
 )
 from vr1_ray.actors.waiting import ActorError, ActorTimeoutError, take
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
+
+if TYPE_CHECKING:
+    from vr1_ray.models import RenderedPrompt
 
 MAX_LOSSES = 5  # engines that may be lost with one request; it may be what kills them
 IDLE_SECONDS = 0.2  # a wait when nothing at all is under way
@@ -74,15 +77,17 @@ class RolloutPool:
         step: int,
         *,
         is_scored: bool = True,
+        rendered: "list[RenderedPrompt] | None" = None,
     ) -> None:
         """Queue one group per prompt; those that engines have room for start at once."""
         state = self.steps.setdefault(step, StepBooks())
-        for prompt in prompts:
+        for prompt, ready in zip(prompts, rendered or [None] * len(prompts), strict=True):
             self.waiting.append(
                 SampleRequest(
                     order=state.num_groups,
                     prompt=prompt,
                     prompt_ref=ray.put(prompt),
+                    rendered=ready,
                     spec=spec,
                     stage=stage,
                     step=step,
@@ -200,14 +205,7 @@ class RolloutPool:
                 return
             chosen = least_loaded(free, loads)
             request = self.waiting.popleft()
-            ref = chosen.actor.generate_group.remote(
-                request.prompt_ref,
-                request.spec,
-                request.stage,
-                request.step,
-                request.attempt,
-                request.indices,
-            )
+            ref = chosen.actor.generate_group.remote(*request.arguments)
             self.sampling[ref] = Sampling(
                 request=request, engine=chosen, actor=chosen.actor, version=self.engines.version
             )

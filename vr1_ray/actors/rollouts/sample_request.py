@@ -2,11 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vr1_ray.actors.rewards.reward_actor import InvalidReward, Outcome
 from vr1_ray.actors.rollouts.engine import Engine
 from vr1_ray.types import Prompt, Rollout, RolloutGroup, SamplingSpec, Stage
+
+if TYPE_CHECKING:
+    from vr1_ray.models import RenderedPrompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +19,7 @@ class SampleRequest:
     order: int  # place in the step, so that groups come back in prompt order
     prompt: Prompt
     prompt_ref: Any
+    rendered: "RenderedPrompt | None" = None  # None: the engine's actor makes its token ids
     spec: SamplingSpec
     stage: Stage
     step: int
@@ -28,6 +32,12 @@ class SampleRequest:
     def load(self) -> int:
         """Upper bound of the tokens this request makes an engine decode."""
         return len(self.indices) * self.spec.max_response_tokens
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What `RolloutActor.generate_group` is called with."""
+        of_step = (self.spec, self.stage, self.step)
+        return (self.prompt_ref, *of_step, self.attempt, self.indices, self.rendered)
 
     @property
     def where(self) -> str:
