@@ -17,6 +17,7 @@ from vr1_ray.actors.cluster_check import (
 )
 from vr1_ray.config import RunConfig, recipe_runs
 from vr1_ray.config.demand import num_gpus
+from vr1_ray.preflight.cold_start import run_ahead
 from vr1_ray.preflight.input_rows import (
     MADE_EARLIER,
     Inputs,
@@ -56,19 +57,24 @@ def run_check(config: RunConfig) -> list[CheckRow]:
     for run in runs:
         size = _size_of(run) or size
         name = f"{run.name.removeprefix(config.name + '/')}: " if config.kind == "recipe" else ""
-        run_rows = _run_rows(run, config, place, size)
+        run_rows = _run_rows(run, config, place, size, ahead=run_ahead(runs, run))
         found += [replace(row, name=f"{name}{row.name}") for row in run_rows]
     return found
 
 
 def _run_rows(
-    run: RunConfig, whole: RunConfig, place: Place, size: ModelSize | None
+    run: RunConfig,
+    whole: RunConfig,
+    place: Place,
+    size: ModelSize | None,
+    *,
+    ahead: RunConfig | None = None,
 ) -> Iterator[CheckRow]:
     settings = check_settings(run)
     yield from settings
     if not is_sound(settings):
         return
-    inputs = Inputs()
+    inputs = Inputs(ahead=ahead)
     parts: dict[str, Callable[[], Iterable[CheckRow]]] = {
         "inputs": lambda: check_run_inputs(run, inputs, absent=_absent(whole, place)),
         "plan": lambda: plan_rows(run, place.machine, size=size),

@@ -83,6 +83,12 @@ def _positive(config: RunConfig) -> Iterator[str]:
         yield f"trainer.zero_stage: {config.trainer.zero_stage} is not a ZeRO stage; use 0, 1, 2 or 3"
 
 
+def _demonstrations(config: RunConfig) -> Iterator[str]:
+    share = config.data.max_unrewarded_share
+    if not 0 <= share <= 1:  # nor nan
+        yield f"data.max_unrewarded_share: {share:g} is a share of demonstrations; give 0 to 1"
+
+
 def _alarms(config: RunConfig) -> Iterator[str]:
     for key in ("alarm_logprob_mean", "alarm_logprob_p99"):
         most = getattr(config.trainer, key)
@@ -259,6 +265,7 @@ def _engines(config: RunConfig) -> Iterator[str]:
 RULES = (
     _names,
     _positive,
+    _demonstrations,
     _cannot_work,
     _alarms,
     _stages,

@@ -64,6 +64,9 @@ class DataConfig:
     max_rows: int = 0  # 0: all
     cutoff_len: int = 16384  # SFT: longer rows are dropped and counted, never cut
     demonstrations: list[str] = field(default_factory=list)  # SFT: sharegpt .json files
+    # SFT: the share of demonstrations that may earn no reward in RL (no format, or a wrong answer where the right one
+    # is known); 1 turns this off, for a cold start without chains or with a format of its own.
+    max_unrewarded_share: float = 0.1
 
 
 @dataclass

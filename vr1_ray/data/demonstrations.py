@@ -34,7 +34,13 @@ def load_demonstrations(config: DataConfig) -> list[Demonstration]:
             table = open_table(source, config.split, _FIELD, config.revision)
             rows = read_table(table, config, DEMONSTRATIONS, _FIELD, left)
             demonstrations += [
-                Demonstration(prompt=row.prompt, response=row.response) for row in rows
+                Demonstration(
+                    prompt=row.prompt,
+                    response=row.response,
+                    reference=row.reference,
+                    source=f"{source}, {row.place}",
+                )
+                for row in rows
             ]
     prompts = number_duplicates(item.prompt for item in demonstrations)
     return [

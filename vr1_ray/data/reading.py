@@ -1,6 +1,7 @@
 """Reading a whole source: its rows in order, what can't be used refused or skipped, one line a thing worth telling."""
 
 import logging
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def read_table(
     for place, row in islice(table.rows, max_rows):
         num_rows += 1
         try:
-            found.append(reader.read(row))
+            found.append(replace(reader.read(row), place=place))
         except DataError as error:
             problems.add(place, str(error))
     problems.raise_if_any(num_rows)

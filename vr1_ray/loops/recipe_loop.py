@@ -7,6 +7,7 @@ that was stopped goes on where it was. `vr1 run configs/quickstart.yaml`.
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from vr1_ray.loops.figure_math_loop import run_figure_math
 from vr1_ray.loops.rl_loop import run_rl
 from vr1_ray.loops.sft_loop import run_sft
 from vr1_ray.preflight import read_inputs
+from vr1_ray.preflight.cold_start import run_ahead
 from vr1_ray.report import plot_curves, result_table, write_report
 from vr1_ray.runs.figures import HELD_OUT_FIGURES
 from vr1_ray.runs.run_folder import EVALUATIONS, METRICS, finished_result, write_json
 from vr1_ray.runs.stopping import StopSignal
 
 
-def _sft(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
-    return run_sft(config, read_inputs(config), stop)
+def _sft(config: RunConfig, stop: StopSignal, ahead: RunConfig | None = None) -> dict[str, Any]:
+    return run_sft(config, read_inputs(config, ahead), stop)
 
 
 def _rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
@@ -37,11 +39,20 @@ def _eval(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
 
 
 # What a kind reads is read here, once, and handed down to its loop.
-RUNS = {"figure_math": run_figure_math, "bridge": run_bridge, "sft": _sft, "rl": _rl, "eval": _eval}
+RUNS: dict[str, Callable[[RunConfig, StopSignal], dict[str, Any]]] = {
+    "figure_math": run_figure_math,
+    "bridge": run_bridge,
+    "sft": _sft,
+    "rl": _rl,
+    "eval": _eval,
+}
 
 
-def run_one(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
-    """Run a single config of any kind but recipe, or return its result if it is finished already."""
+def run_one(config: RunConfig, stop: StopSignal, ahead: RunConfig | None = None) -> dict[str, Any]:
+    """Run a single config of any kind but recipe, or return its result if it is finished already.
+
+    `ahead`: the RL run that a cold start is made for, in a recipe the next one.
+    """
     finished = finished_result(config)
     if finished is not None:
         print(
@@ -50,6 +61,8 @@ def run_one(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         )
         return finished
     with stop.interruptible():
+        if config.kind == "sft":
+            return _sft(config, stop, ahead)
         return RUNS[config.kind](config, stop)
 
 
@@ -63,7 +76,7 @@ def run_recipe(recipe: RunConfig, stop: StopSignal) -> dict[str, Any]:
     for number, config in enumerate(runs, start=1):
         step_name = config.name.removeprefix(f"{recipe.name}/")
         print(f"\n== {number}/{len(runs)} {step_name} ({config.kind}) ==", flush=True)
-        results[step_name] = run_one(config, stop)
+        results[step_name] = run_one(config, stop, run_ahead(runs, config))
     summary = summarise(recipe, runs, results)
     summary["wall_seconds"]["total"] = time.monotonic() - began
     write_json(recipe.folder / "summary.json", summary)

@@ -18,6 +18,7 @@ from vr1_ray.data import (
 )
 from vr1_ray.models import ModelAdapter, load_adapter
 from vr1_ray.models.card import POLICY_CARD, read_card
+from vr1_ray.preflight.cold_start import Lengths, cap_of, examine, length_line
 from vr1_ray.preflight.quick import check_quickly
 from vr1_ray.rewards import make_rewards
 from vr1_ray.types import Demonstration, Prompt
@@ -40,8 +41,11 @@ class RunInputs:
     notes: list[str] = field(default_factory=list)
 
 
-def read_inputs(config: RunConfig) -> RunInputs:
-    """Everything that an sft, rl or eval run reads, verified without an actor."""
+def read_inputs(config: RunConfig, ahead: RunConfig | None = None) -> RunInputs:
+    """Everything that an sft, rl or eval run reads, verified without an actor.
+
+    `ahead`: the RL run that a cold start is made for, where it is known (the next one of a recipe).
+    """
     check_config(config)
     make_algorithm(config.algorithm, kind=config.kind)
     make_rewards(config.rewards)
@@ -60,8 +64,15 @@ def read_inputs(config: RunConfig) -> RunInputs:
         prompts, left_out = read_prompts(config, adapter)
         notes = [f"{len(prompts)} prompts, {left_out} skipped as too long"]
     if config.kind == "sft":
-        demonstrations, left_out = read_demonstrations(config, adapter)
-        notes = [f"{len(demonstrations)} demonstrations, {left_out} dropped as too long"]
+        loaded = load_demonstrations(config.data_here)
+        taught = examine(loaded, config, ahead)
+        taught.check(config.data.max_unrewarded_share)
+        demonstrations, lengths = fit_demonstrations(config, adapter, loaded)
+        left_out = len(loaded) - len(demonstrations)
+        notes = [
+            f"{len(demonstrations)} demonstrations, {left_out} dropped as too long",
+            f"{taught.line()}; {length_line(lengths, cap_of(config, ahead))}",
+        ]
     return RunInputs(
         adapter=adapter,
         prompts=prompts,
@@ -114,23 +125,25 @@ def _limit(
     )
 
 
-def read_demonstrations(
-    config: RunConfig, adapter: ModelAdapter
-) -> tuple[list[Demonstration], int]:
-    """Demonstrations that fit `data.cutoff_len`, and how many were dropped (none is ever cut)."""
-
-    def length_of(demonstration: Demonstration) -> int:
-        prompt_ids = adapter.render(demonstration.prompt).prompt_ids
-        return len(prompt_ids) + len(adapter.encode_response(demonstration.response))
-
+def fit_demonstrations(
+    config: RunConfig, adapter: ModelAdapter, demonstrations: list[Demonstration]
+) -> tuple[list[Demonstration], list[Lengths]]:
+    """Those that fit `data.cutoff_len` (none is ever cut), and the lengths of all: tokens of prompt and response."""
+    lengths = {
+        one.prompt.prompt_id: (
+            len(adapter.render(one.prompt).prompt_ids),
+            len(adapter.encode_response(one.response)),
+        )
+        for one in demonstrations
+    }
     limit = min(config.data.cutoff_len, config.model.max_model_len)
-    kept, dropped = drop_overlong(load_demonstrations(config.data_here), length_of, limit)
+    kept, _ = drop_overlong(demonstrations, lambda one: sum(lengths[one.prompt.prompt_id]), limit)
     if len(kept) < config.prompts_per_step:
         raise ConfigError(
             f"prompts_per_step: {config.prompts_per_step} is more than the {len(kept)} demonstrations that fit "
             f"data.cutoff_len {limit}; lower it, or raise data.cutoff_len"
         )
-    return kept, dropped
+    return kept, list(lengths.values())
 
 
 def check_cold_started(config: RunConfig) -> None:
