@@ -1,4 +1,4 @@
-"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`, `vr1 generate POLICY`.
+"""The command line: `vr1 run|bridge|sft|rl|eval|filter|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`, `vr1 generate POLICY`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
@@ -22,9 +22,11 @@ COMMANDS = {
     "sft": "cold start: supervised training on demonstrations",
     "rl": "GRPO with the hard formatting result reward under PTST",
     "eval": "evaluate a policy on held-out prompts and published benchmarks",
+    "filter": "try an RL run's prompts, and write those whose pass rate lies in a window as a data set",
     "check": "verify a config, its inputs and whether it will fit, without starting anything; with "
     "benchmarks=[...] also what of them the training data holds",
 }
+PROBE = "load the policy and ask whether it looks at its pictures (vr1_ray/data/blindness.py)"
 GENERATE = "answer questions about images with a policy: one, a folder, or a JSONL file"
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
@@ -98,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
             "overrides", nargs="*", metavar="key=value", help="such as rollout.num_engines=2"
         )
         command.add_argument("--debug", action="store_true", help="show tracebacks")
+        if name == "check":
+            command.add_argument("--probe", action="store_true", help=PROBE)
     _add_generate(commands)
     status = commands.add_parser("status", help=STATUS, description=STATUS)
     again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
@@ -174,7 +178,11 @@ def _run(parsed: argparse.Namespace) -> int:
     command, path = parsed.command, parsed.config
     config = load_config(path, parsed.overrides)
     if command == "check":
-        return _check(config)
+        return _check(config, is_probed=parsed.probe)
+    if command == "filter" and config.kind == "rl":
+        from vr1_ray.config.filter import as_filter
+
+        config = as_filter(config)
     if command != "run" and config.kind != command:
         raise ConfigError(
             f"kind: {config.kind!r} in {path} is not what `vr1 {command}` runs; use `vr1 run {path}`"
@@ -228,7 +236,7 @@ def _scale(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _check(config: Any) -> int:
+def _check(config: Any, *, is_probed: bool) -> int:
     """One table of everything that can be known before a run; exit code 1 if a row is bad."""
     from vr1_ray.commands.check import run_check
     from vr1_ray.commands.contamination import contamination_lines
@@ -239,7 +247,7 @@ def _check(config: Any) -> int:
 
         print("\n".join(check_bridge(config)))
         return 0
-    rows = run_check(config)
+    rows = run_check(config, is_probed=is_probed)
     for line in contamination_lines(config):
         print(line)
     print(render(rows))

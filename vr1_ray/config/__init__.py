@@ -1,5 +1,6 @@
 """Configuration: the dataclasses of a run (`schema`), how they are read (`loading`), their rules (`checks`)."""
 
+from vr1_ray.config.blindness import BlindnessConfig
 from vr1_ray.config.bridge import (
     BridgeConfig,
     BridgeSourceConfig,
@@ -8,6 +9,7 @@ from vr1_ray.config.bridge import (
 )
 from vr1_ray.config.checks import check_config
 from vr1_ray.config.evaluation import EvalConfig, JudgeConfig
+from vr1_ray.config.filter import FilterConfig
 from vr1_ray.config.loading import ConfigError, config_text, load_config, recipe_runs, save_config
 from vr1_ray.config.rollout import EngineHealthConfig, RolloutConfig
 from vr1_ray.config.schema import (
@@ -30,6 +32,7 @@ from vr1_ray.config.trainer import OptimizerConfig, TrainerConfig
 
 __all__ = [
     "AlgorithmConfig",
+    "BlindnessConfig",
     "BridgeConfig",
     "BridgeSourceConfig",
     "CheckpointConfig",
@@ -41,6 +44,7 @@ __all__ = [
     "EngineHealthConfig",
     "EvalConfig",
     "FigureMathConfig",
+    "FilterConfig",
     "InvalidRolloutsConfig",
     "JudgeConfig",
     "ModelConfig",

@@ -6,6 +6,8 @@ Each rule yields one line: the field, its value, and the cure. Add a rule as a g
 import re
 from collections.abc import Iterator
 
+from vr1_ray.config.blindness import blindness_problems
+from vr1_ray.config.filter import filter_problems
 from vr1_ray.config.loading import ConfigError
 from vr1_ray.config.placement import placement_problems
 from vr1_ray.config.schema import RunConfig
@@ -22,9 +24,9 @@ def check_config(config: RunConfig) -> None:
 def _names(config: RunConfig) -> Iterator[str]:
     if not re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", config.name) or ".." in config.name:
         yield f"name: {config.name!r} can't be a run folder; use letters, digits, '.', '_', '-'"
-    if config.kind in ("sft", "rl", "eval") and not config.model.path:
+    if config.kind in ("sft", "rl", "eval", "filter") and not config.model.path:
         yield "model.path: empty; give a model folder or hub name, such as examples/vr1_tiny/model"
-    if config.kind == "rl" and not config.data.train:
+    if config.kind in ("rl", "filter") and not config.data.train:
         yield "data.train: empty; give a parquet or JSONL file, a dataset folder or a hub name"
     if config.kind == "sft" and not config.data.demonstrations:
         yield "data.demonstrations: empty; list the sharegpt JSON files of the cold start"
@@ -268,6 +270,7 @@ RULES = (
     _demonstrations,
     _cannot_work,
     _alarms,
+    lambda config: blindness_problems(config.blindness),
     _stages,
     _eval_fits,
     _eval_counts,
@@ -278,6 +281,7 @@ RULES = (
     _reward_pools,
     _engines,
     placement_problems,
+    filter_problems,
     _bridge,
     secrets_in,
 )

@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from omegaconf import MISSING
 
+from vr1_ray.config.blindness import BlindnessConfig
 from vr1_ray.config.bridge import BridgeConfig
 from vr1_ray.config.evaluation import EvalConfig
+from vr1_ray.config.filter import FilterConfig
 from vr1_ray.config.machines import MachinesConfig
 from vr1_ray.config.reference import ReferenceConfig
 from vr1_ray.config.rollout import RolloutConfig
@@ -208,7 +210,7 @@ class RunConfig:
     In a recipe, the keys beside `steps` are the defaults of every step.
     """
 
-    kind: Literal["recipe", "figure_math", "bridge", "sft", "rl", "eval"] = MISSING
+    kind: Literal["recipe", "figure_math", "bridge", "sft", "rl", "eval", "filter"] = MISSING
     name: str = ""  # the run folder is RUNS_FOLDER/NAME
     runs_folder: str = "runs"
     seed: int = 0
@@ -229,6 +231,7 @@ class RunConfig:
     reference: ReferenceConfig = field(default_factory=ReferenceConfig)
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+    blindness: BlindnessConfig = field(default_factory=BlindnessConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
     # Published benchmarks to evaluate on, by name (a row of vr1_ray/evaluation), or a part of one: "mathvista/GPS".
     benchmarks: list[str] = field(default_factory=list)
@@ -237,6 +240,7 @@ class RunConfig:
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     figure_math: FigureMathConfig = field(default_factory=FigureMathConfig)
     bridge: BridgeConfig = field(default_factory=BridgeConfig)  # kind: bridge, see config/bridge.py
+    filter: FilterConfig = field(default_factory=FilterConfig)  # `vr1 filter`, kind: filter
     steps: dict[str, Any] = field(default_factory=dict)  # recipe: step name -> its settings
 
     @property

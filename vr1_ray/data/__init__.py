@@ -10,6 +10,7 @@
     refusals.py     DataError, and rows that are skipped (`data.bad_rows`)
     prompt_ids.py   what a prompt is known by
     sampler.py      prompts in seeded, resumable order
+    blindness.py    does a policy look at its pictures: the arithmetic (swapped_pictures.py: prompts with wrong ones)
 
 To read another form, add a row to `FORMS` in forms.py; another kind of folder, a row to `_FOLDERS` in tables.py.
 Images stay the bytes of their files; what picture they are is said in `vr1_ray/pictures.py`. Nothing loads torch.

@@ -15,6 +15,7 @@ from vr1_ray.config import RunConfig, check_config, recipe_runs
 from vr1_ray.loops.bridge_loop import run_bridge
 from vr1_ray.loops.eval_loop import read_held_out, run_eval
 from vr1_ray.loops.figure_math_loop import run_figure_math
+from vr1_ray.loops.filter_loop import run_filter
 from vr1_ray.loops.rl_loop import run_rl
 from vr1_ray.loops.sft_loop import run_sft
 from vr1_ray.preflight import read_inputs
@@ -38,6 +39,10 @@ def _eval(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     return run_eval(config, read_held_out(config, read_inputs(config)), stop)
 
 
+def _filter(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
+    return run_filter(config, read_inputs(config), stop)
+
+
 # What a kind reads is read here, once, and handed down to its loop.
 RUNS: dict[str, Callable[[RunConfig, StopSignal], dict[str, Any]]] = {
     "figure_math": run_figure_math,
@@ -45,6 +50,7 @@ RUNS: dict[str, Callable[[RunConfig, StopSignal], dict[str, Any]]] = {
     "sft": _sft,
     "rl": _rl,
     "eval": _eval,
+    "filter": _filter,
 }
 
 
@@ -53,7 +59,8 @@ def run_one(config: RunConfig, stop: StopSignal, ahead: RunConfig | None = None)
 
     `ahead`: the RL run that a cold start is made for, in a recipe the next one.
     """
-    finished = finished_result(config)
+    # A filter goes on from its pass rates, also with another window: it asks nothing that it knows.
+    finished = None if config.kind == "filter" else finished_result(config)
     if finished is not None:
         print(
             f"{config.name}: finished already in {config.folder}; checkpoint.resume=never starts over",

@@ -37,6 +37,7 @@ class Inputs:
     ahead: RunConfig | None = None  # the RL run that a cold start is made for
     prompt_tokens: float | None = None  # mean of a sample: of prompts, or of whole demonstrations
     num_demonstrations: int | None = None
+    prompts: list[Prompt] = field(default_factory=list)  # for `vr1 check --probe`
 
     def attempt(self, name: str, read: Callable[[], Any]) -> Any:
         """What `read` gives; if it raises ValueError, a row with the message, and None."""
@@ -125,6 +126,7 @@ def _data(
     sources = {
         "sft": ("data.demonstrations", config.data.demonstrations),
         "rl": ("data.train", [config.data.train]),
+        "filter": ("data.train", [config.data.train]),
     }
     name, paths = sources.get(config.kind, ("", []))
     reasons = [(path, absent(path)) for path in paths]
@@ -142,6 +144,8 @@ def _data(
             held_out = found.attempt("eval.data", lambda: read_eval_prompts(config, adapter))
             if held_out is not None:
                 found.rows.append(CheckRow(name="eval.data", value=f"{len(held_out):,} prompts"))
+                found.prompts = held_out
+    found.prompts = prompts or found.prompts
     return prompts
 
 

@@ -42,7 +42,7 @@ class RunInputs:
 
 
 def read_inputs(config: RunConfig, ahead: RunConfig | None = None) -> RunInputs:
-    """Everything that an sft, rl or eval run reads, verified without an actor.
+    """Everything that an sft, rl, eval or filter run reads, verified without an actor.
 
     `ahead`: the RL run that a cold start is made for, where it is known (the next one of a recipe).
     """
@@ -55,12 +55,12 @@ def read_inputs(config: RunConfig, ahead: RunConfig | None = None) -> RunInputs:
         make_curriculum(config.curriculum)
         check_cold_started(config)
     adapter = load_adapter(config.model)
-    warnings = [] if config.kind == "eval" else check_quickly(config, adapter)
+    warnings = [] if config.kind in ("eval", "filter") else check_quickly(config, adapter)
     prompts: list[Prompt] = []
     demonstrations: list[Demonstration] = []
     notes: list[str] = []
     left_out = 0
-    if config.kind == "rl":
+    if config.kind in ("rl", "filter"):
         prompts, left_out = read_prompts(config, adapter)
         notes = [f"{len(prompts)} prompts, {left_out} skipped as too long"]
     if config.kind == "sft":
@@ -92,7 +92,7 @@ def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt]
         max_images=config.model.max_images,
     )
     kept, skipped = _limit(prompts, config, adapter)
-    if len(kept) < config.prompts_per_step:
+    if config.kind == "rl" and len(kept) < config.prompts_per_step:
         raise ConfigError(
             f"prompts_per_step: {config.prompts_per_step} is more than the {len(kept)} prompts of data.train "
             f"{config.data.train!r}; lower it, or give more data"
