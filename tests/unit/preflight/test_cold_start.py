@@ -92,7 +92,7 @@ def test_a_wrong_answer_counts_where_the_row_has_the_right_one(tmp_path):
     assert found.unrewarded[1][1] == "answers '4', not '3'"
 
 
-@pytest.mark.parametrize("answer", [None, "", [1, 2], float("nan"), "a proof " * 40])
+@pytest.mark.parametrize("answer", [None, "", [[1], [2]], float("nan"), "a proof " * 40])
 def test_a_reference_that_nobody_can_compare_with_counts_as_not_known(tmp_path, answer):
     assert taught(sft_config(tmp_path, WRONG, answer=answer)).num_known == 0
 
