@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vr1_ray.config.schema import RunConfig
 
 
 @dataclass
@@ -16,8 +20,9 @@ class BlindnessConfig:
     alarm_looks_rate: float = 0.125  # an alarm if it looks in no larger share of the questions
 
 
-def blindness_problems(blindness: BlindnessConfig) -> Iterator[str]:
+def blindness_problems(config: "RunConfig") -> Iterator[str]:
     """One line for each setting that can't be."""
+    blindness = config.blindness
     if blindness.num_prompts < 2:
         yield f"blindness.num_prompts: {blindness.num_prompts}; give at least 2, each is shown another's picture"
     if blindness.max_response_tokens < 0:

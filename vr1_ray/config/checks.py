@@ -270,7 +270,7 @@ RULES = (
     _demonstrations,
     _cannot_work,
     _alarms,
-    lambda config: blindness_problems(config.blindness),
+    blindness_problems,
     _stages,
     _eval_fits,
     _eval_counts,

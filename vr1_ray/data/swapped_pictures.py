@@ -8,8 +8,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from vr1_ray.types import EncodedImage, Prompt
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 GREY = (128, 128, 128)
 
@@ -77,7 +81,7 @@ def _scaled(image: EncodedImage, size: tuple[int, int]) -> EncodedImage:
     return _png(image.decode(None).resize(size))
 
 
-def _png(picture) -> EncodedImage:  # type: ignore[no-untyped-def]  # PIL is imported where it is needed
+def _png(picture: "Image.Image") -> EncodedImage:
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     return EncodedImage.from_bytes(buffer.getvalue())

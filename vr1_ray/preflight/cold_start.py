@@ -80,7 +80,7 @@ def examine(
 ) -> Taught:
     """Count what the demonstrations teach. `ahead`: the RL run that follows, whose rewards decide; else the run's own."""
     rewards = (ahead or config).rewards
-    has_format_reward = any(spec.name in FORMAT_REWARDS for spec in rewards)
+    has_format_reward = any(spec.name in FORMAT_REWARDS and spec.weight > 0 for spec in rewards)
     formless = [
         one for one in demonstrations if has_format_reward and parse_response(one.response) is None
     ]

@@ -117,6 +117,8 @@ def test_a_run_ahead_that_pays_for_no_format_asks_for_none(tmp_path):
     assert (found.share, found.has_format_reward) == (0.0, False)
     assert "format not counted" in found.line()
     assert taught(sft_config(tmp_path, BARE), rl_run()).share == 1.0
+    unpaid = rl_run(rewards=[RewardSpec(name="hard_format", weight=0.0)])
+    assert taught(sft_config(tmp_path, BARE), unpaid).share == 0.0
 
 
 def test_rows_without_a_picture_are_counted(tmp_path):
