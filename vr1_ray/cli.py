@@ -1,5 +1,5 @@
-"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`, `vr1 runs`,
-`vr1 generate POLICY`, `vr1 config`.
+"""The command line: `vr1 run|bridge|sft|rl|eval|filter|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`,
+`vr1 runs`, `vr1 generate POLICY`, `vr1 config`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
@@ -24,9 +24,11 @@ COMMANDS = {
     "sft": "cold start: supervised training on demonstrations",
     "rl": "GRPO with the hard formatting result reward under PTST",
     "eval": "evaluate a policy on held-out prompts and published benchmarks",
+    "filter": "try an RL run's prompts, and write those whose pass rate lies in a window as a data set",
     "check": "verify a config, its inputs and whether it will fit, without starting anything; with "
     "benchmarks=[...] also what of them the training data holds",
 }
+PROBE = "load the policy and ask whether it looks at its pictures (vr1_ray/data/blindness.py)"
 GENERATE = "answer questions about images with a policy: one, a folder, or a JSONL file"
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 RUNS = "the runs in a folder: kind, state, step, best score, last change"
@@ -116,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
             "overrides", nargs="*", metavar="key=value", help="such as rollout.num_engines=2"
         )
         command.add_argument("--debug", action="store_true", help="show tracebacks")
+        if name == "check":
+            command.add_argument("--probe", action="store_true", help=PROBE)
     _add_generate(commands)
     runs = commands.add_parser("runs", help=RUNS, description=RUNS)
     runs.add_argument("folder", nargs="?", default="runs", help="default: runs")
@@ -205,6 +209,10 @@ def _run(parsed: argparse.Namespace) -> int:
     config = load_config(path, parsed.overrides)
     if command == "check":
         return _check(config, parsed)
+    if command == "filter" and config.kind == "rl":
+        from vr1_ray.config.filter import as_filter
+
+        config = as_filter(config)
     if command != "run" and config.kind != command:
         raise ConfigError(
             f"kind: {config.kind!r} in {path} is not what `vr1 {command}` runs; use `vr1 run {path}`"
@@ -286,7 +294,7 @@ def _check(config: Any, parsed: argparse.Namespace) -> int:
     from vr1_ray.preflight import is_sound, render
 
     with quiet("check") as talk:
-        rows = run_check(config)
+        rows = run_check(config, is_probed=parsed.probe)
         lines = contamination_lines(config)
         if not is_sound(rows):
             talk.keep()

@@ -46,8 +46,10 @@ class Demonstration:
         Demonstration(prompt=prompt, response="<think> ... </think><answer> Final Answer:3 </answer>")
     """
 
-    prompt: Prompt
+    prompt: Prompt  # its answer is what the response answers
     response: str
+    reference: str = ""  # the right answer, where the row has one beside the response
+    source: str = ""  # where it stands, for messages: file and row
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

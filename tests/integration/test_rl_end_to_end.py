@@ -130,6 +130,16 @@ def test_the_stage_changes_cap_and_group_size_inside_one_run(undisturbed):
     assert all(row["response_tokens/max"] <= row["max_response_tokens"] for row in rows)
 
 
+def test_each_stage_begins_with_what_the_policy_sees_of_its_pictures(undisturbed):
+    rows = metrics_of(undisturbed)
+    found = [{name for name in row if name.startswith("blindness/")} for row in rows]
+    assert found[0] == found[2] != set()
+    assert found[1] == found[3] == set()
+    assert (rows[0]["blindness/questions"], rows[0]["blindness/looks_rate"]) == (8, 1.0)
+    assert rows[0]["blindness/logprob"] > rows[0]["blindness/logprob_grey"]
+    assert rows[0]["time/blindness"] < rows[0]["time/step"]
+
+
 def test_engines_sample_with_the_newest_weights_and_agree_with_the_trainer(undisturbed):
     rows = metrics_of(undisturbed)
     assert [row["policy_version"] for row in rows] == [0, 1, 2, 3]

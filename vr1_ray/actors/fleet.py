@@ -18,7 +18,7 @@ from vr1_ray.actors.rewards.reward_pool import RewardPool, placement_options
 from vr1_ray.actors.rollouts.colocation import guest_launcher, put_to_sleep
 from vr1_ray.actors.rollouts.engine_place import launcher
 from vr1_ray.actors.rollouts.engine_set import EngineSet
-from vr1_ray.actors.rollouts.evaluating import EVALUATION_STEP, evaluate_each
+from vr1_ray.actors.rollouts.evaluating import EVALUATION_STEP, evaluate_each, sample_each
 from vr1_ray.actors.rollouts.fleet_size import FleetSize
 from vr1_ray.actors.rollouts.invalid_rollouts import REWARD_LOG, InvalidRollouts
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
@@ -74,14 +74,12 @@ class Fleet:
             self.seats = Seats(self.config)
         if self.config.kind in ("sft", "rl"):
             starting |= self._start_trainers(total_updates, model_path)
-        if self.config.kind in ("rl", "eval") and not self.seats:
+        if self.config.kind in ("rl", "eval", "filter") and not self.seats:
             self._start_engines(model_path)
-        if self.config.kind == "rl":
+        if self.config.kind in ("rl", "filter"):
             starting |= self._start_reward_pools()
-            self.curriculum = CurriculumHandle(self.config, note=self._tell)
-            if self.config.algorithm.kl_coef > 0:
-                self.references = ReferenceGroup(self.config, note=self._tell, seats=self.seats)
-                starting |= self.references.starting()
+        if self.config.kind == "rl":
+            starting |= self._start_curriculum()
         if (
             self.seats
         ):  # an engine measures, when it starts, how much of its GPU the others left free
@@ -167,6 +165,14 @@ class Fleet:
         calls = [pool.starting() for pool in self.reward_pools]
         return {name: call for one in calls for name, call in one.items()}
 
+    def _start_curriculum(self) -> dict[str, Any]:
+        """The curriculum's actor, and those of the reference policy if there is a KL term."""
+        self.curriculum = CurriculumHandle(self.config, note=self._tell)
+        if self.config.algorithm.kl_coef <= 0:
+            return {}
+        self.references = ReferenceGroup(self.config, note=self._tell, seats=self.seats)
+        return self.references.starting()
+
     def _start_control(self) -> None:
         assert self.engines is not None
         self.size = FleetSize(
@@ -239,6 +245,12 @@ class Fleet:
         """The same, each group as it ends; see `evaluating.py`."""
         return evaluate_each(self.pool, prompts, spec, attempt=attempt)
 
+    def sample_each(
+        self, prompts: list[Prompt], spec: SamplingSpec, *, at_once: int
+    ) -> Iterator[tuple[Prompt, RolloutGroup | None]]:
+        """Scored groups of a filter, each as it ends; see `evaluating.py`."""
+        return sample_each(self.pool, prompts, spec, step=0, at_once=at_once, stage_number=1)
+
     def add_reference_logprobs(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
         """Fill `ref_logprobs` of every rollout."""
         assert self.references is not None
@@ -259,6 +271,14 @@ class Fleet:
         assert self.trainers is not None
         self._make_room()
         return self.trainers.train_step(units, self.for_actors(prompts), step=step)
+
+    def policy_logprobs(
+        self, units: list[Unit], prompts: list[Prompt]
+    ) -> dict[str, tuple[float, ...]]:
+        """The trainer's log-probabilities of the rows' responses, by row id; nothing of the training changes."""
+        assert self.trainers is not None
+        self._make_room()
+        return self.trainers.compute_logprobs(units, prompts)
 
     def _make_room(self) -> None:
         """Colocated engines sleep from here to the next sync."""

@@ -17,10 +17,12 @@ from vr1_ray.actors.cluster_check import (
     reach_row,
 )
 from vr1_ray.bridging.checking import check_bridge, try_servers
+from vr1_ray.commands.probe import probe_rows
 from vr1_ray.config import RunConfig, recipe_runs
 from vr1_ray.config.demand import num_gpus
 from vr1_ray.evaluation import load_selections
 from vr1_ray.evaluation.elsewhere import read_elsewhere
+from vr1_ray.preflight.cold_start import run_ahead
 from vr1_ray.preflight.input_rows import (
     MADE_EARLIER,
     Inputs,
@@ -48,8 +50,8 @@ class Place:
     is_assumed: bool = False
 
 
-def run_check(config: RunConfig) -> list[CheckRow]:
-    """All rows of a run, or of each step of a recipe."""
+def run_check(config: RunConfig, *, is_probed: bool = False) -> list[CheckRow]:
+    """All rows of a run, or of each step of a recipe. `is_probed` loads each policy that is there, and asks it."""
     runs = recipe_runs(config) if config.kind == "recipe" else [config]
     place = Place(machine=Machine(), rows=[])
     try:
@@ -61,13 +63,20 @@ def run_check(config: RunConfig) -> list[CheckRow]:
     for run in runs:
         size = _size_of(run) or size
         name = f"{run.name.removeprefix(config.name + '/')}: " if config.kind == "recipe" else ""
-        run_rows = _run_rows(run, config, place, size)
+        ahead = run_ahead(runs, run)
+        run_rows = _run_rows(run, config, place, size, ahead=ahead, is_probed=is_probed)
         found += [replace(row, name=f"{name}{row.name}") for row in run_rows]
     return found
 
 
 def _run_rows(
-    run: RunConfig, whole: RunConfig, place: Place, size: ModelSize | None
+    run: RunConfig,
+    whole: RunConfig,
+    place: Place,
+    size: ModelSize | None,
+    *,
+    ahead: RunConfig | None = None,
+    is_probed: bool = False,
 ) -> Iterator[CheckRow]:
     settings = check_settings(run)
     yield from settings
@@ -81,13 +90,15 @@ def _run_rows(
     if run.kind == "eval" and run.eval.is_elsewhere:
         yield from _elsewhere_rows(run)
         return
-    inputs = Inputs()
+    inputs = Inputs(ahead=ahead)
     parts: dict[str, Callable[[], Iterable[CheckRow]]] = {
         "engine": lambda: _engine_rows(run),
         "inputs": lambda: check_run_inputs(run, inputs, absent=_absent(whole, place)),
         "plan": lambda: plan_rows(run, place.machine, size=size),
         "time": lambda: _time_rows(run, place.machine, size, inputs),
     }
+    if is_probed:
+        parts["blindness probe"] = lambda: probe_rows(run, inputs.prompts)
     for name, part in parts.items():
         try:
             yield from part()
@@ -228,7 +239,7 @@ def _cluster(config: RunConfig, runs: list[RunConfig]) -> Place:
 
 
 def _node_rows(facts: list[NodeFacts], runs: list[RunConfig]) -> Iterator[CheckRow]:
-    sampling = [run for run in runs if run.kind in ("rl", "eval")]
+    sampling = [run for run in runs if run.kind in ("rl", "eval", "filter")]
     return node_rows(
         facts,
         needs_vllm=any(run.rollout.engine == "vllm" for run in sampling),

@@ -1,5 +1,6 @@
 """Configuration: the dataclasses of a run (`schema`), how they are read (`loading`), their rules (`ranges`, `checks`, `effects`)."""
 
+from vr1_ray.config.blindness import BlindnessConfig
 from vr1_ray.config.bridge import (
     BridgeConfig,
     BridgeSourceConfig,
@@ -9,6 +10,7 @@ from vr1_ray.config.bridge import (
 from vr1_ray.config.checks import check_config
 from vr1_ray.config.errors import ConfigError
 from vr1_ray.config.evaluation import EvalConfig, JudgeConfig, PolicyConfig
+from vr1_ray.config.filter import FilterConfig
 from vr1_ray.config.loading import config_text, load_config, recipe_runs, save_config
 from vr1_ray.config.rollout import EngineHealthConfig, RolloutConfig
 from vr1_ray.config.schema import (
@@ -31,6 +33,7 @@ from vr1_ray.config.trainer import OptimizerConfig, TrainerConfig
 
 __all__ = [
     "AlgorithmConfig",
+    "BlindnessConfig",
     "BridgeConfig",
     "BridgeSourceConfig",
     "CheckpointConfig",
@@ -42,6 +45,7 @@ __all__ = [
     "EngineHealthConfig",
     "EvalConfig",
     "FigureMathConfig",
+    "FilterConfig",
     "InvalidRolloutsConfig",
     "JudgeConfig",
     "ModelConfig",

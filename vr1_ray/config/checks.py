@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from vr1_ray.config.demand import keyed_stages
 from vr1_ray.config.errors import ConfigError
 from vr1_ray.config.fields import numbers_out_of_range
+from vr1_ray.config.filter import filter_problems
 from vr1_ray.config.placement import placement_problems
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.config.secrets import secrets_in
@@ -25,9 +26,10 @@ def _names(config: RunConfig) -> Iterator[str]:
     if not re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", config.name) or ".." in config.name:
         yield f"name: {config.name!r} can't be a run folder; use letters, digits, '.', '_', '-'"
     is_elsewhere = config.kind == "eval" and config.eval.is_elsewhere
-    if config.kind in ("sft", "rl", "eval") and not config.model.path and not is_elsewhere:
+    needs_model = config.kind in ("sft", "rl", "eval", "filter")
+    if needs_model and not config.model.path and not is_elsewhere:
         yield "model.path: empty; give a model folder or hub name, such as examples/vr1_tiny/model"
-    if config.kind == "rl" and not config.data.train:
+    if config.kind in ("rl", "filter") and not config.data.train:
         yield "data.train: empty; give a parquet or JSONL file, a dataset folder or a hub name"
     if config.kind == "sft" and not config.data.demonstrations:
         yield "data.demonstrations: empty; list the sharegpt JSON files of the cold start"
@@ -216,6 +218,7 @@ RULES = (
     _reward_pools,
     _engines,
     placement_problems,
+    filter_problems,
     _bridge,
     secrets_in,
 )

@@ -58,16 +58,16 @@ def demand(config: RunConfig) -> dict[str, float]:
     )  # whether engines and reference have GPUs that no trainer rank has
     if config.kind in ("sft", "rl"):
         add(trainer.num_workers, trainer.num_cpus_per_worker, trainer.num_gpus_per_worker)
-    if config.kind in ("rl", "eval"):
+    if config.kind in ("rl", "eval", "filter"):
         # With autoscaling the others may wait for room.
         engines = rollout.min_engines or rollout.num_engines
         for one in (rollout.of_engine(index) for index in range(engines)):
             add(1, one.num_cpus_per_engine, own * one.num_gpus_per_engine)
-    if config.kind == "rl":
+    if config.kind in ("rl", "filter"):
         for name in {spec.pool for spec in config.rewards} & set(config.reward_pools):
             pool = config.reward_pools[name]
             add(pool.num_actors, pool.num_cpus_per_actor, pool.num_gpus_per_actor)
-        if config.algorithm.kl_coef > 0:
+        if config.kind == "rl" and config.algorithm.kl_coef > 0:
             gpus = own * reference.num_gpus_per_actor
             add(reference.num_actors, reference.num_cpus_per_actor, gpus)
     if (

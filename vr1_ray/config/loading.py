@@ -105,7 +105,8 @@ def recipe_runs(recipe: RunConfig) -> list[RunConfig]:
     for step_name, settings in recipe.steps.items():
         if not isinstance(settings, dict) or settings.get("kind", "recipe") == "recipe":
             raise ConfigError(
-                f"steps.{step_name}.kind: a step needs a kind other than recipe: figure_math, bridge, sft, rl or eval"
+                f"steps.{step_name}.kind: a step needs a kind other than recipe: figure_math, bridge, sft, rl, eval "
+                "or filter"
             )
         own = {"name": f"{recipe.name}/{step_name}", **settings}
         blame = partial("steps.{}: {}: {}".format, step_name)

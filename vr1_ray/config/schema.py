@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 
 from omegaconf import MISSING
 
+from vr1_ray.config.blindness import BlindnessConfig
 from vr1_ray.config.bridge import BridgeConfig
 from vr1_ray.config.evaluation import EvalConfig
+from vr1_ray.config.filter import FilterConfig
 from vr1_ray.config.machines import MachinesConfig
 from vr1_ray.config.ranges import (
     Above0,
@@ -77,6 +79,9 @@ class DataConfig:
     streaming: bool = False  # read a hub name over the network, without a copy of it here
     cutoff_len: CountFrom1 = 16384  # SFT: longer rows are dropped and counted, never cut
     demonstrations: list[str] = field(default_factory=list)  # SFT: sharegpt .json files
+    # SFT: the share of demonstrations that may earn no reward in RL (no format, or a wrong answer where the right one
+    # is known); 1 turns this off, for a cold start without chains or with a format of its own.
+    max_unrewarded_share: Share = 0.1
 
 
 @dataclass
@@ -225,8 +230,9 @@ class RunConfig:
     In a recipe, the keys beside `steps` are the defaults of every step.
     """
 
-    # What it does: chains runs, draws data, bridges data, trains on demonstrations, trains by rewards, evaluates.
-    kind: Literal["recipe", "figure_math", "bridge", "sft", "rl", "eval"] = MISSING
+    # What it does: chains runs, draws data, bridges data, trains on demonstrations, trains by rewards, evaluates, keeps
+    # the prompts that a policy is sometimes right on.
+    kind: Literal["recipe", "figure_math", "bridge", "sft", "rl", "eval", "filter"] = MISSING
     name: str = ""  # the run folder is RUNS_FOLDER/NAME
     runs_folder: str = "runs"  # all run folders lie in it
     seed: Seed = 0  # of everything that is drawn
@@ -249,6 +255,7 @@ class RunConfig:
     reference: ReferenceConfig = field(default_factory=ReferenceConfig)
     algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+    blindness: BlindnessConfig = field(default_factory=BlindnessConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
     # Published benchmarks to evaluate on, by name (a row of vr1_ray/evaluation), or a part of one: "mathvista/GPS".
     benchmarks: list[str] = field(default_factory=list)
@@ -257,6 +264,7 @@ class RunConfig:
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     figure_math: FigureMathConfig = field(default_factory=FigureMathConfig)
     bridge: BridgeConfig = field(default_factory=BridgeConfig)  # kind: bridge, see config/bridge.py
+    filter: FilterConfig = field(default_factory=FilterConfig)  # `vr1 filter`, kind: filter
     steps: dict[str, Any] = field(default_factory=dict)  # recipe: step name -> its settings
 
     @property

@@ -13,6 +13,7 @@
     refusals.py     DataError, and rows that are skipped (`data.bad_rows`)
     prompt_ids.py   what a prompt is known by
     sampler.py      prompts in seeded, resumable order                  (ahead.py: what the next step needs)
+    blindness.py    does a policy look at its pictures: the arithmetic (swapped_pictures.py: prompts with wrong ones)
 
 To read another form, add a row to `FORMS` in forms.py; another kind of folder, a row to `_FOLDERS` in tables.py.
 A picture is a reference to where its bytes stand, read where it is used (`vr1_ray/encoded_image.py`); what picture

@@ -36,7 +36,13 @@ def load_demonstrations(config: DataConfig) -> list[Demonstration]:
             )
             rows = read_table(table, config, DEMONSTRATIONS, _FIELD, left)
             demonstrations += [
-                Demonstration(prompt=row.prompt, response=row.response) for row in rows
+                Demonstration(
+                    prompt=row.prompt,
+                    response=row.response,
+                    reference=row.reference,
+                    source=f"{source}, {row.place}",
+                )
+                for row in rows
             ]
     prompts = number_duplicates(item.prompt for item in demonstrations)
     return [

@@ -82,6 +82,13 @@ def _unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: found[found[1] != IMAGE_MARK], text)
 
 
+def escape_other_marks(question: str) -> str:
+    r"""A question as `place_marks` gives it, written so that it reads as itself: `<image_1>` or `<video>` are texts in it."""
+    for pattern in (_NUMBERED, _OTHER_MEDIA):
+        question = pattern.sub(lambda found: "\\" + found[0], question)
+    return question
+
+
 def check_marks(question: str, num_images: int, column: str) -> None:
     """Refuses a question whose `<image>` marks are not as many as its images."""
     num_marks = len(split_at_marks(question)) - 1

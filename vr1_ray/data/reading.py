@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -62,7 +63,7 @@ def read_table(
             if outcome.row is None:
                 problems.add(place, outcome.problem)
             else:
-                found.append(outcome.row)
+                found.append(replace(outcome.row, place=place))
     problems.raise_if_any(num_rows)
     if not found:
         raise DataError(f"{field}: {table.source} has no rows; give a file or split that has")

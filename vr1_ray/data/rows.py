@@ -17,7 +17,13 @@ from vr1_ray.data.lost_pictures import other_pictures
 from vr1_ray.data.marks import check_text, place_marks
 from vr1_ray.data.picture_cells import is_empty
 from vr1_ray.data.prompt_ids import make_prompt
-from vr1_ray.data.references import final_answer, is_readable, reference_answer, response_answer
+from vr1_ray.data.references import (
+    MAX_RESPONSE_ANSWER,
+    final_answer,
+    is_readable,
+    reference_answer,
+    response_answer,
+)
 from vr1_ray.data.refusals import DataError, shortened
 from vr1_ray.types import EncodedImage, Prompt
 
@@ -52,6 +58,8 @@ class ReadRow:
 
     prompt: Prompt
     response: str = ""
+    reference: str = ""  # of a demonstration: the right answer, where its row has one besides
+    place: str = ""  # in its source: "row 3"
     names: tuple[str, ...] | None = None
     own_id: dict[str, Any] = field(default_factory=dict)
 
@@ -105,7 +113,13 @@ class RowReader:
         prompt = make_prompt(question, tuple(pictures[index] for index in order), answer, metadata)
         own_id = {"id": plain(row["id"])} if isinstance(row.get("id"), str | int) else {}
         response = chat.response or ""
-        return ReadRow(prompt=prompt, response=response, names=_names(cells), own_id=own_id)
+        return ReadRow(
+            prompt=prompt,
+            response=response,
+            reference=self._reference(row, form) if self.kind.needs_response else "",
+            names=_names(cells),
+            own_id=own_id,
+        )
 
     def _no_question(self, row: dict[str, Any]) -> str:
         column = self.kind.text or self.config.prompt_column
@@ -205,6 +219,17 @@ class RowReader:
             raise DataError(self._no_answer(row, column))
         self._note_answer(row, column or "", answer)
         return answer.strip(), column or ""
+
+    def _reference(self, row: dict[str, Any], form: Form) -> str:
+        """The right answer of a demonstration's row; "" if it has none that the checker reads."""
+        column = answer_column(row, self.config)
+        if column is None or column in (form.text, form.response):
+            return ""
+        try:
+            answer = reference_answer(answer_cell(row, column), column).strip()
+        except DataError:  # a demonstration needs no reference
+            return ""
+        return answer if len(answer) <= MAX_RESPONSE_ANSWER and is_readable(answer) else ""
 
     def _no_answer(self, row: dict[str, Any], column: str | None) -> str:
         if column is None:

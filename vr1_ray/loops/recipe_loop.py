@@ -7,6 +7,7 @@ that was stopped goes on where it was. `vr1 run configs/quickstart.yaml`.
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from vr1_ray.config import RunConfig, check_config, recipe_runs
 from vr1_ray.loops.bridge_loop import run_bridge
 from vr1_ray.loops.eval_loop import read_elsewhere, read_held_out, run_eval
 from vr1_ray.loops.figure_math_loop import run_figure_math
+from vr1_ray.loops.filter_loop import run_filter
 from vr1_ray.loops.rl_loop import run_rl
 from vr1_ray.loops.sft_loop import run_sft
 from vr1_ray.preflight import read_inputs
+from vr1_ray.preflight.cold_start import run_ahead
 from vr1_ray.report import plot_curves, result_table, write_report
 from vr1_ray.rollout import check_engine
 from vr1_ray.runs.closing import CURVES, closing_lines
@@ -26,8 +29,8 @@ from vr1_ray.runs.run_state import begin, now_running, recorded
 from vr1_ray.runs.stopping import StopSignal
 
 
-def _sft(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
-    return run_sft(config, read_inputs(config), stop)
+def _sft(config: RunConfig, stop: StopSignal, ahead: RunConfig | None = None) -> dict[str, Any]:
+    return run_sft(config, read_inputs(config, ahead), stop)
 
 
 def _rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
@@ -44,13 +47,28 @@ def _eval(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     return run_eval(config, read_elsewhere(config), stop)
 
 
+def _filter(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
+    return run_filter(config, read_inputs(config), stop)
+
+
 # What a kind reads is read here, once, and handed down to its loop.
-RUNS = {"figure_math": run_figure_math, "bridge": run_bridge, "sft": _sft, "rl": _rl, "eval": _eval}
+RUNS: dict[str, Callable[[RunConfig, StopSignal], dict[str, Any]]] = {
+    "figure_math": run_figure_math,
+    "bridge": run_bridge,
+    "sft": _sft,
+    "rl": _rl,
+    "eval": _eval,
+    "filter": _filter,
+}
 
 
-def run_one(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
-    """Run a single config of any kind but recipe, or return its result if it is finished already."""
-    result = finished_result(config)
+def run_one(config: RunConfig, stop: StopSignal, ahead: RunConfig | None = None) -> dict[str, Any]:
+    """Run a single config of any kind but recipe, or return its result if it is finished already.
+
+    `ahead`: the RL run that a cold start is made for, in a recipe the next one.
+    """
+    # A filter goes on from its pass rates, also with another window: it asks nothing that it knows.
+    result = None if config.kind == "filter" else finished_result(config)
     if result is not None:
         print(
             f"{config.name}: finished already in {config.folder}; checkpoint.resume=never starts over",
@@ -59,6 +77,8 @@ def run_one(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         return result
     print(f"{config.name}: {config.kind} in {config.folder}; reading what it needs", flush=True)
     with recorded(config), stop.interruptible():
+        if config.kind == "sft":
+            return _sft(config, stop, ahead)
         return RUNS[config.kind](config, stop)
 
 
@@ -88,7 +108,7 @@ def run_recipe(recipe: RunConfig, stop: StopSignal) -> dict[str, Any]:
         for number, config in enumerate(runs, start=1):
             step_name = config.name.removeprefix(f"{recipe.name}/")
             print(f"\n== {number}/{len(runs)} {step_name} ({config.kind}) ==", flush=True)
-            results[step_name] = run_one(config, stop)
+            results[step_name] = run_one(config, stop, run_ahead(runs, config))
         summary = summarise(recipe, runs, results)
         summary["wall_seconds"]["total"] = time.monotonic() - began
         write_json(recipe.folder / "summary.json", summary)

@@ -35,6 +35,7 @@ def train(run: RlRun) -> None:
         if algorithm.needs_reference:
             trained = fleet.add_reference_logprobs(trained)
         clock.lap("reference")
+        run.look()
         metrics = fleet.train_step(trained)
         clock.lap("train")
         fleet.sync_weights(policy_version=step)

@@ -8,6 +8,8 @@ from vr1_ray.algorithms import Algorithm, make_algorithm
 from vr1_ray.config import RunConfig
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.data import Ahead, PromptSampler
+from vr1_ray.data.blindness import blindness_alarm, blindness_text
+from vr1_ray.loops.blindness import BlindnessProbe
 from vr1_ray.loops.held_out import HeldOut, evaluate_anew
 from vr1_ray.loops.measures import logprob_alarms
 from vr1_ray.loops.rl_evaluation import RlEvaluation
@@ -56,6 +58,8 @@ class RlRun(TrainingRun):
         )
         self.stage_number = 0
         self.told: list[str] = []  # early ends of stages
+        self.blindness = BlindnessProbe(config, prompts)
+        self.seen: dict[str, float] = {}  # what the probe found in this step
         self.evaluation = RlEvaluation(
             config,
             self.saver,
@@ -73,6 +77,7 @@ class RlRun(TrainingRun):
     def restore(self, found: Checkpoint) -> None:
         """Go on from a checkpoint: trainer, curriculum, data position, and the engines' weights."""
         super().restore(found)
+        self.blindness.forget()
         self.store.rewind(found.step)
         self.curriculum.load_state_dict(found.state["curriculum"])
         self.curriculum.is_finished()  # asked, so that it is known how the restored one stands
@@ -95,7 +100,8 @@ class RlRun(TrainingRun):
         self.saver.total_steps = self.evaluation.total_steps = total
 
     def enter(self, stage: Stage) -> None:
-        """A stage change rebuilds nothing; at most the reference is reset, if the config says so."""
+        """A stage change rebuilds nothing; at most the reference is reset, if the config says so. Then the probe asks."""
+        self.seen = {}
         assert self.fleet.size is not None
         self.fleet.size.begin_step(stage)
         if stage.number == self.stage_number:
@@ -109,6 +115,18 @@ class RlRun(TrainingRun):
                 write_policy(self.fleet, self.config, folder)
                 self.fleet.reset_reference(str(folder))
         self.stage_number = stage.number
+        if self.blindness.swapped:
+            self.clock.lap("generate")
+            self.blindness.ask(self.fleet, stage)
+            self.clock.lap("blindness")
+
+    def look(self) -> None:
+        """At a stage's start: does the policy look at its pictures? Before the update, for it is the one that was asked."""
+        if self.blindness.answered:
+            self.seen = self.blindness.figures(self.fleet)
+            self.clock.lap("blindness")
+        if self.seen:
+            self.tracker.note(f"stage {self.stage_number}: {blindness_text(self.seen)}")
 
     def reference_folder(self, stage_number: int) -> Path:
         return self.config.folder / f"reference_stage_{stage_number}"
@@ -132,7 +150,11 @@ class RlRun(TrainingRun):
 
     def report(self, step: int, metrics: dict[str, float], alarms: list[str]) -> None:
         alarms = [*alarms, *logprob_alarms(metrics, self.config)]
-        self.tracker.log(step, metrics | self.saver.metrics() | self.fleet.policy_hash())
+        blind = blindness_alarm(self.seen, self.config.blindness.alarm_looks_rate)
+        alarms += [blind] if blind else []
+        self.tracker.log(
+            step, metrics | self.seen | self.saver.metrics() | self.fleet.policy_hash()
+        )
         self.step = step
         assert self.fleet.size is not None
         self.fleet.size.observe(metrics)

@@ -12,10 +12,12 @@ from typing import Any
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.config import RunConfig, check_config
 from vr1_ray.curriculum import make_curriculum
+from vr1_ray.data import load_demonstrations
 from vr1_ray.models import ModelAdapter, load_adapter
+from vr1_ray.preflight.cold_start import cap_of, examine, length_row, taught_rows
 from vr1_ray.preflight.inputs import (
     check_cold_started,
-    read_demonstrations,
+    fit_demonstrations,
     read_eval_prompts,
     read_prompts,
 )
@@ -32,8 +34,10 @@ class Inputs:
     """What was found, for the rows that need it."""
 
     rows: list[CheckRow] = field(default_factory=list)
+    ahead: RunConfig | None = None  # the RL run that a cold start is made for
     prompt_tokens: float | None = None  # mean of a sample: of prompts, or of whole demonstrations
     num_demonstrations: int | None = None
+    prompts: list[Prompt] = field(default_factory=list)  # for `vr1 check --probe`
 
     def attempt(self, name: str, read: Callable[[], Any]) -> Any:
         """What `read` gives; if it raises ValueError, a row with the message, and None."""
@@ -157,6 +161,7 @@ def _data(
     sources = {
         "sft": ("data.demonstrations", config.data.demonstrations),
         "rl": ("data.train", [config.data.train]),
+        "filter": ("data.train", [config.data.train]),
     }
     name, paths = sources.get(config.kind, ("", []))
     reasons = [(path, absent(path)) for path in paths]
@@ -174,6 +179,8 @@ def _data(
             held_out = found.attempt("eval.data", lambda: read_eval_prompts(config, adapter))
             if held_out is not None:
                 found.rows.append(CheckRow(name="eval.data", value=f"{len(held_out):,} prompts"))
+                found.prompts = held_out
+    found.prompts = prompts or found.prompts
     return prompts
 
 
@@ -224,25 +231,29 @@ def _token_rows(
 
 
 def _demonstrations(config: RunConfig, found: Inputs, adapter: ModelAdapter) -> None:
-    read = found.attempt("data.demonstrations", lambda: read_demonstrations(config, adapter))
-    if read is None:
+    name = "data.demonstrations"
+    loaded = found.attempt(name, lambda: load_demonstrations(config.data_here))
+    if loaded is None:
         return
-    kept, dropped = read
-    sample = kept[:SAMPLE]
-    lengths = [
-        len(adapter.render(one.prompt).prompt_ids) + len(adapter.encode_response(one.response))
-        for one in sample
-    ]
-    found.num_demonstrations, found.prompt_tokens = len(kept), fmean(lengths)
+    taught = examine(loaded, config, found.ahead)
+    found.rows += taught_rows(taught, config.data.max_unrewarded_share)
+    fitting = found.attempt(name, lambda: fit_demonstrations(config, adapter, loaded))
+    if fitting is None:
+        return
+    kept, lengths = fitting
+    totals, dropped = [sum(one) for one in lengths], len(loaded) - len(kept)
+    found.num_demonstrations, found.prompt_tokens = len(kept), fmean(totals)
     note = f", {dropped:,} dropped as too long" if dropped else ""
-    found.rows.append(CheckRow(name="data.demonstrations", value=f"{len(kept):,}{note}"))
-    found.rows.append(
+    curriculum = (found.ahead or config).curriculum
+    found.rows += [
+        CheckRow(name=name, value=f"{len(kept):,}{note}"),
         CheckRow(
-            name=f"tokens, {len(sample)} demonstrations",
-            value=f"{min(lengths)} to {max(lengths)}, mean {fmean(lengths):.0f}",
+            name=f"tokens, {len(loaded):,} demonstrations",
+            value=f"{min(totals)} to {max(totals)}, mean {fmean(totals):.0f}",
             limit=f"{min(config.data.cutoff_len, config.model.max_model_len):,}",
-        )
-    )
+        ),
+        length_row(lengths, cap_of(config, found.ahead), curriculum.alarm_truncation_rate),
+    ]
 
 
 def is_here(path: str) -> bool:

@@ -18,8 +18,9 @@ from vr1_ray.data import (
 )
 from vr1_ray.models import ModelAdapter, load_adapter
 from vr1_ray.models.card import POLICY_CARD, read_card
+from vr1_ray.preflight.cold_start import cap_of, examine, length_line
 from vr1_ray.preflight.quick import check_quickly
-from vr1_ray.preflight.token_counts import TokenCounts
+from vr1_ray.preflight.token_counts import Lengths, TokenCounts
 from vr1_ray.rewards import make_rewards
 from vr1_ray.types import Demonstration, Prompt
 
@@ -41,8 +42,11 @@ class RunInputs:
     notes: list[str] = field(default_factory=list)
 
 
-def read_inputs(config: RunConfig) -> RunInputs:
-    """Everything that an sft, rl or eval run reads, verified without an actor."""
+def read_inputs(config: RunConfig, ahead: RunConfig | None = None) -> RunInputs:
+    """Everything that an sft, rl, eval or filter run reads, verified without an actor.
+
+    `ahead`: the RL run that a cold start is made for, where it is known (the next one of a recipe).
+    """
     check_config(config)
     make_algorithm(config.algorithm, kind=config.kind)
     make_rewards(config.rewards)
@@ -52,17 +56,24 @@ def read_inputs(config: RunConfig) -> RunInputs:
         make_curriculum(config.curriculum)
         check_cold_started(config)
     adapter = load_adapter(config.model)
-    warnings = [] if config.kind == "eval" else check_quickly(config, adapter)
+    warnings = [] if config.kind in ("eval", "filter") else check_quickly(config, adapter)
     prompts: list[Prompt] = []
     demonstrations: list[Demonstration] = []
     notes: list[str] = []
     left_out = 0
-    if config.kind == "rl":
+    if config.kind in ("rl", "filter"):
         prompts, left_out = read_prompts(config, adapter)
         notes = [f"{len(prompts):,} prompts, {left_out:,} skipped as too long"]
     if config.kind == "sft":
-        demonstrations, left_out = read_demonstrations(config, adapter)
-        notes = [f"{len(demonstrations):,} demonstrations, {left_out:,} dropped as too long"]
+        loaded = load_demonstrations(config.data_here)
+        taught = examine(loaded, config, ahead)
+        taught.check(config.data.max_unrewarded_share)
+        demonstrations, lengths = fit_demonstrations(config, adapter, loaded)
+        left_out = len(loaded) - len(demonstrations)
+        notes = [
+            f"{len(demonstrations):,} demonstrations, {left_out:,} dropped as too long",
+            f"{taught.line()}; {length_line(lengths, cap_of(config, ahead))}",
+        ]
     return RunInputs(
         adapter=adapter,
         prompts=prompts,
@@ -82,7 +93,7 @@ def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt]
         max_images=config.model.max_images,
     )
     kept, skipped = _limit(prompts, config, adapter)
-    if len(kept) < config.prompts_per_step:
+    if config.kind == "rl" and len(kept) < config.prompts_per_step:
         raise ConfigError(
             f"prompts_per_step: {config.prompts_per_step} is more than the {len(kept)} prompts of data.train "
             f"{config.data.train!r}; lower it, or give more data"
@@ -117,21 +128,20 @@ def _limit(
     )
 
 
-def read_demonstrations(
-    config: RunConfig, adapter: ModelAdapter
-) -> tuple[list[Demonstration], int]:
-    """Demonstrations that fit `data.cutoff_len`, and how many were dropped (none is ever cut)."""
+def fit_demonstrations(
+    config: RunConfig, adapter: ModelAdapter, demonstrations: list[Demonstration]
+) -> tuple[list[Demonstration], list[Lengths]]:
+    """Those that fit `data.cutoff_len` (none is ever cut), and the lengths of all: tokens of prompt and response."""
     limit = min(config.data.cutoff_len, config.model.max_model_len)
-    demonstrations = load_demonstrations(config.data_here)
     counts = TokenCounts(config.data_here.index_folder, config.model, adapter)
     counts.add(demonstrations)
-    kept, dropped = drop_overlong(demonstrations, counts.of, limit)
+    kept, _ = drop_overlong(demonstrations, counts.of, limit)
     if len(kept) < config.prompts_per_step:
         raise ConfigError(
             f"prompts_per_step: {config.prompts_per_step} is more than the {len(kept)} demonstrations that fit "
             f"data.cutoff_len {limit}; lower it, or raise data.cutoff_len"
         )
-    return kept, dropped
+    return kept, [counts.lengths(one) for one in demonstrations]
 
 
 def check_cold_started(config: RunConfig) -> None:

@@ -54,7 +54,7 @@ def _rows(config: RunConfig, machine: Machine, size: ModelSize | None) -> Iterat
         yield from trainer_rows(config, machine, size)
     if config.kind == "rl" and config.algorithm.kl_coef > 0:
         yield reference_row(config, machine, size)
-    if config.kind in ("rl", "eval"):
+    if config.kind in ("rl", "eval", "filter"):
         yield from engine_rows(config, machine, size)
     if config.is_colocated:
         yield from colocated_rows(config, machine, size)

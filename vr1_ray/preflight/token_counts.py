@@ -1,6 +1,6 @@
 """How many tokens each row has, remembered between starts by what the row and the tokenizer are.
 
-    tokens_FINGERPRINT_CODE.json     {"9f0c2d...": 312, ...}      by prompt id, of a demonstration with its response's hash
+    tokens_FINGERPRINT_CODE.json     {"9f0c2d...": [312, 0], ...}      prompt and response, by id (and the response's hash)
 
 Rows that are not known are counted here, or, where there are many, in processes that load the processor for it.
 """
@@ -28,6 +28,7 @@ MANY_ROWS = 10_000  # a worker more is worth its start (seconds) from so many on
 CHUNK_ROWS = 256
 
 Item = Prompt | Demonstration
+Lengths = tuple[int, int]  # tokens of the prompt, and of the response
 
 
 class TokenCounts:
@@ -36,7 +37,8 @@ class TokenCounts:
     Example:
         counts = TokenCounts("runs/data_index", config.model, adapter)
         counts.add(prompts)
-        counts.of(prompts[0])    # 312
+        counts.of(prompts[0])         # 312
+        counts.lengths(prompts[0])    # (312, 0): it has no response
     """
 
     def __init__(self, folder: str, model: ModelConfig, adapter: ModelAdapter) -> None:
@@ -55,22 +57,26 @@ class TokenCounts:
             self._count_there(unknown, number)
         else:
             for item in unknown:
-                self.of(item)
+                self.lengths(item)
         if unknown:
             self._save()
 
     def of(self, item: Item) -> int:
         """Tokens of a prompt, image placeholders expanded; of a demonstration with its response."""
+        return sum(self.lengths(item))
+
+    def lengths(self, item: Item) -> Lengths:
+        """Tokens of the prompt, and of the response."""
         key = _key(item)
         if key not in self.known:
-            self.known[key] = num_tokens(item, self.adapter)
+            self.known[key] = lengths_of(item, self.adapter)
         return self.known[key]
 
     def _count_there(self, items: Sequence[Item], number: int) -> None:
         model = pickle.dumps(self.model)
         starts = deque(range(0, len(items), CHUNK_ROWS))
         with Workers(number) as workers:
-            under_way = deque[tuple[Sequence[Item], Future[list[int]]]]()
+            under_way = deque[tuple[Sequence[Item], Future[list[Lengths]]]]()
             while starts or under_way:
                 while starts and len(under_way) < 2 * number:
                     start = starts.popleft()
@@ -80,7 +86,7 @@ class TokenCounts:
                 found = result.result()
                 self.known |= zip(map(_key, chunk), found, strict=True)
 
-    def _read(self) -> dict[str, int]:
+    def _read(self) -> dict[str, Lengths]:
         if self.path is None or not self.path.is_file():
             return {}
         try:
@@ -88,7 +94,7 @@ class TokenCounts:
         except (OSError, ValueError) as error:
             log.warning("%s can't be read (%s); tokens are counted again", self.path, error)
             return {}
-        return found if isinstance(found, dict) else {}
+        return {key: (prompt, response) for key, (prompt, response) in found.items()}
 
     def _save(self) -> None:
         """What another start has written meanwhile is kept."""
@@ -100,18 +106,18 @@ class TokenCounts:
             log.warning("data.index_folder: %s can't be written (%s)", self.path, error)
 
 
-def num_tokens(item: Item, adapter: ModelAdapter) -> int:
-    """Tokens of a row. Raises ValueError for text that no prompt or response may hold."""
+def lengths_of(item: Item, adapter: ModelAdapter) -> Lengths:
+    """Tokens of a row's prompt, and of its response if it has one. Raises ValueError for text that no prompt or response may hold."""
     if isinstance(item, Prompt):
-        return len(adapter.render(item).prompt_ids)
+        return len(adapter.render(item).prompt_ids), 0
     response = adapter.encode_response(item.response)
-    return len(adapter.render(item.prompt).prompt_ids) + len(response)
+    return len(adapter.render(item.prompt).prompt_ids), len(response)
 
 
-def count_there(model: bytes, items: Sequence[Item]) -> list[int]:
-    """`num_tokens` in a worker."""
+def count_there(model: bytes, items: Sequence[Item]) -> list[Lengths]:
+    """`lengths_of` in a worker."""
     adapter = _adapter(model)
-    return [num_tokens(item, adapter) for item in items]
+    return [lengths_of(item, adapter) for item in items]
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,7 @@ import time
 
 
 class Clock:
-    """Laps since `begin`; `metrics` gives `time/NAME` and `time/step` in seconds."""
+    """Laps since `begin`, those of one name added up; `metrics` gives `time/NAME` and `time/step` in seconds."""
 
     def __init__(self) -> None:
         self.begin()
@@ -15,7 +15,7 @@ class Clock:
 
     def lap(self, name: str) -> None:
         now = time.monotonic()
-        self.laps[name] = now - self.last
+        self.laps[name] = self.laps.get(name, 0.0) + now - self.last
         self.last = now
 
     def metrics(self) -> dict[str, float]:

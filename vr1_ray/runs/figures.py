@@ -18,6 +18,7 @@ STEP_FIGURES = (
     ("accuracy", "accuracy", "{:.3f}"),
     ("response_tokens/mean", "length", "{:.1f} tokens"),
     ("truncation_rate", "cut", "{:.1%}"),
+    ("blindness/needs_picture_rate", "need their picture", "{:.0%}"),
     ("time/step", "step time", "{:.1f} s"),
     ("engines/healthy", "engines", "{:.0f} serve"),
 )

@@ -10,7 +10,7 @@ from tests.unit.training.sample_rows import model_config, picture, tiny_adapter
 from vr1_ray.data.prompt_ids import make_prompt
 from vr1_ray.models import load_adapter
 from vr1_ray.preflight import token_counts
-from vr1_ray.preflight.token_counts import TokenCounts, num_tokens
+from vr1_ray.preflight.token_counts import TokenCounts, lengths_of
 from vr1_ray.types import Demonstration
 
 PROMPT = make_prompt("<image>How many?", (picture("red"),), "3")
@@ -37,7 +37,7 @@ def test_counts_are_those_of_rendering_and_come_from_disk_at_the_next_start(adap
         len(adapter.render(OTHER).prompt_ids) + len(adapter.encode_response("Three.")),
     ]
     second = counts_in(tmp_path, adapter)
-    assert sorted(second.known.values()) == sorted(expected)
+    assert sorted(map(sum, second.known.values())) == sorted(expected)
     assert [second.of(item) for item in (PROMPT, OTHER, DEMONSTRATION)] == expected
 
 
@@ -55,7 +55,9 @@ def test_another_limit_or_system_text_counts_anew(adapter, tmp_path):
         counts = counts_in(tmp_path, other)
         assert counts.known == {}
         assert (
-            counts.of(PROMPT) == len(other.render(PROMPT).prompt_ids) != num_tokens(PROMPT, adapter)
+            counts.of(PROMPT)
+            == len(other.render(PROMPT).prompt_ids)
+            != sum(lengths_of(PROMPT, adapter))
         )
 
 
@@ -67,7 +69,7 @@ def test_a_broken_file_or_none_counts_again(adapter, tmp_path):
     assert counts_in(tmp_path, adapter).known == {}
     without = TokenCounts("", adapter.config, adapter)
     without.add([PROMPT])
-    assert without.of(PROMPT) == num_tokens(PROMPT, adapter)
+    assert without.of(PROMPT) == sum(lengths_of(PROMPT, adapter))
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -81,5 +83,5 @@ def test_many_rows_are_counted_in_workers_with_the_same_figures(adapter, tmp_pat
     counts = TokenCounts(str(tmp_path), replace(adapter.config), adapter)
     counts.add(prompts)
     assert [counts.known[prompt.prompt_id] for prompt in prompts] == [
-        num_tokens(prompt, adapter) for prompt in prompts
+        lengths_of(prompt, adapter) for prompt in prompts
     ]

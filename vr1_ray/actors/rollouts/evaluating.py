@@ -1,8 +1,8 @@
-"""Evaluation through the run's engines, group by group: what is answered can be kept before all are."""
+"""Groups one by one, as they end: an evaluation's, not scored, or a filter's, scored. What is answered can be kept
+before all are."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
@@ -18,25 +18,51 @@ def evaluate_each(
     `attempt` 1, 2 ... samples the same prompts with other seeds. Raises ActorTimeoutError if no group ends within
     the pool's time limit. A group that ended meanwhile is kept for the next call of `next`.
     """
-    step = EVALUATION_STEP - attempt
-    outside = Stage(
-        number=0,
+    found = sample_each(
+        pool,
+        prompts,
+        spec,
+        step=EVALUATION_STEP - attempt,
+        at_once=len(prompts),
+        is_scored=False,
+    )
+    for _, group in found:
+        assert group is not None, "only groups that are scored can be dropped"
+        yield group
+
+
+def sample_each(
+    pool: RolloutPool,
+    prompts: Sequence[Prompt],
+    spec: SamplingSpec,
+    *,
+    step: int,
+    at_once: int,
+    is_scored: bool = True,
+    stage_number: int = 0,
+) -> Iterator[tuple[Prompt, RolloutGroup | None]]:
+    """One group a prompt, in the order in which they end; None for one that no reward could be found for.
+
+    At most `at_once` prompts are handed to the pool: its queue, and the pictures in the object store, stay small.
+    Raises ActorTimeoutError as above, InvalidRolloutsError as `RolloutPool.collect` does.
+    """
+    stage = Stage(
+        number=stage_number,
         max_response_tokens=spec.max_response_tokens,
         group_size=spec.group_size,
         steps=0,
     )
-    if not prompts:
-        return
-    pool.submit(prompts, spec, outside, step, is_scored=False)
-    groups = pool.steps[step].groups
-    given: set[int] = set()
-    while len(given) < len(prompts):
-        for order in [order for order in groups if order not in given]:
-            group = groups[order]
-            assert group is not None, "only groups that are scored can be dropped"
-            given.add(order)
-            groups[order] = replace(group, rollouts=())  # its responses are the caller's now
-            yield group
-        if len(given) < len(prompts):
+    submitted = given = 0
+    while given < len(prompts):
+        room = at_once - (submitted - given)
+        if room > 0 and submitted < len(prompts):
+            more = list(prompts[submitted : submitted + room])
+            pool.submit(more, spec, stage, step, is_scored=is_scored)
+            submitted += len(more)
+        groups = pool.steps[step].groups
+        if not groups:
             pool._advance(step, time.monotonic() + pool.timeout_seconds)
-    del pool.steps[step]
+        for order in list(groups):
+            given += 1
+            yield prompts[order], groups.pop(order)  # its responses are the caller's now
+    pool.steps.pop(step, None)

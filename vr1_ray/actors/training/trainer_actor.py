@@ -115,6 +115,14 @@ class TrainerActor:
         return metrics, self.trainer.take_alarms()
 
     @telling_lost_peers()
+    def compute_logprobs(
+        self, rows: list[TrainRow], images: dict[str, EncodedImage]
+    ) -> dict[str, tuple[float, ...]]:
+        """By row id the policy's log-probabilities, without gradient; nothing of the training changes."""
+        found = self.trainer.compute_logprobs(rows, images)
+        return {row.row_id: logprobs for row, logprobs in zip(rows, found, strict=True)}
+
+    @telling_lost_peers()
     def publish(self, bucket_bytes: int, is_hashed: bool) -> tuple[list[Any], str]:
         """The policy's weights as object refs of packed buckets, and its hash if asked for; empty off rank 0.
 

@@ -19,7 +19,7 @@ from vr1_ray.actors.training.trainer_actor import TrainerActor
 from vr1_ray.actors.waiting import ActorError, ActorLostError, ActorTimeoutError, take, wait_for
 from vr1_ray.config import ConfigError, RunConfig
 from vr1_ray.training.distributed import LOOPBACK, PeerLostError
-from vr1_ray.training.rows import Unit, deal, images_of
+from vr1_ray.training.rows import Unit, balance, deal, images_of
 from vr1_ray.types import Prompt
 from vr1_ray.weights.broadcast import Backend, BroadcastGroup
 from vr1_ray.weights.cuda_ipc import SharedBucket
@@ -170,6 +170,20 @@ class TrainerGroup:
         for alarm in alarms:
             self.note(f"ALARM step {step}: {alarm}")
         return metrics
+
+    def compute_logprobs(
+        self, units: list[Unit], prompts: list[Prompt]
+    ) -> dict[str, tuple[float, ...]]:
+        """The policy's log-probabilities of each row's response, by row id. Nothing of the training changes."""
+        pending = {}
+        for rank, part in enumerate(balance(units, len(self.actors))):
+            rows = [row for unit in part for row in unit]
+            actor = self.actors[rank]
+            pending[f"trainer {rank}"] = actor.compute_logprobs.remote(
+                rows, images_of(prompts, part)
+            )
+        answers = self._wait(pending, phase="computing log-probabilities")
+        return {row_id: found for answer in answers for row_id, found in answer.items()}
 
     def publish(
         self, version: int, bucket_bytes: int, *, is_hashed: bool = False

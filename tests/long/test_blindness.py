@@ -1,0 +1,156 @@
+"""The blindness probe on real policies: the quickstart's, which looks, and one made of it by a few steps on grey pictures.
+
+And in an RL run: it changes no sample and no weight.
+"""
+
+import json
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from vr1_ray.algorithms import make_algorithm
+from vr1_ray.cli import main
+from vr1_ray.config import AlgorithmConfig, DataConfig, ModelConfig, OptimizerConfig, TrainerConfig
+from vr1_ray.data import load_demonstrations
+from vr1_ray.data.swapped_pictures import _grey
+from vr1_ray.figure_math.dataset import write_dataset
+from vr1_ray.training.distributed import LOOPBACK, init_distributed, listen, shut_down
+from vr1_ray.training.policy_trainer import PolicyTrainer
+from vr1_ray.training.rows import images_of, unit_of_demonstration
+from vr1_ray.types import Demonstration
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+MODEL = ROOT / "examples/vr1_tiny/model"
+STEPS = 40
+PROBE = ["--probe", "blindness.num_prompts=16", "blindness.max_response_tokens=48"]
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("figures")
+    write_dataset(
+        folder, seed=0, num_train=64, num_validation=1, num_test=1, num_demonstrations=400
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def blind(figures, tmp_path_factory):
+    """A cold start of vr1-tiny in the quickstart's format, on the quickstart's demonstrations with grey pictures."""
+    listener = listen(LOOPBACK)
+    port = listener.getsockname()[1]
+    init_distributed(
+        rank=0, world_size=1, master_addr=LOOPBACK, master_port=port, listener=listener
+    )
+    data = DataConfig(demonstrations=[str(figures / "demonstrations.json")])
+    folder = tmp_path_factory.mktemp("blind")
+    cold_start([with_grey_pictures(one) for one in load_demonstrations(data)], folder / "policy")
+    shut_down()
+    return folder / "policy"
+
+
+def with_grey_pictures(demonstration: Demonstration) -> Demonstration:
+    prompt = demonstration.prompt
+    grey = tuple(_grey(image.shown_size()) for image in prompt.images)
+    return replace(demonstration, prompt=replace(prompt, images=grey))
+
+
+def cold_start(demonstrations: list[Demonstration], folder: Path) -> None:
+    trainer = PolicyTrainer(
+        model=ModelConfig(path=str(MODEL), max_model_len=320),
+        trainer=TrainerConfig(
+            max_tokens_per_micro_batch=4096,
+            optimizer=OptimizerConfig(lr=3.0e-3, schedule="cosine", warmup_ratio=0.05),
+        ),
+        algorithm=make_algorithm(AlgorithmConfig(), kind="sft"),
+        seed=0,
+        total_updates=STEPS,
+        rank=0,
+        world_size=1,
+    )
+    rng = random.Random(0)
+    for _ in range(STEPS):
+        batch = rng.sample(demonstrations, 8)
+        units = [unit_of_demonstration(one, trainer.adapter) for one in batch]
+        rows = [row for unit in units for row in unit]
+        trainer.train_step([rows], images_of([one.prompt for one in batch], units))
+    trainer.save_policy(folder)
+
+
+def config_of(folder: Path, figures: Path, policy: Path) -> str:
+    path = folder / "run.yaml"
+    path.write_text(f"""
+kind: rl
+name: run
+runs_folder: {folder}
+prompts_per_step: 4
+allow_base_policy: true
+model: {{path: {policy}, max_model_len: 320}}
+data: {{train: {figures}, max_prompt_tokens: 96}}
+trainer: {{num_cpus_per_worker: 0.2, max_tokens_per_micro_batch: 2048, optimizer: {{lr: 1.0e-3}}}}
+rollout: {{engine: hf, num_cpus_per_engine: 0.2}}
+reward_pools: {{default: {{num_actors: 1, num_cpus_per_actor: 0.1}}}}
+rewards: [{{name: soft_format_result}}]
+algorithm: {{kl_coef: 0.0}}
+curriculum:
+  stages: [{{max_response_tokens: 12, group_size: 2, steps: 1}}, {{max_response_tokens: 24, group_size: 2, steps: 1}}]
+cluster: {{address: local, num_cpus: 2, step_timeout_seconds: 200}}
+""")
+    return str(path)
+
+
+def test_the_policy_that_sees_needs_its_pictures(figures, tmp_path, capsys):
+    code = main(["check", config_of(tmp_path, figures, MODEL), *PROBE])
+    [line] = probe_lines(capsys)
+    assert code == 0, line
+    assert share_in(line) >= 50, line
+
+
+def test_one_that_learnt_from_grey_pictures_does_not_look_and_is_alarmed(
+    blind, figures, tmp_path, capsys
+):
+    code = main(["check", config_of(tmp_path, figures, blind), *PROBE])
+    line, alarm = probe_lines(capsys)
+    assert code == 1
+    assert share_in(line) <= 12, line
+    assert "the policy does not look at its pictures" in alarm
+
+
+def probe_lines(capsys) -> list[str]:
+    """The probe's row, and its alarm if there is one."""
+    return [line for line in capsys.readouterr().out.splitlines() if "blindness probe" in line]
+
+
+def share_in(line: str) -> int:
+    """Per cent of the questions that need their picture."""
+    return int(line.split("blindness probe")[1].split("%")[0])
+
+
+def test_the_probe_changes_no_sample_and_no_weight_of_a_run(figures, tmp_path):
+    found = []
+    for is_probed in ("true", "false"):
+        folder = tmp_path / is_probed
+        folder.mkdir()
+        command = [sys.executable, "-m", "vr1_ray.cli", "rl", config_of(folder, figures, MODEL)]
+        done = subprocess.run(
+            [*command, f"blindness.at_stage_start={is_probed}"],
+            cwd=ROOT, capture_output=True, text=True, timeout=280, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        lines = (folder / "run/metrics.jsonl").read_text().splitlines()
+        weights = load_file(folder / "run/policy/model.safetensors")
+        found.append(([json.loads(line) for line in lines], weights))
+    (probed, weights), (plain, others) = found
+    assert all("blindness/looks_rate" in row for row in probed)  # each step begins a stage
+    assert not any(name.startswith("blindness/") for row in plain for name in row)
+    for row, other in zip(probed, plain, strict=True):
+        names = [name for name in other if not name.startswith(("time/", "tokens_per_second"))]
+        assert {name: row[name] for name in names} == {name: other[name] for name in names}
+    assert [name for name in weights if not weights[name].equal(others[name])] == []
