@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from vr1_ray.config.schema import RunConfig
 
-TRAINS, SAMPLES, MODEL = ("sft", "rl"), ("rl", "eval"), ("sft", "rl", "eval")
+TRAINS, EVALUATES, PROMPTED = ("sft", "rl"), ("rl", "eval"), ("rl", "filter")
+SAMPLES, MODEL = (*EVALUATES, "filter"), ("sft", "rl", "eval", "filter")
 RUNS = (*MODEL, "bridge", "figure_math")
 ACTORS = (*MODEL, "bridge")
 
@@ -27,16 +28,17 @@ KINDS: dict[str, tuple[str, ...]] = {
     "model.freeze_vision_tower": TRAINS,
     "model.freeze_projector": TRAINS,
     "data": MODEL,
-    "data.train": ("rl",),
-    "data.split": TRAINS,
+    "data.train": PROMPTED,
+    "data.split": (*TRAINS, "filter"),
     "data.prompt_column": SAMPLES,
     "data.answer_column": SAMPLES,
     "data.images_column": SAMPLES,
     "data.max_prompt_tokens": SAMPLES,
     "data.overlong_prompts": SAMPLES,
-    "data.max_rows": TRAINS,
+    "data.max_rows": (*TRAINS, "filter"),
     "data.cutoff_len": ("sft",),
     "data.demonstrations": ("sft",),
+    "data.max_unrewarded_share": ("sft",),
     "trainer": TRAINS,
     "trainer.mini_batches_per_step": ("rl",),
     "trainer.alarm_logprob_mean": ("rl",),
@@ -44,28 +46,33 @@ KINDS: dict[str, tuple[str, ...]] = {
     "rollout": SAMPLES,
     "rollout.min_engines": ("rl",),
     "rollout.max_engines": ("rl",),
-    "rollout.temperature": ("rl",),
-    "rollout.top_p": ("rl",),
+    "rollout.temperature": PROMPTED,
+    "rollout.top_p": PROMPTED,
     "rollout.save": ("rl",),
     "rollout.save_groups_per_step": ("rl",),
     "rollout.verify_weights": ("rl",),
     "rollout.weight_transport": ("rl",),
-    "rewards": ("rl",),
-    "reward_pools": ("rl",),
-    "invalid_rollouts": ("rl",),
+    "rewards": PROMPTED,
+    "reward_pools": PROMPTED,
+    "invalid_rollouts": PROMPTED,
     "reference": ("rl",),
     "algorithm": ("rl",),
     "algorithm.loss_aggregation": TRAINS,
     "algorithm.loss_length": TRAINS,
-    "curriculum": ("rl",),
-    "eval": SAMPLES,
+    "curriculum": PROMPTED,
+    "blindness": MODEL,  # `vr1 check --probe` asks any policy
+    "filter": PROMPTED,  # `vr1 filter` takes an RL run's config
+    "eval": EVALUATES,
     "eval.at_start": ("rl",),
     "eval.at_end": ("rl",),
     "eval.every_steps": ("rl",),
     "eval.start_label": ("rl",),
     "eval.best_by": ("rl",),
-    "eval.benchmarks_folder": MODEL,  # `vr1 check` looks for them in a cold start's data
-    "benchmarks": MODEL,
+    "eval.benchmarks_folder": (
+        *EVALUATES,
+        "sft",
+    ),  # `vr1 check` looks for them in a cold start's data
+    "benchmarks": (*EVALUATES, "sft"),
     "checkpoint": TRAINS,
     "checkpoint.keep_best": ("rl",),
     "checkpoint.resume": RUNS,

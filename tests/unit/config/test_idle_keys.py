@@ -11,7 +11,7 @@ from vr1_ray.config.effects import KINDS, MEANT, NEEDS, kinds_of
 from vr1_ray.config.fields import REQUIRED, by_key
 
 KEYS = by_key(RunConfig)
-ALL_KINDS = ("recipe", "figure_math", "bridge", "sft", "rl", "eval")
+ALL_KINDS = ("recipe", "figure_math", "bridge", "sft", "rl", "eval", "filter")
 RL = """
 kind: rl
 name: demo
