@@ -6,7 +6,7 @@ Makes `--rows` rows, each with a JPEG of its own name and about `--kilobytes`; `
 hard links to these, so that the disk suffices. Each name is read, hashed and decoded all the same, but from a
 page cache that the real data would not fit into: add the time your disk takes for rows x kilobytes. Each start is a
 process of its own that does what a run does before its first actor: rows, pictures, token counts. Peak memory is the
-driver's own resident set; that of its largest worker beside it. With `--keep FOLDER` the rows are made once.
+driver's own resident set. With `--keep FOLDER` the rows are made once.
 """
 
 import argparse
@@ -95,13 +95,11 @@ def start(folder: Path, kind: str) -> dict[str, Any]:
     assert not left_out, left_out
     seconds = time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     return {
         "seconds": round(seconds, 1),
         "of_these_libraries": round(loaded - began, 1),
         "rows_per_second": round(len(kept) / (time.monotonic() - loaded)),
         "peak_gb_driver": round(peak, 2),
-        "peak_gb_largest_worker": round(workers, 2),
     }
 
 
