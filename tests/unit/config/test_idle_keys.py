@@ -147,7 +147,7 @@ def test_an_override_for_all_steps_must_reach_one(tmp_path):
         load_config(write(tmp_path, RECIPE), ["trainer.optimizer.lr=0.5"])
 
 
-@pytest.mark.parametrize("path", ["quickstart", "evaluate", "bridge_quickstart", "vision_r1/rl_7b"])
+@pytest.mark.parametrize("path", ["evaluate", "bridge_quickstart", "vision_r1/rl_7b"])
 def test_the_resolved_config_of_every_shipped_run_loads_as_it_is(tmp_path, path):
     config = load_config(f"configs/{path}.yaml")
     for run in recipe_runs(config) if config.kind == "recipe" else [config]:
