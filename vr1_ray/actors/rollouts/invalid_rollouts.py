@@ -53,8 +53,11 @@ class InvalidRollouts:
                     self._broken(request, outcome, counts["raised"], samples)
                 )
         if counts["invalid"] > self.config.max_rate * samples:
+            # A traceback that is in the log needs not be on the screen too.
+            is_kept = bool(outcome.fault and self.log)
+            reason = outcome.reason.splitlines()[0] if is_kept else outcome.reason
             raise InvalidRolloutsError(
-                f"{outcome.reason}\n(step {request.step}: {counts['invalid']} of {samples} rollouts have no "
+                f"{reason}\n(step {request.step}: {counts['invalid']} of {samples} rollouts have no "
                 f"reward, more than invalid_rollouts.max_rate {self.config.max_rate:g}; the first cause is above, "
                 f"for prompt {request.prompt.prompt_id})"
             )
