@@ -35,11 +35,11 @@ def run_generate(config: GenerateConfig) -> None:
     Raises ValueError for bad input before an engine is started, RuntimeError if the engine fails or nothing
     ends within `timeout_seconds`.
     """
-    _check(config)
+    check_settings(config)
     prompts = _read(config)
     config = replace(config, model=model_settings(config))
     adapter = load_adapter(config.model)
-    config = _with_room(config, adapter, prompts)
+    config = with_room(config, adapter, prompts)
     is_alone = not config.source and config.num_samples == 1
     with _output(config.output) as file:
         rows = asyncio.run(
@@ -49,7 +49,8 @@ def run_generate(config: GenerateConfig) -> None:
         print(f"{rows} responses in {config.output}", file=sys.stderr)
 
 
-def _check(config: GenerateConfig) -> None:
+def check_settings(config: GenerateConfig) -> None:
+    """Raise ConfigError for what can't be asked or sampled like this."""
     if config.source and config.images:
         raise ConfigError("--image and --input: both given; rows of --input name their own images")
     if not config.source and not config.question:
@@ -90,7 +91,7 @@ def model_settings(config: GenerateConfig) -> Any:
     return replace(given, **found)
 
 
-def _with_room(
+def with_room(
     config: GenerateConfig, adapter: ModelAdapter, prompts: list[Prompt]
 ) -> GenerateConfig:
     """With room for the longest question and response, and for the most images. Raises ConfigError if it is too much."""
@@ -164,7 +165,7 @@ async def _answers(
     try:
         while shown < len(prompts):
             while started < len(prompts) and len(tasks) < room:
-                sampling = _sample(engine, config, adapter, prompts[started])
+                sampling = sample_prompt(engine, config, adapter, prompts[started])
                 tasks[asyncio.create_task(sampling)] = started
                 started += 1
             ended, _ = await asyncio.wait(
@@ -184,9 +185,10 @@ async def _answers(
             task.cancel()
 
 
-async def _sample(
+async def sample_prompt(
     engine: RolloutEngine, config: GenerateConfig, adapter: ModelAdapter, prompt: Prompt
 ) -> list[Sample]:
+    """The responses to one prompt, `num_samples` of them."""
     spec = SamplingSpec(
         max_response_tokens=config.max_response_tokens,
         group_size=config.num_samples,

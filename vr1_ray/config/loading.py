@@ -5,6 +5,7 @@ name. `${key}` interpolation is OmegaConf's and sees the whole file, so a recipe
 other's folders.
 """
 
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from vr1_ray.config.schema import RunConfig
+from vr1_ray.config.shipped import shipped, shipped_configs
 
 NOT_A_DEFAULT = ("kind", "name", "steps")  # keys of a recipe that its steps do not inherit
 
@@ -89,13 +91,27 @@ def _typed(tree: Any, *, where: str) -> RunConfig:
     """Check a tree against the schema. Raises ConfigError that names the field."""
     try:
         merged = cast(DictConfig, OmegaConf.merge(_schema(), tree))
-        return cast(RunConfig, OmegaConf.to_object(merged))
+        return cast(RunConfig, _found(OmegaConf.to_object(merged)))
     except (OmegaConfBaseException, ValueError) as error:
         key = getattr(error, "full_key", None)
         field = f"{key}: " if key else ""
         raise ConfigError(
             f"{where}: {field}{_first_line(error)}. See vr1_ray/config/schema.py"
         ) from error
+
+
+def _found(value: Any) -> Any:
+    """The value with every shipped file that it names, such as the tiny model, where it is on this machine."""
+    if isinstance(value, str):
+        return shipped(value)
+    if isinstance(value, dict):
+        return {key: _found(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_found(item) for item in value]
+    if is_dataclass(value):
+        for field in fields(value):
+            setattr(value, field.name, _found(getattr(value, field.name)))
+    return value
 
 
 @lru_cache(maxsize=1)
@@ -105,8 +121,10 @@ def _schema() -> Any:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    path = Path(shipped(str(path)))
     if not path.is_file():
-        raise ConfigError(f"config {str(path)!r} does not exist; the shipped ones are in configs/")
+        known = ", ".join(shipped_configs())
+        raise ConfigError(f"config {str(path)!r} does not exist; the shipped ones are {known}")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

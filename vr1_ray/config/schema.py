@@ -234,6 +234,8 @@ class RunConfig:
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     figure_math: FigureMathConfig = field(default_factory=FigureMathConfig)
     bridge: BridgeConfig = field(default_factory=BridgeConfig)  # kind: bridge, see config/bridge.py
+    # Written by `vr1_ray.run`: what Python handed over as objects, name -> what it was. See config/objects.py.
+    objects: dict[str, str] = field(default_factory=dict)
     steps: dict[str, Any] = field(default_factory=dict)  # recipe: step name -> its settings
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import RunConfig, check_config, recipe_runs
+from vr1_ray.config.objects import NO_OBJECTS, Objects, named
 from vr1_ray.loops.bridge_loop import run_bridge
 from vr1_ray.loops.eval_loop import read_held_out, run_eval
 from vr1_ray.loops.figure_math_loop import run_figure_math
@@ -23,25 +24,36 @@ from vr1_ray.runs.run_folder import EVALUATIONS, METRICS, finished_result, write
 from vr1_ray.runs.stopping import StopSignal
 
 
-def _sft(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
-    return run_sft(config, read_inputs(config), stop)
+def _figure_math(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, Any]:
+    return run_figure_math(config, stop)
 
 
-def _rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
-    inputs = read_inputs(config)
+def _bridge(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, Any]:
+    return run_bridge(config, stop)
+
+
+def _sft(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS) -> dict[str, Any]:
+    return run_sft(config, read_inputs(config, objects), stop)
+
+
+def _rl(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS) -> dict[str, Any]:
+    inputs = read_inputs(config, objects)
     return run_rl(config, inputs, read_held_out(config, inputs), stop)
 
 
-def _eval(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
-    return run_eval(config, read_held_out(config, read_inputs(config)), stop)
+def _eval(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS) -> dict[str, Any]:
+    return run_eval(config, read_held_out(config, read_inputs(config, objects)), stop)
 
 
 # What a kind reads is read here, once, and handed down to its loop.
-RUNS = {"figure_math": run_figure_math, "bridge": run_bridge, "sft": _sft, "rl": _rl, "eval": _eval}
+RUNS = {"figure_math": _figure_math, "bridge": _bridge, "sft": _sft, "rl": _rl, "eval": _eval}
 
 
-def run_one(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
-    """Run a single config of any kind but recipe, or return its result if it is finished already."""
+def run_one(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS) -> dict[str, Any]:
+    """Run a single config of any kind but recipe, or return its result if it is finished already.
+
+    `objects` are what Python hands over in the place of names (`vr1_ray.run`).
+    """
     finished = finished_result(config)
     if finished is not None:
         print(
@@ -50,10 +62,12 @@ def run_one(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         )
         return finished
     with stop.interruptible():
-        return RUNS[config.kind](config, stop)
+        return RUNS[config.kind](config, stop, objects)
 
 
-def run_recipe(recipe: RunConfig, stop: StopSignal) -> dict[str, Any]:
+def run_recipe(
+    recipe: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS
+) -> dict[str, Any]:
     """Run every step and write summary.json, curves.png and report.html. Returns the summary."""
     runs = recipe_runs(recipe)
     for config in runs:
@@ -63,11 +77,11 @@ def run_recipe(recipe: RunConfig, stop: StopSignal) -> dict[str, Any]:
     for number, config in enumerate(runs, start=1):
         step_name = config.name.removeprefix(f"{recipe.name}/")
         print(f"\n== {number}/{len(runs)} {step_name} ({config.kind}) ==", flush=True)
-        results[step_name] = run_one(config, stop)
+        results[step_name] = run_one(config, stop, objects)
     summary = summarise(recipe, runs, results)
     summary["wall_seconds"]["total"] = time.monotonic() - began
     write_json(recipe.folder / "summary.json", summary)
-    show(recipe, runs, summary)
+    show(recipe, runs, summary, objects)
     return summary
 
 
@@ -115,7 +129,9 @@ def evaluations_of(run_folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def show(recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any]) -> None:
+def show(
+    recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any], objects: Objects
+) -> None:
     """Print the table and draw the pictures."""
     curves = []
     for config in runs:
@@ -124,14 +140,17 @@ def show(recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any]) -> N
             curves.append(recipe.folder / "curves.png")
             plot_curves(metrics, curves[-1])
     evaluations = [content for config in runs for content in evaluations_of(config.folder)]
-    report = write_report(recipe.folder, summary, curves, examples_of(evaluations, runs))
+    report = write_report(recipe.folder, summary, curves, examples_of(evaluations, runs, objects))
     print("\n" + result_table(summary))
     paths = [recipe.folder / "summary.json", *curves, report]
     print("\n" + "\n".join(str(path) for path in paths), flush=True)
 
 
 def examples_of(
-    evaluations: list[dict[str, Any]], runs: list[RunConfig], num_examples: int = 12
+    evaluations: list[dict[str, Any]],
+    runs: list[RunConfig],
+    objects: Objects,
+    num_examples: int = 12,
 ) -> list[dict]:
     """The first questions with every policy's response, for the report."""
     from vr1_ray.data import load_prompts
@@ -142,7 +161,9 @@ def examples_of(
         return []
     prompts = {
         prompt.prompt_id: prompt
-        for prompt in load_prompts(config.data_here, config.eval.data, config.eval.split)
+        for prompt in load_prompts(
+            config.data_here, named(config.eval.data, objects, "eval.data"), config.eval.split
+        )
     }
     examples = []
     for position in range(min(num_examples, len(evaluations[0]["rows"]))):

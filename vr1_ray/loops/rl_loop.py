@@ -67,7 +67,7 @@ def run_rl(
     connect(config)
     stop.listen()
     with (
-        Fleet(config) as fleet,
+        Fleet(config, objects=inputs.objects) as fleet,
         RlRun(config, fleet, inputs.prompts, held_out, resumed=found, stop=stop) as run,
     ):
         run.tracker.note(f"logs in {config.folder / 'logs'}")

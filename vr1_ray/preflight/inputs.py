@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.config import ConfigError, RunConfig, check_config
+from vr1_ray.config.objects import NO_OBJECTS, Objects, check_handed_over, named
 from vr1_ray.config.tables import find_function
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.data import (
@@ -37,14 +38,21 @@ class RunInputs:
     demonstrations: list[Demonstration] = field(default_factory=list)  # a cold start's
     num_left_out: int = 0  # prompts or demonstrations that are too long
     eval_prompts: list[Prompt] = field(default_factory=list)  # of `eval.data`
+    objects: Objects = field(
+        default_factory=dict
+    )  # handed over from Python; rewards are made of them
     notes: list[str] = field(default_factory=list)
 
 
-def read_inputs(config: RunConfig) -> RunInputs:
-    """Everything that an sft, rl or eval run reads, verified without an actor."""
+def read_inputs(config: RunConfig, objects: Objects = NO_OBJECTS) -> RunInputs:
+    """Everything that an sft, rl or eval run reads, verified without an actor.
+
+    `objects` are what Python hands over in the place of names (`config/objects.py`): they are read by the same rules.
+    """
     check_config(config)
+    check_handed_over(config, objects)
     make_algorithm(config.algorithm, kind=config.kind)
-    make_rewards(config.rewards)
+    make_rewards(config.rewards, objects=objects)
     if config.eval.diagnosis:
         find_function(config.eval.diagnosis, "eval.diagnosis", {})
     if config.kind == "rl":
@@ -57,26 +65,29 @@ def read_inputs(config: RunConfig) -> RunInputs:
     notes: list[str] = []
     left_out = 0
     if config.kind == "rl":
-        prompts, left_out = read_prompts(config, adapter)
+        prompts, left_out = read_prompts(config, adapter, objects)
         notes = [f"{len(prompts)} prompts, {left_out} skipped as too long"]
     if config.kind == "sft":
-        demonstrations, left_out = read_demonstrations(config, adapter)
+        demonstrations, left_out = read_demonstrations(config, adapter, objects)
         notes = [f"{len(demonstrations)} demonstrations, {left_out} dropped as too long"]
     return RunInputs(
         adapter=adapter,
         prompts=prompts,
         demonstrations=demonstrations,
         num_left_out=left_out,
-        eval_prompts=read_eval_prompts(config, adapter) if config.eval.data else [],
+        eval_prompts=read_eval_prompts(config, adapter, objects) if config.eval.data else [],
+        objects=objects,
         notes=[*notes, *warnings],
     )
 
 
-def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt], int]:
+def read_prompts(
+    config: RunConfig, adapter: ModelAdapter, objects: Objects = NO_OBJECTS
+) -> tuple[list[Prompt], int]:
     """Training prompts that fit `data.max_prompt_tokens`, and how many did not."""
     prompts = load_prompts(
         config.data_here,
-        config.data.train,
+        named(config.data.train, objects, "data.train"),
         config.data.split,
         max_images=config.model.max_images,
     )
@@ -89,12 +100,14 @@ def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt]
     return kept, skipped
 
 
-def read_eval_prompts(config: RunConfig, adapter: ModelAdapter) -> list[Prompt]:
+def read_eval_prompts(
+    config: RunConfig, adapter: ModelAdapter, objects: Objects = NO_OBJECTS
+) -> list[Prompt]:
     """Held-out prompts, in the order of the data."""
     data = replace(config.data_here, max_rows=config.eval.max_prompts)
     prompts = load_prompts(
         data,
-        config.eval.data,
+        named(config.eval.data, objects, "eval.data"),
         config.eval.split,
         field="eval.data",
         max_images=config.model.max_images,
@@ -115,7 +128,7 @@ def _limit(
 
 
 def read_demonstrations(
-    config: RunConfig, adapter: ModelAdapter
+    config: RunConfig, adapter: ModelAdapter, objects: Objects = NO_OBJECTS
 ) -> tuple[list[Demonstration], int]:
     """Demonstrations that fit `data.cutoff_len`, and how many were dropped (none is ever cut)."""
 
@@ -124,7 +137,7 @@ def read_demonstrations(
         return len(prompt_ids) + len(adapter.encode_response(demonstration.response))
 
     limit = min(config.data.cutoff_len, config.model.max_model_len)
-    kept, dropped = drop_overlong(load_demonstrations(config.data_here), length_of, limit)
+    kept, dropped = drop_overlong(load_demonstrations(config.data_here, objects), length_of, limit)
     if len(kept) < config.prompts_per_step:
         raise ConfigError(
             f"prompts_per_step: {config.prompts_per_step} is more than the {len(kept)} demonstrations that fit "
