@@ -90,6 +90,9 @@ class BuildWithShippedFiles(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
+            missing = [name for name in SHIPPED if not Path(name).is_dir()]
+            if missing:
+                raise SystemExit(f"setup.py: a wheel holds {', '.join(missing)}, and it is not here")
             for source, target in self._shipped():
                 self.mkpath(str(Path(target).parent))
                 self.copy_file(source, target)
