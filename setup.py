@@ -81,7 +81,12 @@ EXTRAS = {
 }
 
 # What runs name and a wheel must hold, to work without the repository: found by vr1_ray/config/shipped.py.
-SHIPPED = ("configs", "examples/vr1_tiny/model", "examples/bridging/vr1_tiny_prompts")
+SHIPPED = (
+    "configs",
+    "examples/vr1_tiny/model",
+    "examples/bridging/vr1_tiny_prompts",
+    "examples/evaluation/fixtures",
+)
 
 
 class BuildWithShippedFiles(build_py):
@@ -92,7 +97,9 @@ class BuildWithShippedFiles(build_py):
         if not self.editable_mode:
             missing = [name for name in SHIPPED if not Path(name).is_dir()]
             if missing:
-                raise SystemExit(f"setup.py: a wheel holds {', '.join(missing)}, and it is not here")
+                raise SystemExit(
+                    f"setup.py: a wheel holds {', '.join(missing)}, and it is not here"
+                )
             for source, target in self._shipped():
                 self.mkpath(str(Path(target).parent))
                 self.copy_file(source, target)

@@ -1,6 +1,7 @@
 """The wheel, its command, and the torchvision hook of the set-up."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,12 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 HOOK = ROOT / "docker" / "torchvision_hook.py"
-SHIPPED = ("configs", "examples/vr1_tiny/model", "examples/bridging/vr1_tiny_prompts")
+SHIPPED = (
+    "configs",
+    "examples/vr1_tiny/model",
+    "examples/bridging/vr1_tiny_prompts",
+    "examples/evaluation/fixtures",
+)
 PATCHED = ("torchvision", "torchaudio", "torchcodec")
 CPU_TORCH = torch.version.cuda is None and torch.version.hip is None
 
@@ -59,6 +65,20 @@ def test_wheel_holds_every_module_and_nothing_else(wheel: Path):
     shipped = [path for name in SHIPPED for path in (ROOT / name).rglob("*") if path.is_file()]
     assert {f"vr1_ray/shipped/{path.relative_to(ROOT)}" for path in shipped} <= packed
     assert wheel.stat().st_size < 10 << 20
+
+
+def test_the_wheel_holds_every_file_that_a_shipped_config_names(wheel: Path):
+    packed = zipfile.ZipFile(wheel).namelist()
+    texts = [path.read_text() for path in (ROOT / "configs").rglob("*.yaml")]
+    lines = [line.partition("#")[0] for text in texts for line in text.splitlines()]
+    named = {name for line in lines for name in re.findall(r"(?:examples|configs)/[\w./-]+", line)}
+    assert "examples/vr1_tiny/model" in named
+    missing = [
+        name
+        for name in named
+        if not any(path.startswith(f"vr1_ray/shipped/{name}") for path in packed)
+    ]
+    assert missing == []
     assert "vr1_ray/py.typed" in packed
     assert all(name.startswith("vr1_ray/") for name in packed)
     assert wheel.name == f"vr1_ray-{vr1_ray.__version__}-py3-none-any.whl"
