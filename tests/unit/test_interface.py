@@ -243,7 +243,7 @@ def test_a_run_outside_the_main_thread_is_refused():
 
 
 def test_a_dataset_is_read_as_its_file_is(tmp_path):
-    data = Dataset.from_list(rows(2) + rows(1, answer="7", family="sum"))
+    data = Dataset.from_list(rows(2, family="") + rows(1, answer="7", family="sum"))
     data.to_parquet(tmp_path / "rows.parquet")
     of_file = load_prompts(DataConfig(), str(tmp_path / "rows.parquet"), "train")
     assert load_prompts(DataConfig(), data, "train") == of_file

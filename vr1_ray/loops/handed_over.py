@@ -163,6 +163,15 @@ def what_it_was(thing: Any) -> str:
     try:
         source = inspect.getsource(code).encode()
     except (OSError, TypeError):  # typed at a prompt that keeps no source
-        source = getattr(getattr(code, "__code__", None), "co_code", b"")
+        source = _compiled(code)
     own = f"{code.__module__}.{code.__qualname__}"
     return f"{own} {settings}with source {hashlib.sha256(source).hexdigest()[:12]}"
+
+
+def _compiled(code: Any) -> bytes:
+    """What tells two functions without source apart: instructions, names and plain constants."""
+    inner = getattr(code, "__code__", None)
+    if inner is None:
+        return b""
+    plain = [one for one in inner.co_consts if isinstance(one, int | float | str | bytes)]
+    return inner.co_code + repr((plain, inner.co_names)).encode()
