@@ -5,7 +5,7 @@ from vr1_ray.figure_math.dataset import random_items, to_row
 
 
 def is_short(reward_input):
-    return reward_input.num_tokens <= 16
+    return reward_input.num_tokens <= 2
 
 
 rows = Dataset.from_list([to_row(*item[:2]) for item in random_items("train", 0, 32)])

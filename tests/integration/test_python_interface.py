@@ -19,7 +19,7 @@ from tests.builders import picture
 from vr1_ray.cli import COMMANDS, _parser, main
 from vr1_ray.config import check_config, load_config
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "python"
@@ -37,7 +37,7 @@ def ten_lines(tmp_path_factory) -> Path:
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=500,
             check=False,
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -71,7 +71,7 @@ def test_the_ten_lines_train_with_a_function_and_a_dataset(ten_lines):
     assert len(rollouts) == 4 * 4 + 4 * 2
     assert {row["reward/object:is_short"] for row in rollouts} <= {0.0, 1.0}
     for row in rollouts:
-        assert row["reward/object:is_short"] == (row["response_tokens"] <= 16)
+        assert row["reward/object:is_short"] == (row["response_tokens"] <= 2)
     printed = (ten_lines / "ten_lines.txt").read_text().splitlines()
     assert str([row["reward/mean"] for row in rows]) in printed
 
