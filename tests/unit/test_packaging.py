@@ -65,6 +65,9 @@ def test_wheel_holds_every_module_and_nothing_else(wheel: Path):
     shipped = [path for name in SHIPPED for path in (ROOT / name).rglob("*") if path.is_file()]
     assert {f"vr1_ray/shipped/{path.relative_to(ROOT)}" for path in shipped} <= packed
     assert wheel.stat().st_size < 10 << 20
+    assert "vr1_ray/py.typed" in packed
+    assert all(name.startswith("vr1_ray/") for name in packed)
+    assert wheel.name == f"vr1_ray-{vr1_ray.__version__}-py3-none-any.whl"
 
 
 def test_the_wheel_holds_every_file_that_a_shipped_config_names(wheel: Path):
@@ -79,9 +82,6 @@ def test_the_wheel_holds_every_file_that_a_shipped_config_names(wheel: Path):
         if not any(path.startswith(f"vr1_ray/shipped/{name}") for path in packed)
     ]
     assert missing == []
-    assert "vr1_ray/py.typed" in packed
-    assert all(name.startswith("vr1_ray/") for name in packed)
-    assert wheel.name == f"vr1_ray-{vr1_ray.__version__}-py3-none-any.whl"
 
 
 def test_installed_wheel_prints_its_help(wheel: Path, tmp_path: Path):
