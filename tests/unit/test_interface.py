@@ -281,6 +281,23 @@ def test_a_config_with_objects_is_refused_where_nothing_is_handed_over(tmp_path,
     assert named("data/train", {}, "data.train") == "data/train"
 
 
+def test_a_finished_run_is_kept_for_the_same_objects_and_refused_for_others(tmp_path):
+    config = rl_config(f"runs_folder={tmp_path}")
+    save_config(handed(config, [is_short]), tmp_path / "tiny_rl/config.yaml")
+    (tmp_path / "tiny_rl/result.json").write_text('{"policy": "there"}')
+    assert vr1_ray.run(config, rewards=[is_short]) == {"policy": "there"}
+
+    def another(reward_input):
+        return 1.0
+
+    another.__name__ = "is_short"
+    for rewards in ([another], ["hard_format"], None):
+        with pytest.raises(
+            ConfigError, match=r"objects: changed since .* hand vr1_ray.run the same"
+        ):
+            vr1_ray.run(config, rewards=rewards)
+
+
 def test_a_reward_in_a_reward_actor_is_the_one_that_was_handed_over():
     bonus = 0.25
     [found] = hand_over([(lambda _: bonus, 2.0), NamesColour("blue"), NamesColour], {})

@@ -113,7 +113,7 @@ def _object_name(thing: Any, objects: Objects) -> str:
 def name_in(config: RunConfig, handed: list[Handed]) -> RunConfig:
     """The config with every object's name in its place. Raises ConfigError for what no run would read."""
     for one in handed:
-        kinds = [config.kind]
+        kinds: list[Any] = [config.kind]
         if config.kind == "recipe":
             kinds = [step.get("kind") for step in config.steps.values() if isinstance(step, dict)]
         if not set(kinds) & set(one.kinds):
