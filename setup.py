@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 CORE = [
     # vllm pins this very torch, and any looser range lets pip fetch a newer CUDA build of several GB.
@@ -79,6 +80,44 @@ EXTRAS = {
     ],
 }
 
+# What runs name and a wheel must hold, to work without the repository: found by vr1_ray/config/shipped.py.
+SHIPPED = (
+    "configs",
+    "examples/vr1_tiny/model",
+    "examples/bridging/vr1_tiny_prompts",
+    "examples/evaluation/fixtures",
+)
+
+
+class BuildWithShippedFiles(build_py):
+    """Copies what is shipped from where it stands to vr1_ray/shipped/ of the wheel: git holds each file once."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            missing = [name for name in SHIPPED if not Path(name).is_dir()]
+            if missing:
+                raise SystemExit(
+                    f"setup.py: a wheel holds {', '.join(missing)}, and it is not here"
+                )
+            for source, target in self._shipped():
+                self.mkpath(str(Path(target).parent))
+                self.copy_file(source, target)
+
+    def get_source_files(self) -> list[str]:
+        """For the source distribution, which a wheel may be built from."""
+        return [*super().get_source_files(), *(source for source, _ in self._shipped())]
+
+    def get_outputs(self, include_bytecode: int = 1) -> list[str]:
+        shipped = [] if self.editable_mode else [target for _, target in self._shipped()]
+        return [*super().get_outputs(include_bytecode), *shipped]
+
+    def _shipped(self) -> list[tuple[str, str]]:
+        files = [path for name in SHIPPED for path in sorted(Path(name).rglob("*"))]
+        target = Path(self.build_lib) / "vr1_ray" / "shipped"
+        return [(str(path), str(target / path)) for path in files if path.is_file()]
+
+
 INIT = Path(__file__).with_name("vr1_ray") / "__init__.py"
 VERSION = re.search(r'^__version__ = "(.+)"$', INIT.read_text(), re.MULTILINE).group(1)
 
@@ -93,5 +132,6 @@ setup(
     package_data={"vr1_ray": ["py.typed", "**/*.yaml", "**/*.txt"]},
     install_requires=CORE,
     extras_require=EXTRAS,
+    cmdclass={"build_py": BuildWithShippedFiles},
     entry_points={"console_scripts": ["vr1 = vr1_ray.cli:main"]},
 )

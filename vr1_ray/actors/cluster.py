@@ -2,7 +2,8 @@
 
 import logging
 import os
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,17 @@ def connect(config: RunConfig) -> None:
                         f"cluster.address: {address}: Ray could not be joined or started: {error}"
                     ) from error
     _check_resources(config)
+
+
+@contextmanager
+def left_as_found() -> Iterator[None]:
+    """After this block Ray is as it was before: one that a run started in it is shut down with it."""
+    was_there = ray.is_initialized()
+    try:
+        yield
+    finally:
+        if not was_there:
+            ray.shutdown()
 
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:

@@ -13,6 +13,7 @@ import ray
 from vr1_ray.actors.cluster import nodes_without, with_absolute_paths
 from vr1_ray.actors.control import Control
 from vr1_ray.actors.curriculum_actor import CurriculumHandle
+from vr1_ray.actors.rewards.handing import pack
 from vr1_ray.actors.rewards.reward_actor import RewardActor
 from vr1_ray.actors.rewards.reward_pool import RewardPool, placement_options
 from vr1_ray.actors.rollouts.colocation import guest_launcher, put_to_sleep
@@ -31,6 +32,7 @@ from vr1_ray.actors.weights.broadcast_transport import BroadcastTransport
 from vr1_ray.actors.weights.ipc_transport import IpcTransport
 from vr1_ray.actors.weights.weight_sync import ObjectStoreTransport, WeightTransport
 from vr1_ray.config import RunConfig
+from vr1_ray.config.objects import NO_OBJECTS, Objects
 from vr1_ray.data.stored import sample_files
 from vr1_ray.training.rows import Unit, unit_of_group
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage, held_here
@@ -49,8 +51,9 @@ class Fleet:
             groups = fleet.collect(step)
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, *, objects: Objects = NO_OBJECTS) -> None:
         self.config = config = with_absolute_paths(config)
+        self.objects = objects  # handed over from Python; reward actors get theirs
         self.note: Callable[[str], None] = print  # tells the user what happens to the actors
         self.timeout = config.cluster.step_timeout_seconds
         self.start_timeout = config.cluster.start_timeout_seconds
@@ -152,11 +155,12 @@ class Fleet:
         for name in dict.fromkeys(spec.pool for spec in self.config.rewards):
             pool = self.config.reward_pools[name]
             remote = ray.remote(RewardActor).options(**placement_options(pool))
+            packed = pack(self.config.rewards, name, self.objects)
             self.reward_pools.append(
                 RewardPool(
                     name,
                     pool,
-                    partial(remote.remote, self.config, name),
+                    partial(remote.remote, self.config, name, packed),
                     rewards=[spec.name for spec in self.config.rewards if spec.pool == name],
                     start_timeout_seconds=self.start_timeout,
                     note=self._tell,

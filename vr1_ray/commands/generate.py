@@ -38,7 +38,7 @@ def run_generate(config: GenerateConfig) -> None:
     Raises ValueError for bad input before an engine is started, RuntimeError if the engine fails or nothing
     ends within `timeout_seconds`.
     """
-    _check(config)
+    check_settings(config)
     prompts = _read(config)
     print(f"loading {config.policy}: half a minute on a laptop", file=sys.stderr, flush=True)
     with quiet("generate"):
@@ -59,7 +59,7 @@ def _ask(config: GenerateConfig, prompts: list[Prompt]) -> int:
     )  # a name that is none shows before the model is read
     config = replace(config, model=model_settings(config))
     adapter = load_adapter(config.model)
-    config = _with_room(config, adapter, prompts)
+    config = with_room(config, adapter, prompts)
     is_alone = not config.source and config.num_samples == 1
     with _output(config.output) as file:
         return asyncio.run(
@@ -67,7 +67,8 @@ def _ask(config: GenerateConfig, prompts: list[Prompt]) -> int:
         )
 
 
-def _check(config: GenerateConfig) -> None:
+def check_settings(config: GenerateConfig) -> None:
+    """Raise ConfigError for what can't be asked or sampled like this."""
     from vr1_ray.rollout import check_engine
 
     if config.source and config.images:
@@ -115,7 +116,7 @@ def model_settings(config: GenerateConfig) -> Any:
     return replace(given, **found)
 
 
-def _with_room(
+def with_room(
     config: GenerateConfig, adapter: "ModelAdapter", prompts: list[Prompt]
 ) -> GenerateConfig:
     """With room for the longest question and response, and for the most images. Raises ConfigError if it is too much."""
@@ -191,7 +192,7 @@ async def _answers(
     try:
         while shown < len(prompts):
             while started < len(prompts) and len(tasks) < room:
-                sampling = _sample(engine, config, adapter, prompts[started])
+                sampling = sample_prompt(engine, config, adapter, prompts[started])
                 tasks[asyncio.create_task(sampling)] = started
                 started += 1
             ended, _ = await asyncio.wait(
@@ -211,9 +212,10 @@ async def _answers(
             task.cancel()
 
 
-async def _sample(
+async def sample_prompt(
     engine: "RolloutEngine", config: GenerateConfig, adapter: "ModelAdapter", prompt: Prompt
 ) -> list["Sample"]:
+    """The responses to one prompt, `num_samples` of them."""
     spec = SamplingSpec(
         max_response_tokens=config.max_response_tokens,
         group_size=config.num_samples,

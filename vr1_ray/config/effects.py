@@ -82,6 +82,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "cluster.start_timeout_seconds": MODEL,
     "figure_math": ("figure_math",),
     "bridge": ("bridge",),
+    "objects": (*MODEL, "recipe"),
     "steps": ("recipe",),
 }
 

@@ -8,7 +8,7 @@ OmegaConf's and sees the whole file, so a recipe's steps can name each other's f
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +23,7 @@ from vr1_ray.config.given import idle_in_file, idle_overrides, is_resolved, keys
 from vr1_ray.config.overrides import Override, read_override
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.config.shape import Fault, faults
+from vr1_ray.config.shipped import shipped, shipped_configs
 
 NOT_A_DEFAULT = ("kind", "name", "steps")  # keys of a recipe that its steps do not inherit
 COMMAND_LINE = "command line"
@@ -154,11 +155,25 @@ def _merged(blame: Callable[[str, str], str], *trees: Any) -> RunConfig:
     """The schema's defaults with trees of the right shape on top. Raises ConfigError for what is left: interpolations."""
     try:
         merged = cast(DictConfig, OmegaConf.merge(_schema(), *trees))
-        return cast(RunConfig, OmegaConf.to_object(merged))
+        return cast(RunConfig, _found(OmegaConf.to_object(merged)))
     except (OmegaConfBaseException, ValueError) as error:
         key = getattr(error, "full_key", None) or "?"
         first = str(error).strip().split("\n")[0].rstrip(".")
         raise ConfigError(blame(key, first)) from error
+
+
+def _found(value: Any) -> Any:
+    """The value with every shipped file that it names, such as the tiny model, where it is on this machine."""
+    if isinstance(value, str):
+        return shipped(value)
+    if isinstance(value, dict):
+        return {key: _found(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_found(item) for item in value]
+    if is_dataclass(value):
+        for field in fields(value):
+            setattr(value, field.name, _found(getattr(value, field.name)))
+    return value
 
 
 @lru_cache(maxsize=1)
@@ -210,9 +225,11 @@ def _is_below(key: str, other: str) -> bool:
 
 
 def _read_yaml(path: Path, overrides: list[str]) -> Source:
+    path = Path(shipped(str(path)))
     read = [read_override(one) for one in overrides]
     if not path.is_file():
-        raise ConfigError(f"config {str(path)!r} does not exist; the shipped ones are in configs/")
+        known = ", ".join(shipped_configs())
+        raise ConfigError(f"config {str(path)!r} does not exist; the shipped ones are {known}")
     try:
         text = path.read_text(encoding="utf-8")
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)

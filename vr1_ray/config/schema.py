@@ -265,6 +265,8 @@ class RunConfig:
     figure_math: FigureMathConfig = field(default_factory=FigureMathConfig)
     bridge: BridgeConfig = field(default_factory=BridgeConfig)  # kind: bridge, see config/bridge.py
     filter: FilterConfig = field(default_factory=FilterConfig)  # `vr1 filter`, kind: filter
+    # Written by `vr1_ray.run`: what Python handed over as objects, name -> what it was. See config/objects.py.
+    objects: dict[str, str] = field(default_factory=dict)
     steps: dict[str, Any] = field(default_factory=dict)  # recipe: step name -> its settings
 
     @property

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vr1_ray.config import DataConfig
+from vr1_ray.config.objects import NO_OBJECTS, Objects, named
 from vr1_ray.data.prompt_ids import number_duplicates
 from vr1_ray.data.reading import read_table
 from vr1_ray.data.refusals import DataError
@@ -23,16 +24,20 @@ from vr1_ray.types import Demonstration
 _FIELD = "data.demonstrations"
 
 
-def load_demonstrations(config: DataConfig) -> list[Demonstration]:
-    """All demonstrations of `data.demonstrations`, in order. Raises DataError."""
+def load_demonstrations(config: DataConfig, objects: Objects = NO_OBJECTS) -> list[Demonstration]:
+    """All demonstrations of `data.demonstrations`, in order. Raises DataError.
+
+    `objects` are the sources that were handed over from Python.
+    """
     if not config.demonstrations:
         raise DataError(f"{_FIELD}: empty; give one or more files with conversations")
     demonstrations: list[Demonstration] = []
     for source in config.demonstrations:
         left = config.max_rows - len(demonstrations) if config.max_rows else None
         if left != 0:
+            given = named(source, objects, _FIELD)
             table = open_table(
-                source, config.split, _FIELD, config.revision, streaming=config.streaming
+                given, config.split, _FIELD, config.revision, streaming=config.streaming
             )
             rows = read_table(table, config, DEMONSTRATIONS, _FIELD, left)
             demonstrations += [

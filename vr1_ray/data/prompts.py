@@ -22,13 +22,14 @@ __all__ = ["limit_prompts", "load_prompts", "make_prompt", "number_duplicates", 
 
 def load_prompts(
     config: DataConfig,
-    source: str,
+    source: Any,
     split: str,
     *,
     field: str = "data.train",
     max_images: int | None = None,
 ) -> list[Prompt]:
-    """All prompts of a source, in file order. Raises DataError; `field` names the setting in its message.
+    """All prompts of a source, as `open_table` takes it, in its order. Raises DataError; `field` names the setting
+    in its message.
 
     A row with more than `max_images` pictures can't be used: no engine would take it.
     """

@@ -7,8 +7,10 @@
 Every mistake shows before an engine is started, with the row's number.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from vr1_ray.config import DataConfig
 from vr1_ray.data.images import ImageReader
@@ -24,21 +26,32 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _FIELD = "--input"
 
 
-def one_question(images: list[str], text: str, config: DataConfig) -> Prompt:
-    """A question given on the command line; its image paths may lead anywhere. Raises DataError."""
+def one_question(
+    images: Sequence[Any],
+    text: str,
+    config: DataConfig,
+    *,
+    names: tuple[str, str] = ("--image", "--question"),
+) -> Prompt:
+    """A question given on the command line or in Python; its image paths may lead anywhere. Raises DataError.
+
+    An image that is no path is a cell as data has it (images.py). `names` are what the two are called in messages.
+    """
     reader = ImageReader(None, config.max_image_pixels)
     pictures = []
-    for path in images:
-        if not Path(path).is_file():
-            raise DataError(f"--image: {path} is no file; check the path (here: {Path.cwd()})")
+    for image in images:
+        if isinstance(image, str) and not Path(image).is_file():
+            raise DataError(f"{names[0]}: {image} is no file; check the path (here: {Path.cwd()})")
         try:
-            pictures.append(reader.read({"bytes": Path(path).read_bytes(), "path": path}))
+            is_path = isinstance(image, str)
+            cell = {"bytes": Path(image).read_bytes(), "path": image} if is_path else image
+            pictures.append(reader.read(cell))
         except (DataError, OSError) as error:
-            raise DataError(f"--image: {error}") from error
-    check_text(text, "--question")
-    question, order = place_marks(text, len(pictures), "--question")
+            raise DataError(f"{names[0]}: {error}") from error
+    check_text(text, names[1])
+    question, order = place_marks(text, len(pictures), names[1])
     prompt = make_prompt(question, tuple(pictures[index] for index in order), "")
-    return replace(prompt, metadata={"images": images})
+    return replace(prompt, metadata={"images": [one for one in images if isinstance(one, str)]})
 
 
 def load_questions(source: str, text: str, config: DataConfig) -> list[Prompt]:

@@ -6,6 +6,7 @@
     FOLDER of `save_to_disk`     of a Dataset or a DatasetDict
     FOLDER of `imagefolder`      metadata.jsonl, .csv or .parquet with `file_name`, there or in SPLIT/
     OWNER/NAME                   on the Hugging Face hub, no picture decoded
+    a `datasets.Dataset`         handed over from Python, no picture decoded
 
 Another kind of folder is one row in `_FOLDERS`.
 """
@@ -19,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vr1_ray.config.objects import NO_OBJECTS, named
 from vr1_ray.data.arrow_rows import arrow_files, dataset_rows, parquet_rows
 from vr1_ray.data.json_cells import json_rows
 from vr1_ray.data.refusals import DataError
@@ -69,12 +71,15 @@ class Table:
 
 
 def open_table(
-    source: str, split: str, field: str, revision: str | None = None, *, streaming: bool = False
+    source: Any, split: str, field: str, revision: str | None = None, *, streaming: bool = False
 ) -> Table:
-    """The rows of a source, read as they are asked for. Raises DataError.
+    """The rows of a source (a path, a hub name or a `datasets.Dataset`), read as they are asked for. Raises DataError.
 
     With `streaming` a data set of the hub is read over the network, without a copy of it here.
     """
+    if not isinstance(source, str):
+        return _given_table(source, field)
+    named(source, NO_OBJECTS, field)
     if not source:
         raise DataError(
             f"{field}: empty; give a .parquet, .jsonl or .json file, a folder, or a hub name"
@@ -97,6 +102,28 @@ def open_table(
         )
     parts = _hub_parts(source, split, field, revision, streaming=streaming)
     return Table(source=source, root=None, parts=parts)
+
+
+def _given_table(dataset: Any, field: str) -> Table:
+    """The rows of a dataset handed over from Python; paths of pictures need `data.image_root`."""
+    check_is_dataset(dataset, field)
+    return Table(
+        source="the Dataset", root=None, parts=iter([dataset_part(dataset, "the Dataset")])
+    )
+
+
+def check_is_dataset(found: Any, field: str) -> None:
+    """Raise DataError unless it is a `datasets.Dataset`."""
+    import datasets
+
+    if isinstance(found, datasets.Dataset):
+        return
+    cure = "make one of your rows with datasets.Dataset.from_list(rows)"
+    if isinstance(found, datasets.DatasetDict):
+        cure = f"give one of its splits, such as dataset[{next(iter(found), 'train')!r}]"
+    elif isinstance(found, datasets.IterableDataset):
+        cure = "a run needs all rows at hand; load it without streaming=True"
+    raise DataError(f"{field}: a {type(found).__name__} is no datasets.Dataset; {cure}")
 
 
 def _folder_table(folder: Path, split: str, field: str) -> Table:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import RunConfig, check_config, recipe_runs
+from vr1_ray.config.objects import NO_OBJECTS, Objects, named
 from vr1_ray.loops.bridge_loop import run_bridge
 from vr1_ray.loops.eval_loop import read_elsewhere, read_held_out, run_eval
 from vr1_ray.loops.figure_math_loop import run_figure_math
@@ -29,32 +30,43 @@ from vr1_ray.runs.run_state import begin, now_running, recorded
 from vr1_ray.runs.stopping import StopSignal
 
 
-def _sft(config: RunConfig, stop: StopSignal, ahead: RunConfig | None = None) -> dict[str, Any]:
-    return run_sft(config, read_inputs(config, ahead), stop)
+def _figure_math(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, Any]:
+    return run_figure_math(config, stop)
 
 
-def _rl(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
+def _bridge(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, Any]:
+    return run_bridge(config, stop)
+
+
+def _sft(
+    config: RunConfig, stop: StopSignal, objects: Objects, ahead: RunConfig | None = None
+) -> dict[str, Any]:
+    return run_sft(config, read_inputs(config, objects, ahead=ahead), stop)
+
+
+def _rl(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, Any]:
     check_engine(config.rollout)
-    inputs = read_inputs(config)
+    inputs = read_inputs(config, objects)
     return run_rl(config, inputs, read_held_out(config, inputs), stop)
 
 
-def _eval(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
+def _eval(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, Any]:
     if not config.eval.is_elsewhere:
         check_engine(config.rollout)
-        return run_eval(config, read_held_out(config, read_inputs(config)), stop)
+        return run_eval(config, read_held_out(config, read_inputs(config, objects)), stop)
     check_config(config)
     return run_eval(config, read_elsewhere(config), stop)
 
 
-def _filter(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
-    return run_filter(config, read_inputs(config), stop)
+def _filter(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, Any]:
+    check_engine(config.rollout)
+    return run_filter(config, read_inputs(config, objects), stop)
 
 
 # What a kind reads is read here, once, and handed down to its loop.
-RUNS: dict[str, Callable[[RunConfig, StopSignal], dict[str, Any]]] = {
-    "figure_math": run_figure_math,
-    "bridge": run_bridge,
+RUNS: dict[str, Callable[[RunConfig, StopSignal, Objects], dict[str, Any]]] = {
+    "figure_math": _figure_math,
+    "bridge": _bridge,
     "sft": _sft,
     "rl": _rl,
     "eval": _eval,
@@ -62,10 +74,17 @@ RUNS: dict[str, Callable[[RunConfig, StopSignal], dict[str, Any]]] = {
 }
 
 
-def run_one(config: RunConfig, stop: StopSignal, ahead: RunConfig | None = None) -> dict[str, Any]:
+def run_one(
+    config: RunConfig,
+    stop: StopSignal,
+    objects: Objects = NO_OBJECTS,
+    *,
+    ahead: RunConfig | None = None,
+) -> dict[str, Any]:
     """Run a single config of any kind but recipe, or return its result if it is finished already.
 
-    `ahead`: the RL run that a cold start is made for, in a recipe the next one.
+    `objects` are what Python hands over in the place of names (`vr1_ray.run`). `ahead`: the RL run that a cold start
+    is made for, in a recipe the next one.
     """
     # A filter goes on from its pass rates, also with another window: it asks nothing that it knows.
     result = None if config.kind == "filter" else finished_result(config)
@@ -78,24 +97,26 @@ def run_one(config: RunConfig, stop: StopSignal, ahead: RunConfig | None = None)
     print(f"{config.name}: {config.kind} in {config.folder}; reading what it needs", flush=True)
     with recorded(config), stop.interruptible():
         if config.kind == "sft":
-            return _sft(config, stop, ahead)
-        return RUNS[config.kind](config, stop)
+            return _sft(config, stop, objects, ahead)
+        return RUNS[config.kind](config, stop, objects)
 
 
-def run_alone(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
+def run_alone(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS) -> dict[str, Any]:
     """Run a single config, leave curves and a report of an RL run, and say where everything is."""
-    result = run_one(config, stop)
+    result = run_one(config, stop, objects)
     if config.kind == "rl":
         summary = summarise(config, [config], {config.name: result})
         try:  # a picture that can't be drawn is no failure of the run
-            show(config, [config], summary)
+            show(config, [config], summary, objects)
         except (OSError, ValueError) as error:
             print(f"note: no report was written: {error}", flush=True)
     print("\n" + "\n".join(closing_lines(config, result)), flush=True)
     return result
 
 
-def run_recipe(recipe: RunConfig, stop: StopSignal) -> dict[str, Any]:
+def run_recipe(
+    recipe: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS
+) -> dict[str, Any]:
     """Run every step and write summary.json, curves.png and report.html. Returns the summary."""
     runs = recipe_runs(recipe)
     for config in runs:
@@ -108,11 +129,12 @@ def run_recipe(recipe: RunConfig, stop: StopSignal) -> dict[str, Any]:
         for number, config in enumerate(runs, start=1):
             step_name = config.name.removeprefix(f"{recipe.name}/")
             print(f"\n== {number}/{len(runs)} {step_name} ({config.kind}) ==", flush=True)
-            results[step_name] = run_one(config, stop, run_ahead(runs, config))
+            ahead = run_ahead(runs, config)
+            results[step_name] = run_one(config, stop, objects, ahead=ahead)
         summary = summarise(recipe, runs, results)
         summary["wall_seconds"]["total"] = time.monotonic() - began
         write_json(recipe.folder / "summary.json", summary)
-        show(recipe, runs, summary)
+        show(recipe, runs, summary, objects)
     print("\n" + "\n".join(closing_lines(runs[-1], results[step_name])), flush=True)
     return summary
 
@@ -164,7 +186,9 @@ def evaluations_of(run_folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def show(recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any]) -> None:
+def show(
+    recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any], objects: Objects
+) -> None:
     """Print the table and draw the pictures."""
     curves = []
     for config in runs:
@@ -173,14 +197,17 @@ def show(recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any]) -> N
             curves.append(recipe.folder / CURVES)
             plot_curves(metrics, curves[-1])
     evaluations = [content for config in runs for content in evaluations_of(config.folder)]
-    report = write_report(recipe.folder, summary, curves, examples_of(evaluations, runs))
+    report = write_report(recipe.folder, summary, curves, examples_of(evaluations, runs, objects))
     print("\n" + result_table(summary))
     paths = [recipe.folder / "summary.json", *curves, report]
     print("\n" + "\n".join(str(path) for path in paths if path.is_file()), flush=True)
 
 
 def examples_of(
-    evaluations: list[dict[str, Any]], runs: list[RunConfig], num_examples: int = 12
+    evaluations: list[dict[str, Any]],
+    runs: list[RunConfig],
+    objects: Objects,
+    num_examples: int = 12,
 ) -> list[dict]:
     """The first questions with every policy's response, for the report."""
     from vr1_ray.data import load_prompts
@@ -191,7 +218,9 @@ def examples_of(
         return []
     prompts = {
         prompt.prompt_id: prompt
-        for prompt in load_prompts(config.data_here, config.eval.data, config.eval.split)
+        for prompt in load_prompts(
+            config.data_here, named(config.eval.data, objects, "eval.data"), config.eval.split
+        )
     }
     examples = []
     for position in range(min(num_examples, len(evaluations[0]["rows"]))):

@@ -70,7 +70,7 @@ def run_rl(
     connect(config)
     stop.listen()
     with (
-        Fleet(config) as fleet,
+        Fleet(config, objects=inputs.objects) as fleet,
         RlRun(
             config,
             fleet,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.config import ConfigError, RunConfig, check_config
+from vr1_ray.config.objects import NO_OBJECTS, Objects, check_handed_over, named
 from vr1_ray.config.tables import find_function
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.data import (
@@ -39,17 +40,24 @@ class RunInputs:
     demonstrations: list[Demonstration] = field(default_factory=list)  # a cold start's
     num_left_out: int = 0  # prompts or demonstrations that are too long
     eval_prompts: list[Prompt] = field(default_factory=list)  # of `eval.data`
+    objects: Objects = field(
+        default_factory=dict
+    )  # handed over from Python; rewards are made of them
     notes: list[str] = field(default_factory=list)
 
 
-def read_inputs(config: RunConfig, ahead: RunConfig | None = None) -> RunInputs:
+def read_inputs(
+    config: RunConfig, objects: Objects = NO_OBJECTS, *, ahead: RunConfig | None = None
+) -> RunInputs:
     """Everything that an sft, rl, eval or filter run reads, verified without an actor.
 
+    `objects` are what Python hands over in the place of names (`config/objects.py`): they are read by the same rules.
     `ahead`: the RL run that a cold start is made for, where it is known (the next one of a recipe).
     """
     check_config(config)
+    check_handed_over(config, objects)
     make_algorithm(config.algorithm, kind=config.kind)
-    make_rewards(config.rewards)
+    make_rewards(config.rewards, objects=objects)
     if config.eval.diagnosis:
         find_function(config.eval.diagnosis, "eval.diagnosis", {})
     if config.kind == "rl":
@@ -62,10 +70,10 @@ def read_inputs(config: RunConfig, ahead: RunConfig | None = None) -> RunInputs:
     notes: list[str] = []
     left_out = 0
     if config.kind in ("rl", "filter"):
-        prompts, left_out = read_prompts(config, adapter)
+        prompts, left_out = read_prompts(config, adapter, objects)
         notes = [f"{len(prompts):,} prompts, {left_out:,} skipped as too long"]
     if config.kind == "sft":
-        loaded = load_demonstrations(config.data_here)
+        loaded = load_demonstrations(config.data_here, objects)
         taught = examine(loaded, config, ahead)
         taught.check(config.data.max_unrewarded_share)
         demonstrations, lengths = fit_demonstrations(config, adapter, loaded)
@@ -79,16 +87,19 @@ def read_inputs(config: RunConfig, ahead: RunConfig | None = None) -> RunInputs:
         prompts=prompts,
         demonstrations=demonstrations,
         num_left_out=left_out,
-        eval_prompts=read_eval_prompts(config, adapter) if config.eval.data else [],
+        eval_prompts=read_eval_prompts(config, adapter, objects) if config.eval.data else [],
+        objects=objects,
         notes=[*notes, *warnings],
     )
 
 
-def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt], int]:
+def read_prompts(
+    config: RunConfig, adapter: ModelAdapter, objects: Objects = NO_OBJECTS
+) -> tuple[list[Prompt], int]:
     """Training prompts that fit `data.max_prompt_tokens`, and how many did not."""
     prompts = load_prompts(
         config.data_here,
-        config.data.train,
+        named(config.data.train, objects, "data.train"),
         config.data.split,
         max_images=config.model.max_images,
     )
@@ -101,12 +112,14 @@ def read_prompts(config: RunConfig, adapter: ModelAdapter) -> tuple[list[Prompt]
     return kept, skipped
 
 
-def read_eval_prompts(config: RunConfig, adapter: ModelAdapter) -> list[Prompt]:
+def read_eval_prompts(
+    config: RunConfig, adapter: ModelAdapter, objects: Objects = NO_OBJECTS
+) -> list[Prompt]:
     """Held-out prompts, in the order of the data."""
     data = replace(config.data_here, max_rows=config.eval.max_prompts)
     prompts = load_prompts(
         data,
-        config.eval.data,
+        named(config.eval.data, objects, "eval.data"),
         config.eval.split,
         field="eval.data",
         max_images=config.model.max_images,

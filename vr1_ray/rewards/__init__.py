@@ -7,6 +7,7 @@ outside the package, a class or a plain function, is named in the YAML as `packa
 from collections.abc import Sequence
 
 from vr1_ray.config import RewardSpec
+from vr1_ray.config.objects import NO_OBJECTS, Objects
 from vr1_ray.rewards.base import FunctionReward, Reward, RewardOutcome, RewardUnavailableError
 from vr1_ray.rewards.combining import (
     SHARED_PARTS,
@@ -53,11 +54,13 @@ __all__ = [
 ]
 
 
-def make_rewards(specs: Sequence[RewardSpec], *, pool: str | None = None) -> list[NamedReward]:
+def make_rewards(
+    specs: Sequence[RewardSpec], *, pool: str | None = None, objects: Objects = NO_OBJECTS
+) -> list[NamedReward]:
     """The rewards that the config's `rewards` list names, with their weights, for `combine_batch`.
 
     A name used again gets a number, as in `repetition#2`, so that the parts of both are kept. `pool` leaves
-    out those that another of `reward_pools` scores. Raises
+    out those that another of `reward_pools` scores. `objects` are those handed over from Python. Raises
     ValueError with the field for a name, weight or option that can't be used.
     """
-    return load_rewards(specs, REWARDS, pool)
+    return load_rewards(specs, REWARDS, pool, objects)

@@ -11,13 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vr1_ray.config import RewardSpec
+from vr1_ray.config.objects import NO_OBJECTS, Objects, named
 from vr1_ray.config.tables import check_options, find
 from vr1_ray.rewards.base import FunctionReward, Reward
 from vr1_ray.rewards.combining import NamedReward
 
 
 def load_rewards(
-    specs: Sequence[RewardSpec], known: Mapping[str, type[Reward]], pool: str | None = None
+    specs: Sequence[RewardSpec],
+    known: Mapping[str, type[Reward]],
+    pool: str | None = None,
+    objects: Objects = NO_OBJECTS,
 ) -> list[NamedReward]:
     """The rewards of `specs`, named so that no two share a name. `known` maps short names to classes.
 
@@ -37,18 +41,25 @@ def load_rewards(
         name = spec.name if seen[spec.name] == 1 else f"{spec.name}#{seen[spec.name]}"
         if pool not in (None, spec.pool):
             continue
-        reward = _make(_find(spec.name, field, known), dict(spec.options), spec.name, field)
+        found = _find(spec.name, field, known, objects)
+        reward = _make(found, dict(spec.options), spec.name, field)
         rewards.append((name, float(spec.weight), reward))
     return rewards
 
 
-def _find(name: str, field: str, known: Mapping[str, type[Reward]]) -> Callable[..., Any]:
-    found = find(known, name, f"{field}.name")
+def _find(
+    name: str, field: str, known: Mapping[str, type[Reward]], objects: Objects
+) -> Callable[..., Any] | Reward:
+    found = named(name, objects, f"{field}.name")
+    if found is name:
+        found = find(known, name, f"{field}.name")
     _check_is_reward(found, f"{field}.name={name!r}")
     return found
 
 
 def _check_is_reward(found: Any, what: str) -> None:
+    if isinstance(found, Reward):  # made already, by the Python program that hands it over
+        return
     if not inspect.isclass(found):
         if not callable(found):
             raise ValueError(
@@ -63,7 +74,13 @@ def _check_is_reward(found: Any, what: str) -> None:
         raise ValueError(f"{what} has neither `score` nor `score_batch`; write one of them.")
 
 
-def _make(found: Callable[..., Any], options: dict[str, Any], name: str, field: str) -> Reward:
+def _make(
+    found: Callable[..., Any] | Reward, options: dict[str, Any], name: str, field: str
+) -> Reward:
+    if isinstance(found, Reward):
+        if options:
+            raise ValueError(f"{field}.options of {name!r}: it is made already; give it none.")
+        return found
     is_class = inspect.isclass(found)
     leading = () if is_class else (None,)  # a function gets the reward input first
     check_options(found, options, f"{field}.options", f"reward {name!r}", *leading)

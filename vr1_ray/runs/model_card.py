@@ -115,6 +115,7 @@ def _done(config: RunConfig, steps: list[dict[str, Any]]) -> list[tuple[str, ...
         ("seed", f"{config.seed}"),
         ("learning rate", f"{optimizer.lr:g}, {optimizer.schedule}"),
         ("frozen", _frozen(config)),
+        *((f"`{name}`, handed over in Python", what) for name, what in config.objects.items()),
     ]
     if config.kind == "sft":
         return [

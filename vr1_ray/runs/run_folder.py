@@ -28,6 +28,7 @@ IDENTITY = (
     "data",
     "algorithm",
     "rewards",
+    "objects",
 )
 CONTINUES = (
     "curriculum",
@@ -35,6 +36,9 @@ CONTINUES = (
     "bridge",
     "benchmarks",
 )  # a finished run with others of these goes on
+FROM_PYTHON = (
+    ". Rewards or data of it are objects of a Python program: to go on, hand vr1_ray.run the same"
+)
 CONFIG = "config.yaml"
 EVALUATIONS = "evaluations"
 RESULT = "result.json"
@@ -161,7 +165,7 @@ def _check_same_run(config: RunConfig) -> None:
     if changed:
         raise ConfigError(
             f"{', '.join(changed)}: changed since the run in {config.folder} was started; give the new run another "
-            "name=..., or start over with checkpoint.resume=never"
+            f"name=..., or start over with checkpoint.resume=never{FROM_PYTHON if 'objects' in changed else ''}"
         )
 
 
@@ -172,4 +176,4 @@ def _changed(config: RunConfig, keys: tuple[str, ...]) -> list[str]:
         return []
     before = yaml.safe_load(path.read_text(encoding="utf-8"))
     now = yaml.safe_load(config_text(config))
-    return [key for key in keys if before.get(key) != now.get(key)]
+    return [key for key in keys if (before.get(key) or None) != (now.get(key) or None)]

@@ -134,9 +134,9 @@ def test_every_shipped_config_gives_a_table_and_an_exit_code(path, capsys, monke
     assert "Traceback" not in printed.out + printed.err
     # The papers' recipes are sound for the machines they name, though neither model nor data is here.
     is_recipe = path.parent.name == "vision_r1"
-    # The quickstart's RL step alone starts from what the quickstart leaves.
+    # These two start from what the quickstart leaves.
     left = (ROOT / "runs/quickstart/cold_start/policy").is_dir()
-    expected = 1 if path.stem == "quickstart_rl" and not left else 0
+    expected = 1 if path.stem in ("quickstart_rl", "tiny_rl") and not left else 0
     assert code == expected, printed.out
     if is_recipe:
         assert "assumed: " in printed.out

@@ -132,7 +132,7 @@ def test_rows_without_a_picture_are_counted(tmp_path):
 
 def test_lengths_are_told_against_the_first_enabled_stage_of_the_run_ahead(tmp_path):
     long = GOOD.replace("Three", "Three " * 10)
-    inputs = read_inputs(sft_config(tmp_path, GOOD, long), rl_run())
+    inputs = read_inputs(sft_config(tmp_path, GOOD, long), ahead=rl_run())
     assert "over stage 1's 12" in inputs.notes[1]
     lengths = [(40, 10), (40, 12), (40, 13), (40, 21)]  # 13 and 21 of four are over 12
     assert length_line(lengths, 12) == "responses 10 to 21 tokens, mean 14; 2 over stage 1's 12"

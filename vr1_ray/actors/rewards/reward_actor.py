@@ -40,11 +40,12 @@ class ScoredCall:
 class RewardActor:
     """Holds the rewards of one pool."""
 
-    def __init__(self, config: RunConfig, pool: str, index: int) -> None:
+    def __init__(self, config: RunConfig, pool: str, packed: bytes, index: int) -> None:
         begin_process(str(config.folder / "logs"), f"reward_{pool}_{index}")
+        from vr1_ray.actors.rewards.handing import unpack
         from vr1_ray.rewards import make_rewards
 
-        self.rewards = make_rewards(config.rewards, pool=pool)
+        self.rewards = make_rewards(config.rewards, pool=pool, objects=unpack(packed))
 
     def ready(self) -> bool:
         return True
