@@ -26,6 +26,7 @@ COMMANDS = {
     "benchmarks=[...] also what of them the training data holds",
 }
 GENERATE = "answer questions about images with a policy: one, a folder, or a JSONL file"
+INIT = "write a commented config for your data, after looking at it; nothing is started"
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
@@ -38,7 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     _tell_notes()
     try:
-        act = {"status": _status, "generate": _generate, "replay": _replay, "scale": _scale}
+        act = {
+            "status": _status,
+            "generate": _generate,
+            "replay": _replay,
+            "scale": _scale,
+            "init": _init,
+        }
         return act.get(parsed.command, _run)(parsed)
     except ValueError as error:
         if parsed.debug:
@@ -98,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
             "overrides", nargs="*", metavar="key=value", help="such as rollout.num_engines=2"
         )
         command.add_argument("--debug", action="store_true", help="show tracebacks")
+    _add_init(commands)
     _add_generate(commands)
     status = commands.add_parser("status", help=STATUS, description=STATUS)
     again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
@@ -119,6 +127,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_init(commands: Any) -> None:
+    command = commands.add_parser("init", help=INIT, description=INIT)
+    command.add_argument("name", help="of the run; the config is NAME.yaml in the current folder")
+    command.add_argument("--data", default="", help="your rows: a file, a folder or a hub name")
+    command.add_argument("--split", default="train", help="of a folder or hub name; default: train")
+    command.add_argument(
+        "--model",
+        default="",
+        help="a model folder or hub name; default: the quickstart's policy, or the tiny one",
+    )
+    command.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
 def _add_generate(commands: Any) -> None:
     command = commands.add_parser("generate", help=GENERATE, description=GENERATE)
     add = command.add_argument
@@ -128,7 +149,12 @@ def _add_generate(commands: Any) -> None:
     add("--input", default="", help="a folder of pictures, or a .jsonl of questions")
     add("--output", default="", help="a .jsonl for the responses; default: standard output")
     add("--engine", default="vllm", help="vllm (default) or hf, plain transformers")
-    add("--max_tokens", type=int, default=0, help="of a response; default: 4096, or what fits")
+    add(
+        "--max_tokens",
+        type=int,
+        default=0,
+        help="of a response, which ends behind its answer anyway; default: what the policy was trained with, else 4096",
+    )
     add("--temperature", type=float, default=0.6, help="0 is greedy; default: 0.6")
     add("--top_p", type=float, default=0.95, help="default: 0.95")
     add("--num_samples", type=int, default=1, help="responses a question; default: 1")
@@ -189,6 +215,13 @@ def _run(parsed: argparse.Namespace) -> int:
     else:
         check_config(config)
         run_one(config, stop)
+    return 0
+
+
+def _init(parsed: argparse.Namespace) -> int:
+    from vr1_ray.commands.init import init
+
+    print(init(parsed.name, data=parsed.data, split=parsed.split, model=parsed.model))
     return 0
 
 

@@ -26,7 +26,8 @@ from vr1_ray.rewards import parse_response
 from vr1_ray.rollout import RolloutEngine, Sample, rollout_engine_class
 from vr1_ray.types import Prompt, SamplingSpec, sample_seed
 
-DEFAULT_MAX_TOKENS = 4096  # of a response, where the model has room for so many
+DEFAULT_MAX_TOKENS = 4096  # of a response, where neither card nor model says less
+ANSWER_END = "</answer>"  # what comes behind it is no part of a response
 
 
 def run_generate(config: GenerateConfig) -> None:
@@ -39,7 +40,15 @@ def run_generate(config: GenerateConfig) -> None:
     prompts = _read(config)
     config = replace(config, model=model_settings(config))
     adapter = load_adapter(config.model)
+    is_chosen = not config.max_response_tokens
     config = _with_room(config, adapter, prompts)
+    if is_chosen:
+        why = "what the policy was trained with" if _trained_cap(config) else "by default"
+        cap = config.max_response_tokens
+        print(
+            f"note: at most {cap} tokens a response, {why}; --max_tokens changes it",
+            file=sys.stderr,
+        )
     is_alone = not config.source and config.num_samples == 1
     with _output(config.output) as file:
         rows = asyncio.run(
@@ -90,6 +99,11 @@ def model_settings(config: GenerateConfig) -> Any:
     return replace(given, **found)
 
 
+def _trained_cap(config: GenerateConfig) -> int:
+    """The longest response the policy was trained with, by its card; 0 if that says nothing."""
+    return int(read_card(config.policy).get("max_response_tokens") or 0)
+
+
 def _with_room(
     config: GenerateConfig, adapter: ModelAdapter, prompts: list[Prompt]
 ) -> GenerateConfig:
@@ -98,7 +112,8 @@ def _with_room(
     longest = max(lengths)
     given = config.model.max_model_len
     limit = adapter.max_positions if given == type(config.model)().max_model_len else given
-    wanted = config.max_response_tokens or max(1, min(DEFAULT_MAX_TOKENS, limit - longest))
+    most = _trained_cap(config) or DEFAULT_MAX_TOKENS
+    wanted = config.max_response_tokens or max(1, min(most, limit - longest))
     if longest + wanted > limit:
         raise ConfigError(
             f"question {lengths.index(longest)} has {longest} tokens; with --max_tokens {wanted} they are more "
@@ -192,6 +207,7 @@ async def _sample(
         group_size=config.num_samples,
         temperature=config.temperature,
         top_p=config.top_p,
+        stop_texts=(ANSWER_END,),
     )
     seeds = [
         sample_seed(
@@ -234,6 +250,8 @@ def response_row(
 def for_reading(row: dict[str, Any]) -> str:
     """A response as a person reads it."""
     tail = f"({row['finish_reason']}, {row['response_tokens']} tokens)"
+    if row["finish_reason"] == "truncated":
+        tail = f"(cut at {row['response_tokens']} tokens; --max_tokens N lets it go on)"
     if row["answer"] is None:
         return f"{row['response']}\n\nno <think> and <answer> blocks {tail}"
     return f"{row['thought']}\n\nanswer: {row['answer']}   {tail}"

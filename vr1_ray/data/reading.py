@@ -23,7 +23,7 @@ def read_table(
     max_images: int | None = None,
 ) -> list[ReadRow]:
     """All rows of a source, in order; what can't be used is refused, or skipped as `data.bad_rows` says."""
-    root = Path(config.image_root) if config.image_root else table.root
+    root = Path(config.image_root).expanduser() if config.image_root else table.root
     images = ImageReader(root, config.max_image_pixels)
     reader = RowReader(config, kind, images, pictures=table.pictures, max_images=max_images)
     problems = RowProblems(field, table.source, BadRows.of(config))

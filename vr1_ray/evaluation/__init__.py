@@ -66,7 +66,7 @@ def load_selections(
     """The questions of every name in `benchmarks`. Raises ConfigError or DataError before anything is started."""
     selections, read = [], {}
     for name in names:
-        base, _, part = name.partition("/")
+        base, part = _base_and_part(name)
         benchmark = make_benchmark(base)
         if config.protocol == "paper":
             _check_paper(benchmark, config)
@@ -87,6 +87,13 @@ def load_selections(
     if len(set(slugs)) < len(slugs):
         raise ConfigError(f"benchmarks: {names} names one twice; leave it out")
     return selections
+
+
+def _base_and_part(name: str) -> tuple[str, str]:
+    """`mathvista/GPS` in two; of `folder/file.py:Name/part` the file's path is not cut."""
+    file, colon, rest = name.rpartition(":")
+    own, _, part = rest.partition("/")
+    return f"{file}{colon}{own}", part
 
 
 def _check_paper(benchmark: Benchmark, config: EvalConfig) -> None:

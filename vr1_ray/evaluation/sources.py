@@ -46,7 +46,7 @@ def read_questions(
     """
     questions: list[Question] = []
     for rows, root, name in _tables(benchmark, folder):
-        images = ImageReader(root, max_image_pixels)
+        images = ImageReader(root, max_image_pixels, setting="")
         problems = RowProblems(FIELD if folder != HUB else "benchmarks", name, bad_rows)
         number = -1
         for number, columns in enumerate(rows):
