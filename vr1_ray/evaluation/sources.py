@@ -109,9 +109,10 @@ def find_files(benchmark: Benchmark, folder: Path) -> list[Path]:
     if found := _first_match(folder, benchmark.files, benchmark.split):
         return found
     names = [pattern.format(split=benchmark.split) for pattern in PATTERNS[:3]]
+    or_hub = f", or set {FIELD}=hub" if benchmark.hub else ""
     raise DataError(
-        f"{FIELD}: {folder} has nothing of {benchmark.name}; put {own}/{' or '.join([*names, *benchmark.files])} "
-        "there as published, or set {FIELD}=hub"
+        f"{FIELD}: {folder} has nothing of {benchmark.name}; put {' or '.join([*names, *benchmark.files])} into {own} as "
+        f"published{or_hub}"
     )
 
 

@@ -19,7 +19,7 @@ CURE = re.compile(rf"(?:[;.,:] (?:then |or |and )?)(?:{ORDERS})\b", re.IGNORECAS
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A text with a cure; `pattern` matches what it becomes once its values are filled in.
+    """A text with a cure, {} for each of its values.
 
     Example:
         Message(file="config/loading.py", text="override {} has no '=': write key=value, such as seed=1")
@@ -28,10 +28,15 @@ class Message:
     file: str
     text: str
 
-    @property
-    def pattern(self) -> re.Pattern[str]:
-        parts = (re.escape(part) for part in self.text.split("{}"))
-        return re.compile(".*?".join(parts), re.DOTALL)
+    def is_in(self, told: str) -> bool:
+        """Whether a message that was told is this one, its values filled in."""
+        place = 0
+        for part in self.text.split("{}"):
+            place = told.find(part, place)
+            if place < 0:
+                return False
+            place += len(part)
+        return True
 
 
 def messages() -> list[Message]:
@@ -65,4 +70,17 @@ def _texts(tree: ast.Module) -> list[str]:
             and id(node) not in left_out
         ):
             found.append(node.value)
+    return found
+
+
+UNTRIED = Path(__file__).with_name("untried.txt")
+
+
+def untried() -> dict[tuple[str, str], str]:
+    """(file, text) -> why no case brings it about: the lines `FILE | TEXT | REASON` of untried.txt."""
+    found = {}
+    for line in UNTRIED.read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            file, text, reason = line.split(" | ")
+            found[file, ast.literal_eval(text)] = reason.strip()
     return found
