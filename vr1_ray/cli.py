@@ -1,4 +1,5 @@
-"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`, `vr1 generate POLICY`.
+"""The command line: `vr1 run|bridge|sft|rl|eval|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`, `vr1 generate POLICY`,
+`vr1 init NAME`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run

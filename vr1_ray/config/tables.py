@@ -58,12 +58,10 @@ def _module(name: str) -> ModuleType:
     """A module by its name, or a file by its path; each file is executed once."""
     if not name.endswith(".py"):
         return importlib.import_module(name)
-    path = Path(name).expanduser().resolve()
+    path = _file(Path(name).expanduser())
     own_name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if own_name in sys.modules:
         return sys.modules[own_name]
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file")
     spec = importlib.util.spec_from_file_location(own_name, path)
     assert spec is not None  # of a .py file there is always one
     assert spec.loader is not None
@@ -77,6 +75,14 @@ def _module(name: str) -> ModuleType:
         del sys.modules[own_name]
         raise
     return module
+
+
+def _file(path: Path) -> Path:
+    """The file, from the current folder or one that Python looks in: actors have the driver's path, not its folder."""
+    found = next((place / path for place in (Path(), *map(Path, sys.path)) if (place / path).is_file()), None)
+    if found is None:
+        raise FileNotFoundError(f"{path} is no file")
+    return found.resolve()
 
 
 def _cure(name: str, error: Exception) -> str:

@@ -36,6 +36,11 @@ def read_table(
         except DataError as error:
             problems.add(place, str(error))
     problems.raise_if_any(num_rows)
+    if not found and num_rows:
+        raise DataError(
+            f"{field}: all {num_rows} rows of {table.source} were skipped (data.bad_rows=skip), the first for "
+            f"{problems.problems[0][1]}; mend them"
+        )
     if not found:
         raise DataError(f"{field}: {table.source} has no rows; give a file or split that has")
     _say(reader, table, field)
