@@ -20,14 +20,17 @@ Row = dict[str, Any]
 
 
 def geometry3k(row: Row) -> Row:
+    """The columns of geometry3k and of Vision-R1-rl."""
     return {"problem": f"<image>{row['text']}", "images": [row["picture"]], "answer": row["answer"]}
 
 
 def question(row: Row) -> Row:
+    """A question and its picture."""
     return {"question": row["text"], "image": row["picture"], "answer": row["answer"]}
 
 
 def verl(row: Row) -> Row:
+    """A chat prompt, as verl has it."""
     return {
         "prompt": [{"role": "user", "content": f"<image>{row['text']}"}],
         "images": [row["picture"]],
@@ -36,6 +39,7 @@ def verl(row: Row) -> Row:
 
 
 def trl(row: Row) -> Row:
+    """A chat whose content is a list of parts."""
     parts = [{"type": "image", "image": row["picture"]}, {"type": "text", "text": row["text"]}]
     return {
         "messages": [{"role": "user", "content": parts}],
@@ -44,6 +48,7 @@ def trl(row: Row) -> Row:
 
 
 def sharegpt(row: Row) -> Row:
+    """ShareGPT, as Vision-R1-cold has it."""
     turns = [
         {"from": "human", "value": f"<image>{row['text']}"},
         {"from": "gpt", "value": row["response"]},
@@ -52,6 +57,7 @@ def sharegpt(row: Row) -> Row:
 
 
 def messages(row: Row) -> Row:
+    """A chat with its response."""
     turns = [
         {"role": "user", "content": f"<image>{row['text']}"},
         {"role": "assistant", "content": row["response"]},
@@ -60,6 +66,7 @@ def messages(row: Row) -> Row:
 
 
 def query(row: Row) -> Row:
+    """A query and its response."""
     return {"query": row["text"], "response": row["response"], "images": [row["picture"]]}
 
 
@@ -91,7 +98,9 @@ def write_rows(folder: Path, number: int, seed: int = 0) -> list[Path]:
         response = demonstration(asked, figure, rng)
         answer = solve(asked, figure)
         assert final_answer(response) is not None
-        rows.append({"text": asked.text, "picture": picture, "answer": answer, "response": response})
+        rows.append(
+            {"text": asked.text, "picture": picture, "answer": answer, "response": response}
+        )
     paths = []
     for name, form in FORMS.items():
         paths.append(folder / f"{name}.jsonl")

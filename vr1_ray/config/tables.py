@@ -79,7 +79,9 @@ def _module(name: str) -> ModuleType:
 
 def _file(path: Path) -> Path:
     """The file, from the current folder or one that Python looks in: actors have the driver's path, not its folder."""
-    found = next((place / path for place in (Path(), *map(Path, sys.path)) if (place / path).is_file()), None)
+    found = next(
+        (place / path for place in (Path(), *map(Path, sys.path)) if (place / path).is_file()), None
+    )
     if found is None:
         raise FileNotFoundError(f"{path} is no file")
     return found.resolve()

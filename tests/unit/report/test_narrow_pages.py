@@ -18,14 +18,19 @@ from vr1_ray.types import EncodedImage, Prompt
 
 WIDTH = 390
 LONG = "a/very/long/name/without/any/space/" * 8
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
 
 
 def report(folder):
     prompt = Prompt(
-        prompt_id="a", question=f"<image>{LONG}", images=(EncodedImage.from_bytes(picture()),), answer="3"
+        prompt_id="a",
+        question=f"<image>{LONG}",
+        images=(EncodedImage.from_bytes(picture()),),
+        answer="3",
     )
-    responses = {label: (LONG, True, 20) for label in ("base", "cold_start", "rl")}
+    responses = dict.fromkeys(("base", "cold_start", "rl"), (LONG, True, 20))
     return write_report(folder, SUMMARY, (), [{"prompt": prompt, "responses": responses}])
 
 
