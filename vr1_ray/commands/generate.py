@@ -251,7 +251,7 @@ def for_reading(row: dict[str, Any]) -> str:
     """A response as a person reads it."""
     tail = f"({row['finish_reason']}, {row['response_tokens']} tokens)"
     if row["finish_reason"] == "truncated":
-        tail = f"(cut at {row['response_tokens']} tokens; --max_tokens N lets it go on)"
+        tail += "; --max_tokens N lets it go on"
     if row["answer"] is None:
         return f"{row['response']}\n\nno <think> and <answer> blocks {tail}"
     return f"{row['thought']}\n\nanswer: {row['answer']}   {tail}"
