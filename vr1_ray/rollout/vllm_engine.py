@@ -194,6 +194,7 @@ class VLLMEngine(RolloutEngine):
             stop=list(spec.stop_texts),
             include_stop_str_in_output=bool(spec.stop_texts),
             detokenize=bool(spec.stop_texts),  # else only here, by the adapter
+            skip_special_tokens=not spec.stop_texts,  # one of them may be such a token
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
