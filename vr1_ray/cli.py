@@ -1,5 +1,5 @@
 """The command line: `vr1 run|bridge|sft|rl|eval|filter|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`,
-`vr1 runs`, `vr1 generate POLICY`, `vr1 config`.
+`vr1 runs`, `vr1 generate POLICY`, `vr1 config`, `vr1 init NAME`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
@@ -30,6 +30,7 @@ COMMANDS = {
 }
 PROBE = "load the policy and ask whether it looks at its pictures (vr1_ray/data/blindness.py)"
 GENERATE = "answer questions about images with a policy: one, a folder, or a JSONL file"
+INIT = "write a commented config for your data, after looking at it; nothing is started"
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 RUNS = "the runs in a folder: kind, state, step, best score, last change"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
@@ -51,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
             "replay": _replay,
             "scale": _scale,
             "config": _config,
+            "init": _init,
         }
         return act.get(parsed.command, _run)(parsed)
     except ValueError as error:
@@ -120,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--debug", action="store_true", help="show tracebacks")
         if name == "check":
             command.add_argument("--probe", action="store_true", help=PROBE)
+    _add_init(commands)
     _add_generate(commands)
     runs = commands.add_parser("runs", help=RUNS, description=RUNS)
     runs.add_argument("folder", nargs="?", default="runs", help="default: runs")
@@ -153,6 +156,19 @@ def _add_config(commands: Any) -> None:
     command.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
+def _add_init(commands: Any) -> None:
+    command = commands.add_parser("init", help=INIT, description=INIT)
+    command.add_argument("name", help="of the run; the config is NAME.yaml in the current folder")
+    command.add_argument("--data", default="", help="your rows: a file, a folder or a hub name")
+    command.add_argument("--split", default="train", help="of a folder or hub name; default: train")
+    command.add_argument(
+        "--model",
+        default="",
+        help="a model folder or hub name; default: the quickstart's policy, or the tiny one",
+    )
+    command.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
 def _add_generate(commands: Any) -> None:
     command = commands.add_parser("generate", help=GENERATE, description=GENERATE)
     add = command.add_argument
@@ -162,7 +178,12 @@ def _add_generate(commands: Any) -> None:
     add("--input", default="", help="a folder of pictures, or a .jsonl of questions")
     add("--output", default="", help="a .jsonl for the responses; default: standard output")
     add("--engine", default="vllm", help="vllm (default) or hf, plain transformers")
-    add("--max_tokens", type=int, default=0, help="of a response; default: 4096, or what fits")
+    add(
+        "--max_tokens",
+        type=int,
+        default=0,
+        help="of a response, which ends behind its answer anyway; default: what the policy was trained with, else 4096",
+    )
     add("--temperature", type=float, default=0.6, help="0 is greedy; default: 0.6")
     add("--top_p", type=float, default=0.95, help="default: 0.95")
     add("--num_samples", type=int, default=1, help="responses a question; default: 1")
@@ -237,6 +258,13 @@ def _config(parsed: argparse.Namespace) -> int:
         print(diff_text(parsed.diff, parsed.prefix))
     else:
         print(reference_text(parsed.prefix, is_markdown=parsed.markdown))
+    return 0
+
+
+def _init(parsed: argparse.Namespace) -> int:
+    from vr1_ray.commands.init import init
+
+    print(init(parsed.name, data=parsed.data, split=parsed.split, model=parsed.model))
     return 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vr1_ray.bridging.client import EndpointClient
-from vr1_ray.bridging.rows import BridgeRow, Reply
+from vr1_ray.bridging.rows import IMAGE_ROOT, BridgeRow, Reply
 from vr1_ray.bridging.store import request_key
 from vr1_ray.data.images import check_image
 from vr1_ray.data.picture_cells import read_inside
@@ -53,7 +53,7 @@ def open_images(row: BridgeRow, max_pixels: int) -> tuple[EncodedImage, ...]:
     """The row's pictures, read and checked. Raises DataError."""
     images = []
     for path in row.images:
-        data = read_inside(Path(row.image_root), path)
+        data = read_inside(Path(row.image_root), path, IMAGE_ROOT)
         check_image(data, name=path, max_pixels=max_pixels)
         images.append(EncodedImage.from_bytes(data))
     return tuple(images)

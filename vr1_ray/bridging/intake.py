@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from vr1_ray.bridging.readers import BadRow, SourceRow, reader_named
-from vr1_ray.bridging.rows import BridgeRow, to_json
+from vr1_ray.bridging.rows import IMAGE_ROOT, BridgeRow, to_json
 from vr1_ray.config import BridgeConfig, BridgeSourceConfig, ConfigError
 from vr1_ray.data.marks import check_marks
 from vr1_ray.data.picture_cells import read_inside
@@ -83,7 +83,8 @@ def first_row(source: BridgeSourceConfig) -> str:
         if isinstance(item, SourceRow):
             for image in item.images:
                 if isinstance(image, str):
-                    read_inside(Path(source.image_root or Path(source.path).parent), image)
+                    root = Path(source.image_root or Path(source.path).parent)
+                    read_inside(root, image, IMAGE_ROOT)
             return f"{item.question[:60]!r}"
         reasons.append(item.reason)
     raise DataError(

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from vr1_ray.bridging.rows import Outcome
+from vr1_ray.bridging.rows import IMAGE_ROOT, Outcome
 from vr1_ray.data.picture_cells import read_inside
 
 LLAVA, MULBERRY, IMAGES = "demonstrations_llava.json", "demonstrations_mulberry.json", "images"
@@ -74,7 +74,7 @@ class DatasetWriter:
     def write(self, outcome: Outcome) -> list[Path]:
         """Add one kept row; returns its pictures' paths. Raises DataError if a picture is gone."""
         row = outcome.row
-        data = [read_inside(Path(row.image_root), path) for path in row.images]
+        data = [read_inside(Path(row.image_root), path, IMAGE_ROOT) for path in row.images]
         paths = [
             self._keep_image(item, Path(path).suffix)
             for item, path in zip(data, row.images, strict=True)

@@ -30,7 +30,7 @@ def load_prompts(folder: str = "") -> dict[str, str]:
     """Name -> template, from `folder` as far as it has them. Raises ConfigError for a field it can't have."""
     if folder and not Path(folder).is_dir():
         raise ConfigError(
-            f"bridge.prompts: {folder} is no folder; give one with {', '.join(FIELDS)}.txt"
+            f"bridge.prompts: {folder} is no folder; give one with {', '.join(f'{name}.txt' for name in FIELDS)}"
         )
     templates = {}
     for name, known in FIELDS.items():

@@ -10,6 +10,8 @@ from typing import Any
 
 from vr1_ray.pictures import IMAGE_MARK
 
+IMAGE_ROOT = "image_root of its entry in bridge.sources"  # as a message calls it
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BridgeRow:

@@ -5,6 +5,7 @@ one. What can go wrong in a check is a row too: there is never a traceback.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -172,10 +173,20 @@ def _absent(whole: RunConfig, place: Place) -> Callable[[str], str | None]:
         if whole.kind == "recipe" and path.startswith(str(whole.folder)):
             return MADE_EARLIER
         if place.is_assumed:
-            return f"not on this machine, so not read; on the nodes: `hf download {path}`, or copy it there"
+            runs = recipe_runs(whole) if whole.kind == "recipe" else [whole]
+            is_model = path in {run.model.path for run in runs}
+            return f"not on this machine, so not read; {_to_nodes(path, is_model=is_model)}"
         return None
 
     return why
+
+
+def _to_nodes(path: str, *, is_model: bool) -> str:
+    """How what a path or a hub name stands for comes to the nodes."""
+    if not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", path):
+        return "copy it to the nodes"
+    kind = "" if is_model else "--repo-type dataset "
+    return f"on the nodes: `hf download {kind}{path}`, or copy it there"
 
 
 def _place(config: RunConfig, runs: list[RunConfig]) -> Place:

@@ -22,6 +22,10 @@ def contamination_lines(config: RunConfig) -> list[str]:
 
     Raises ConfigError or DataError if data or benchmarks can't be read.
     """
+    if config.benchmarks and config.kind == "recipe":
+        return [
+            f"benchmarks: not compared with training data, for {config.name} is a recipe; check the config of a step"
+        ]
     if not config.benchmarks or config.kind not in ("sft", "rl"):
         return []
     index = TrainingIndex(training_prompts(config))

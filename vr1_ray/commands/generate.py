@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from vr1_ray.models import ModelAdapter
     from vr1_ray.rollout import RolloutEngine, Sample
 
-DEFAULT_MAX_TOKENS = 4096  # of a response, where the model has room for so many
+DEFAULT_MAX_TOKENS = 4096  # of a response, where neither card nor model says less
+ANSWER_END = "</answer>"  # what comes behind it is no part of a response
 
 
 def run_generate(config: GenerateConfig) -> None:
@@ -59,7 +60,13 @@ def _ask(config: GenerateConfig, prompts: list[Prompt]) -> int:
     )  # a name that is none shows before the model is read
     config = replace(config, model=model_settings(config))
     adapter = load_adapter(config.model)
+    is_chosen = not config.max_response_tokens
     config = with_room(config, adapter, prompts)
+    if is_chosen:
+        why = "what the policy was trained with" if _trained_cap(config) else "by default"
+        cap = config.max_response_tokens
+        note = f"note: at most {cap} tokens a response, {why}; --max_tokens changes it"
+        print(note, file=sys.stderr)
     is_alone = not config.source and config.num_samples == 1
     with _output(config.output) as file:
         return asyncio.run(
@@ -116,6 +123,13 @@ def model_settings(config: GenerateConfig) -> Any:
     return replace(given, **found)
 
 
+def _trained_cap(config: GenerateConfig) -> int:
+    """The longest response the policy was trained with, by its card; 0 if that says nothing."""
+    from vr1_ray.models.card import read_card
+
+    return int(read_card(config.policy).get("max_response_tokens") or 0)
+
+
 def with_room(
     config: GenerateConfig, adapter: "ModelAdapter", prompts: list[Prompt]
 ) -> GenerateConfig:
@@ -124,7 +138,8 @@ def with_room(
     longest = max(lengths)
     given = config.model.max_model_len
     limit = adapter.max_positions if given == type(config.model)().max_model_len else given
-    wanted = config.max_response_tokens or max(1, min(DEFAULT_MAX_TOKENS, limit - longest))
+    most = _trained_cap(config) or DEFAULT_MAX_TOKENS
+    wanted = config.max_response_tokens or max(1, min(most, limit - longest))
     if longest + wanted > limit:
         raise ConfigError(
             f"question {lengths.index(longest)} has {longest} tokens; with --max_tokens {wanted} they are more "
@@ -221,6 +236,7 @@ async def sample_prompt(
         group_size=config.num_samples,
         temperature=config.temperature,
         top_p=config.top_p,
+        stop_texts=(ANSWER_END,),
     )
     seeds = [
         sample_seed(
@@ -263,6 +279,8 @@ def response_row(
 def for_reading(row: dict[str, Any]) -> str:
     """A response as a person reads it."""
     tail = f"({row['finish_reason']}, {row['response_tokens']} tokens)"
+    if row["finish_reason"] == "truncated":
+        tail += "; --max_tokens N lets it go on"
     if row["answer"] is None:
         return f"{row['response']}\n\nno <think> and <answer> blocks {tail}"
     return f"{row['thought']}\n\nanswer: {row['answer']}   {tail}"

@@ -21,7 +21,8 @@ class GenerateConfig:
     question: str = ""  # the one question, or that of a folder's pictures
     source: str = ""  # a folder of pictures, or a .jsonl file
     output: str = ""  # a .jsonl file; empty: standard output
-    max_response_tokens: CountFrom0 = 0  # 0: 4096, or what the model has room for
+    # 0: what the policy was trained with, else 4096, or what the model has room for
+    max_response_tokens: CountFrom0 = 0
     temperature: From0 = 0.6  # as in the paper's evaluation; 0 is greedy
     top_p: Above0To1 = 0.95
     num_samples: CountFrom1 = 1  # responses a question

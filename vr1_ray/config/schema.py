@@ -86,7 +86,7 @@ class DataConfig:
 
 @dataclass
 class RewardSpec:
-    """One reward by name (a row of vr1_ray/rewards, or package.module:Name) and its weight in the sum."""
+    """One reward by name (a row of vr1_ray/rewards, package.module:Name or file.py:Name) and its weight in the sum."""
 
     name: str = MISSING  # a row of vr1_ray/rewards, or package.module:Name
     weight: AnyNumber = 1.0  # of its value in the sum; below 0 it is a penalty

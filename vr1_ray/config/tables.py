@@ -2,15 +2,19 @@
 
     ROWS = {"grpo": Grpo, "vllm": "vr1_ray.rollout.vllm_engine:VLLMEngine"}
 
-A row may be text: then its file is imported only where a config asks for it.
+A row may be text: then its file is imported only where a config asks for it. `folder/file.py:Name` names a file by
+its path, which counts from the folder the command runs in.
 """
 
 import difflib
+import hashlib
 import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from vr1_ray.config.fields import by_key
@@ -36,15 +40,17 @@ def find(table: Mapping[str, Any], name: str, field: str, *, kind: type | None =
     if not (module_name and colon and attribute):
         raise ValueError(
             f"{field}={name!r} is unknown{known}. "
-            "Take one of these, or name your own as package.module:Name."
+            "Take one of these, or name your own as package.module:Name or file.py:Name."
         )
     look_in_current_folder()
+    module = None
     try:
-        found = getattr(importlib.import_module(module_name), attribute)
+        module = _module(module_name)
+        found = getattr(module, attribute)
     except Exception as error:  # a module that is broken can raise anything
+        cure = _cure(module_name, error) if module is None else _names_in(module)
         raise ValueError(
-            f"{field}={name!r} can't be loaded ({type(error).__name__}: {error}){known}. Check that the module is installed, on PYTHONPATH "
-            f"or in the current folder ({Path.cwd()}), and the name after the colon."
+            f"{field}={name!r} can't be loaded ({type(error).__name__}: {error}){known}. {cure}"
         ) from error
     if kind is not None and not (isinstance(found, type) and issubclass(found, kind)):
         raise ValueError(f"{field}={name!r} is no {kind.__name__}; derive it from {kind.__name__}.")
@@ -52,6 +58,57 @@ def find(table: Mapping[str, Any], name: str, field: str, *, kind: type | None =
         missing = ", ".join(sorted(found.__abstractmethods__))
         raise ValueError(f"{field}={name!r} lacks {missing}; write what {kind.__name__} asks for.")
     return found
+
+
+def _module(name: str) -> ModuleType:
+    """A module by its name, or a file by its path; each file is executed once."""
+    if not name.endswith(".py"):
+        return importlib.import_module(name)
+    path = _file(Path(name).expanduser())
+    own_name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if own_name in sys.modules:
+        return sys.modules[own_name]
+    spec = importlib.util.spec_from_file_location(own_name, path)
+    assert spec is not None  # of a .py file there is always one
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # for the files beside it
+    sys.modules[own_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[own_name]
+        raise
+    return module
+
+
+def _file(path: Path) -> Path:
+    """The file, from the current folder or one that Python looks in: actors have the driver's path, not its folder."""
+    found = next(
+        (place / path for place in (Path(), *map(Path, sys.path)) if (place / path).is_file()), None
+    )
+    if found is None:
+        raise FileNotFoundError(f"{path} is no file")
+    return found.resolve()
+
+
+def _cure(name: str, error: Exception) -> str:
+    """What to do about a module that can't be imported: it is not found, or its code is broken."""
+    if isinstance(error, FileNotFoundError) and name.endswith(".py"):
+        return f"Give the file's path from the current folder ({Path.cwd()}), or whole."
+    is_absent = isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}.")
+    if is_absent:
+        return (
+            f"Install the module, or put it on PYTHONPATH or into the current folder ({Path.cwd()}); a file elsewhere "
+            "is named by its path, as folder/file.py:Name."
+        )
+    return "Mend what its code raises when it is imported."
+
+
+def _names_in(module: ModuleType) -> str:
+    names = ", ".join([name for name in vars(module) if not name.startswith("_")][:12])
+    return f"Take a name of {module.__name__} after the colon: {names or 'it has none yet'}."
 
 
 def find_function(name: str, field: str, *arguments: Any) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vr1_ray.data.picture_cells import PictureCells, read_file
+from vr1_ray.data.picture_cells import IMAGE_ROOT, PictureCells, read_file
 from vr1_ray.data.refusals import DataError
 from vr1_ray.data.stored import StoredCell, StoredFile, put_in_place, stamp_of
 from vr1_ray.encoded_image import content_hash
@@ -47,8 +47,9 @@ class ImageReader(PictureCells):
         by_reference: bool = False,
         unpack: Path | None = None,
         known: dict[str, PictureFacts] | None = None,
+        setting: str = IMAGE_ROOT,
     ) -> None:
-        super().__init__(root)
+        super().__init__(root, setting)
         self.max_pixels = max_pixels
         self.by_reference = by_reference
         self.unpack = unpack  # None: what has no place of its own is held

@@ -14,6 +14,7 @@ import base64
 import binascii
 import json
 import math
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from urllib.parse import unquote, urlparse
 
 from vr1_ray.data.refusals import DataError, shortened
 
+IMAGE_ROOT = "data.image_root"
 EMBEDDED = "the embedded image"
 _INNER = ("bytes", "data", "base64", "path", "image", "image_url", "url", "file_name")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]{65,}={0,2}\s*\Z")
@@ -37,8 +39,9 @@ class PictureCells:
         [cells.file(cell) for cell in cells.cells('["a.png", "b.png"]')]
     """
 
-    def __init__(self, root: Path | None) -> None:
+    def __init__(self, root: Path | None, setting: str = IMAGE_ROOT) -> None:
         self.root = root
+        self.setting = setting  # what has another root; "" if nothing does
 
     def cells(self, value: Any) -> list[Any]:
         """The cells of a column that holds one image, a list of them (also as a text), or nothing."""
@@ -119,7 +122,7 @@ class PictureCells:
         if _BASE64.match(text) and not self._is_file(text):
             return _base64_bytes(text, "the text"), f"{shortened(text, 40)}, read as base64,"
         path = unquote(urlparse(text).path) if scheme else text
-        return find_inside(self.root, path), path
+        return find_inside(self.root, path, self.setting), path
 
 
 def is_empty(value: Any) -> bool:
@@ -140,32 +143,32 @@ def _base64_bytes(text: str, what: str) -> bytes:
         ) from error
 
 
-def read_inside(root: Path | None, path: str) -> bytes:
-    """The bytes of a file below `root`. Raises DataError."""
-    return read_file(find_inside(root, path), path)
+def read_inside(root: Path | None, path: str, setting: str = IMAGE_ROOT) -> bytes:
+    """The bytes of a file below `root`, as `find_inside` has it. Raises DataError."""
+    return read_file(find_inside(root, path, setting), path)
 
 
-def find_inside(root: Path | None, path: str) -> Path:
-    """A file below `root`. Refuses every path that leaves it, through links too. Raises DataError."""
+def find_inside(root: Path | None, path: str, setting: str = IMAGE_ROOT) -> Path:
+    """A file below `root`. Refuses every path that leaves it, through links too. Raises DataError.
+
+    `setting` is what a user sets to have another `root`; "" where there is no such setting.
+    """
+    shown = shortened(path, 240)
     if root is None:
+        ways = f"set {setting} to the folder of its pictures, or " if setting else ""
         raise DataError(
-            f"{shortened(path, 240)} is a path, but this dataset has no folder; embed the images as bytes"
+            f"{shown} is a path, but this dataset has no folder; {ways}embed the images as bytes"
         )
     target = root / path
     try:
         leaves = ".." in Path(path).parts or not target.resolve().is_relative_to(_resolved(root))
-        is_file = not leaves and target.is_file()
+        is_file = target.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a circle of links
-        raise DataError(
-            f"{shortened(path, 240)} is no path ({error!s:.80}); give the path of a file"
-        ) from error
-    if leaves:
-        raise DataError(_leaving(root, path, target))
+        raise DataError(f"{shown} is no path ({error!s:.80}); give the path of a file") from error
+    if leaves and (is_file or not Path(path).is_absolute()):
+        raise DataError(f"{shown} leaves the data folder {root}{_leaving(root, path, setting)}")
     if not is_file:
-        raise DataError(
-            f"{shortened(path, 240)} is no file in {root}; put the image there, or set data.image_root (Vision-R1-cold is "
-            "published without images: they come from LLaVA-CoT-100k and Mulberry-SFT)"
-        )
+        raise DataError(f"{shown} is no file{_where(root, path)}; {_put_or_set(root, setting)}")
     return target
 
 
@@ -184,14 +187,37 @@ def _resolved(root: Path) -> Path:
     return root.resolve()
 
 
-def _leaving(root: Path, path: str, target: Path) -> str:
-    is_link = not Path(path).is_absolute() and ".." not in Path(path).parts
-    if is_link:
+def _where(root: Path, path: str) -> str:
+    return " on this machine" if Path(path).is_absolute() else f" in {root}"
+
+
+def _put_or_set(root: Path, setting: str) -> str:
+    """The ways out for a picture that is not there."""
+    if not root.is_dir():
+        return f"there is no folder {root} (here: {Path.cwd()}); mend {setting or 'the path'}"
+    if not setting:
+        return "put it there"
+    return (
+        f"put the image there, or set {setting} to the folder that the paths start from (Vision-R1-cold is "
+        "published without images: they come from LLaVA-CoT-100k and Mulberry-SFT)"
+    )
+
+
+def _leaving(root: Path, path: str, setting: str) -> str:
+    """How a path leaves the folder, and the ways out."""
+    target = root / path
+    found = target.resolve()
+    if not setting or not target.is_file():
+        return "; put the file itself into it, and give its path there"
+    if ".." in Path(path).parts:
+        common = Path(os.path.commonpath([root.resolve(), found]))
+        return f"; set {setting}={common} and write it as {str(found.relative_to(common))!r}"
+    if Path(path).is_absolute():
         return (
-            f"{shortened(path, 240)} leaves the data folder {root}: it is a link to {target.resolve()}; copy what links "
-            f"point to (`cp -rL {root} COPY`), or set data.image_root to {target.resolve().parent} and give paths in it"
+            f"; set {setting} to a folder above all images, such as {found.parent}, or to / for whole paths that lead "
+            "anywhere"
         )
     return (
-        f"{shortened(path, 240)} leaves the data folder {root}; use paths inside it, or set data.image_root to the folder "
-        "that holds the images"
+        f": it is a link to {found}; copy what links point to (`cp -rL {root} COPY`), or set {setting} to "
+        f"{found.parent} and give paths in it"
     )

@@ -45,7 +45,7 @@ def read_table(
         kind=kind,
         field=field,
         source=table.source,
-        root=Path(config.image_root) if config.image_root else table.root,
+        root=Path(config.image_root).expanduser() if config.image_root else table.root,
         pictures=table.pictures,
         max_images=max_images,
     )
@@ -65,6 +65,11 @@ def read_table(
             else:
                 found.append(replace(outcome.row, place=place))
     problems.raise_if_any(num_rows)
+    if not found and num_rows:
+        raise DataError(
+            f"{field}: all {num_rows} rows of {table.source} were skipped (data.bad_rows=skip), the first for "
+            f"{problems.problems[0][1]}; mend them"
+        )
     if not found:
         raise DataError(f"{field}: {table.source} has no rows; give a file or split that has")
     _say(notes, listed, table, field)

@@ -70,7 +70,7 @@ def load_selections(
     _check_instructions(names, config)
     selections, read = [], {}
     for name in names:
-        base, _, part = name.partition("/")
+        base, part = _base_and_part(name)
         benchmark = make_benchmark(base)
         if config.protocol == "paper":
             _check_paper(benchmark, config)
@@ -108,7 +108,7 @@ def instructed(questions: list[Question], line: str) -> list[Question]:
 
 
 def _check_instructions(names: list[str], config: EvalConfig) -> None:
-    bases = {name.partition("/")[0] for name in names}
+    bases = {_base_and_part(name)[0] for name in names}
     if unknown := sorted(set(config.instructions) - bases):
         raise ConfigError(
             f"eval.instructions: {', '.join(unknown)} is none of this run's benchmarks ({', '.join(sorted(bases))})"
@@ -122,6 +122,13 @@ def _check_instructions(names: list[str], config: EvalConfig) -> None:
 def _file_notes(benchmark: Benchmark, folder: str) -> tuple[str, ...]:
     paths = find_files(benchmark, Path(folder)) if folder != HUB else []
     return tuple(note for note in map(file_note, paths) if note)
+
+
+def _base_and_part(name: str) -> tuple[str, str]:
+    """`mathvista/GPS` in two; of `folder/file.py:Name/part` the file's path is not cut."""
+    file, colon, rest = name.rpartition(":")
+    own, _, part = rest.partition("/")
+    return f"{file}{colon}{own}", part
 
 
 def _check_paper(benchmark: Benchmark, config: EvalConfig) -> None:

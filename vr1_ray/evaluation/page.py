@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.report.markup import card, page, text
+from vr1_ray.report.markup import card, page, text, text_table
 
 IMAGES = "../images"
 
@@ -30,7 +30,7 @@ def write_page(
         for number, (rule, found) in enumerate(groups)
     )
     title = f"{result['name']}: {len(failures)} of {len(rows)} responses wrong"
-    body = f"<h1>{text(title)}</h1><pre>{text(table)}</pre><p>{links}</p>{sections}"
+    body = f"<h1>{text(title)}</h1>{text_table(table)}<p>{links}</p>{sections}"
     path.write_text(page(title, body), encoding="utf-8")
     return path
 

@@ -46,7 +46,7 @@ def read_questions(
     """
     questions: list[Question] = []
     for rows, root, name in _tables(benchmark, folder):
-        images = ImageReader(root, max_image_pixels)
+        images = ImageReader(root, max_image_pixels, setting="")
         problems = RowProblems(FIELD if folder != HUB else "benchmarks", name, bad_rows)
         number = -1
         for number, columns in enumerate(rows):
@@ -110,9 +110,10 @@ def find_files(benchmark: Benchmark, folder: Path) -> list[Path]:
     if found := _first_match(folder, benchmark.files, benchmark.split):
         return found
     names = [pattern.format(split=benchmark.split) for pattern in PATTERNS[:3]]
+    or_hub = f", or set {FIELD}=hub" if benchmark.hub else ""
     raise DataError(
-        f"{FIELD}: {folder} has nothing of {benchmark.name}; put {own}/{' or '.join([*names, *benchmark.files])} "
-        f"there as published, or set {FIELD}=hub"
+        f"{FIELD}: {folder} has nothing of {benchmark.name}; put {' or '.join([*names, *benchmark.files])} into {own} as "
+        f"published{or_hub}"
     )
 
 

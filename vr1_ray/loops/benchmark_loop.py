@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.actors.fleet import Fleet
-from vr1_ray.config import RunConfig
+from vr1_ray.config import ConfigError, RunConfig
 from vr1_ray.data.refusals import BadRows, RowProblems
 from vr1_ray.evaluation import Judged, Question, Selection, Verdict, load_selections, paper
 from vr1_ray.evaluation.elsewhere import digest
@@ -202,12 +202,23 @@ def read_benchmarks(
         for question in one.questions
         if adapter is not None and len(adapter.render(question.prompt).prompt_ids) > room
     )
+    for one in selections:
+        _check_some_fit(one, too_long, max_response_tokens)
     return BenchmarkSet(
         config=config,
         selections=selections,
         max_response_tokens=max_response_tokens,
         too_long=too_long,
     )
+
+
+def _check_some_fit(selection: Selection, too_long: frozenset[str], max_tokens: int) -> None:
+    """An evaluation that could ask nothing would call every answer wrong."""
+    if all(question.prompt.prompt_id in too_long for question in selection.questions):
+        raise ConfigError(
+            f"benchmarks: none of the {len(selection.questions)} questions of {selection.name} fits model.max_model_len "
+            f"beside {max_tokens} response tokens; raise it, or lower eval.max_response_tokens or model.max_pixels"
+        )
 
 
 def _check_image_counts(selection: Selection, max_images: int) -> None:

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +116,7 @@ def _write(config: BridgeConfig, intake: Intake, folder: Path, log: OutcomeLog) 
     unfinished = folder / f"{DATASET}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     tally = Tally(config, load_rules(config.rules))
+    reasons: Counter[str] = Counter()  # of rows without a chain
     samples: list[tuple[Outcome, list[Path]]] = []
     with (
         DatasetWriter(unfinished, rows_per_shard=config.rows_per_shard) as writer,
@@ -124,11 +126,13 @@ def _write(config: BridgeConfig, intake: Intake, folder: Path, log: OutcomeLog) 
             outcome = outcome_from_json(line)
             tally.add(outcome)
             if outcome.chosen is None:
+                reasons[outcome.reason] += 1
                 dropped.write(_dropped_line(outcome) + "\n")
                 continue
             paths = writer.write(outcome)
             if len(samples) < config.num_samples:
                 samples.append((outcome, paths))
+    _check_kept(tally, reasons, folder)
     counts = tally.counts()
     sizes = {"num_read": intake.num_read, "num_bad": intake.num_bad}
     write_card(unfinished, counts, config, samples, **sizes)
@@ -136,6 +140,17 @@ def _write(config: BridgeConfig, intake: Intake, folder: Path, log: OutcomeLog) 
     shutil.rmtree(folder / DATASET, ignore_errors=True)
     os.replace(unfinished, folder / DATASET)
     return sizes | counts
+
+
+def _check_kept(tally: Tally, reasons: Counter[str], folder: Path) -> None:
+    """A run that keeps no row has done nothing, whatever it cost: RuntimeError with the commonest cause."""
+    if tally.kept:
+        return
+    reason, times = reasons.most_common(1)[0]
+    raise RuntimeError(
+        f"none of {tally.asked} rows was kept, {times} for this cause: {reason}\nNo dataset was written; every row's "
+        f"cause is in {folder / 'dropped.jsonl'}. Mend it and run the same command again: what was answered is kept"
+    )
 
 
 def _dropped_line(outcome: Outcome) -> str:
@@ -185,6 +200,10 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     """What the console shows of a summary."""
     lines = [f"\n{summary['kept']} of {summary['asked']} kept; dropped by"]
     lines += [f"  {name:<22}{n:>8}" for name, n in summary["dropped"].items() if n]
+    if failed := sum(n for name, n in summary["dropped"].items() if name.endswith("_failed")):
+        lines.append(
+            f"{failed} rows got no reply; remove {RESULT} of the run and give the same command again to ask for them alone"
+        )
     if "precision" in summary:
         precision, recall = shown(summary["precision"], FORM), shown(summary["recall"], FORM)
         lines.append(f"precision {precision}, recall {recall}")

@@ -54,7 +54,7 @@ def run_filter(config: RunConfig, inputs: "RunInputs", stop: StopSignal) -> dict
         if left:
             connect(config)
             stop.listen()
-            with Fleet(config) as fleet:
+            with Fleet(config, objects=inputs.objects) as fleet:
                 fleet.start()
                 try_all(fleet, config, left, found, stop)
     result = keep(config, inputs.prompts, found.rates)

@@ -60,6 +60,13 @@ class Qwen25VLAdapter(ModelAdapter):
             "longest_edge": config.max_pixels,
         }
         self.image_id: int = self.model_config.image_token_id
+        self.image_token: str = self.processor.image_token
+        if self.tokenizer.convert_tokens_to_ids(self.image_token) != self.image_id:
+            # transformers makes an empty tokenizer of a folder that has none, without a word.
+            raise ValueError(
+                f"its tokenizer of {len(self.tokenizer)} tokens lacks {self.image_token}: tokenizer.json is missing, or "
+                "another model's"
+            )
         self.vocab_size = self.model_config.text_config.vocab_size
         self.max_positions = self.model_config.text_config.max_position_embeddings
         self.end_ids = self._end_ids()
@@ -127,7 +134,13 @@ class Qwen25VLAdapter(ModelAdapter):
             messages, tokenize=False, add_generation_prompt=True
         )
         engine_ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        if engine_ids.count(self.image_id) != len(prompt.images):
+        found = engine_ids.count(self.image_id)
+        if found != len(prompt.images):
+            if not any(self.image_token in part for part in parts):
+                raise ValueError(
+                    f"prompt {prompt.prompt_id}: the chat template of model.path={self.config.path!r} makes {found} image "
+                    f"placeholders of {len(prompt.images)} images; put back the chat_template.jinja the model came with."
+                )
             raise ValueError(
                 f"prompt {prompt.prompt_id}: the question holds the model's own image placeholder as text; "
                 f"write {IMAGE_MARK} where an image stands and nothing like <|image_pad|>."

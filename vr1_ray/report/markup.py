@@ -17,7 +17,9 @@ th:first-child,td:first-child{text-align:left} tr+tr td{border-top:1px solid #e2
 .words{flex:1;min-width:0} .question{font-weight:600;margin:0} .response{border-left:4px solid;padding:4px 12px;
 margin:10px 0 0;background:#f8fafc} .right{border-color:#16803c} .wrong{border-color:#c2322d}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.45 ui-monospace,monospace;margin:4px 0}
-@media(max-width:640px){.card{flex-direction:column}.figure{flex:none}}
+h1,h2,p,a,li{overflow-wrap:anywhere} .scroll{overflow-x:auto;max-width:100%} .scroll>pre{white-space:pre;overflow-wrap:normal}
+@media(max-width:640px){body{padding:14px}h1{font-size:20px}th,td{padding:5px 9px}.card{flex-direction:column;padding:12px;gap:10px}
+.figure{flex:none}.figure img{max-width:100%}.words{flex:none;width:100%}}
 """
 _SIGNATURES = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"RIFF", "webp"))
 
@@ -37,12 +39,17 @@ def page(title: str, body: str, *, style: str = "") -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of texts."""
+    """A table of texts; one that is wider than the screen scrolls by itself, not the page."""
     cells = "".join(f"<th>{text(cell)}</th>" for cell in head)
     body = "".join(
         "<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    return f"<table><tr>{cells}</tr>{body}</table>"
+    return f'<div class="scroll"><table><tr>{cells}</tr>{body}</table></div>'
+
+
+def text_table(content: str) -> str:
+    """A table that is a text already, in columns of signs; it scrolls as `table` does."""
+    return f'<div class="scroll"><pre>{text(content)}</pre></div>'
 
 
 def card(pictures: Sequence[str], words: str) -> str:

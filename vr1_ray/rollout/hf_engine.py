@@ -76,6 +76,7 @@ class HFEngine(RolloutEngine):
         cache: Any = None
         ids: list[int] = []
         logprobs: list[float] = []
+        has_stopped = False
         while len(ids) < spec.max_response_tokens:
             if self._model is None:
                 raise EngineDiedError(f"prompt {prompt_id}: the engine was closed while sampling")
@@ -84,7 +85,7 @@ class HFEngine(RolloutEngine):
             token, logprob = self._next_token(output.logits[0, -1], spec, generator)
             ids.append(token)
             logprobs.append(logprob)
-            if token in self.adapter.end_ids:
+            if token in self.adapter.end_ids or (has_stopped := self._has_stopped(ids, spec)):
                 break
             inputs = {"input_ids": torch.tensor([[token]], device=device)}
         version = self._policy_version
@@ -92,9 +93,21 @@ class HFEngine(RolloutEngine):
         return Sample(
             response_ids=tuple(ids),
             logprobs=tuple(logprobs),
-            finish_reason="finished" if ids[-1] in self.adapter.end_ids else "truncated",
+            finish_reason="finished"
+            if has_stopped or ids[-1] in self.adapter.end_ids
+            else "truncated",
             version_spans=(TokenSpan(policy_version=version, start=0, end=len(ids)),),
         )
+
+    def _has_stopped(self, ids: list[int], spec: SamplingSpec) -> bool:
+        """Whether the last tokens hold one of the texts that end a response."""
+        if not spec.stop_texts:
+            return False
+        longest = max(
+            len(text.encode()) for text in spec.stop_texts
+        )  # no token is shorter than a byte
+        end = self.adapter.decode(tuple(ids[-longest:]))
+        return any(text in end for text in spec.stop_texts)
 
     def _prefill_inputs(
         self, prompt_id: str, rendered: RenderedPrompt, images: list[Any]

@@ -196,7 +196,10 @@ class VLLMEngine(RolloutEngine):
             max_tokens=spec.max_response_tokens,
             stop_token_ids=list(self.adapter.end_ids),
             logprobs=0,  # of the sampled token alone
-            detokenize=False,
+            stop=list(spec.stop_texts),
+            include_stop_str_in_output=bool(spec.stop_texts),
+            detokenize=bool(spec.stop_texts),  # else only here, by the adapter
+            skip_special_tokens=not spec.stop_texts,  # one of them may be such a token
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 

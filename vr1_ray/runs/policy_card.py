@@ -34,6 +34,7 @@ def write_policy(fleet: Fleet, config: RunConfig, folder: Path) -> None:
         "base": config.model.path,
         "first_base": base,
         "system_prompt": config.model.system_prompt,
+        "max_response_tokens": longest_response(config),
     }
     write_json(unfinished / POLICY_CARD, card)
     ends = fleet.curriculum.early_ends if fleet.curriculum is not None else ()
@@ -50,3 +51,10 @@ def _with_usual_modes(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(usual)
+
+
+def longest_response(config: RunConfig) -> int:
+    """The most tokens of a response that training can have shown: of the longest stage, or what a demonstration may have."""
+    if config.kind == "rl":
+        return max(stage.max_response_tokens for stage in config.curriculum.stages if stage.enabled)
+    return min(config.data.cutoff_len, config.model.max_model_len)

@@ -81,9 +81,8 @@ def test_geometry3k_reads_what_figure_math_writes(tmp_path):
 
 
 def test_an_unknown_reader_is_named_with_the_known_ones():
-    with pytest.raises(
-        ConfigError, match=r"'csv' is none of geometry3k, jsonl, llava_cot, mulberry"
-    ):
+    known = "known: geometry3k, jsonl, llava_cot, mulberry"
+    with pytest.raises(ValueError, match=f"bridge.sources.reader='csv' is unknown; {known}"):
         reader_named("csv")
     assert reader_named("vr1_ray.bridging.readers.jsonl:read_jsonl") is reader_named("jsonl")
 

@@ -1,6 +1,7 @@
 """Answering questions: each form of input, rows as documented, mistakes before the engine, time limits."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,8 @@ from vr1_ray.data import DataError
 from vr1_ray.data.questions import load_questions, one_question
 from vr1_ray.models import load_adapter
 from vr1_ray.rollout import Sample
+from vr1_ray.rollout.hf_engine import HFEngine
+from vr1_ray.types import SamplingSpec
 
 QUESTION = "How many red circles are there?"
 
@@ -213,3 +216,38 @@ def test_a_missing_picture_is_told_before_anything_heavy_is_loaded(tmp_path):
     )
     assert done.stdout == "2 []\n"
     assert "none.png" in done.stderr
+
+
+def test_a_response_ends_behind_its_answer_and_by_default_at_the_trained_cap(
+    policy, pictures, tmp_path, capsys
+):
+    trained = tmp_path / "policy"
+    shutil.copytree(policy, trained)
+    (trained / "vr1_policy.json").write_text(json.dumps({"max_response_tokens": 12}))
+    output = tmp_path / "responses.jsonl"
+    arguments = [
+        str(pictures / "0.png"),
+        "--question",
+        QUESTION,
+        "--engine",
+        "hf",
+        "--output",
+        str(output),
+    ]
+    assert main(["generate", str(trained), "--image", *arguments]) == 0
+    assert (
+        "at most 12 tokens a response, what the policy was trained with" in capsys.readouterr().err
+    )
+    assert rows_of(output)[0]["response_tokens"] <= 12
+
+
+def test_a_text_that_ends_a_response_stops_the_engine(policy):
+    adapter = load_adapter(ModelConfig(path=policy))
+    engine = HFEngine(model=ModelConfig(path=policy), rollout=RolloutConfig(), adapter=adapter)
+    spec = SamplingSpec(max_response_tokens=9, group_size=1, stop_texts=("</answer>",))
+    before, ended = (
+        list(adapter.encode_response(text)[:-1]) for text in ("<answer> 3", "<answer> 3</answer>")
+    )
+    assert not engine._has_stopped(before, spec)
+    assert engine._has_stopped(ended, spec)
+    assert not engine._has_stopped(ended, replace(spec, stop_texts=()))

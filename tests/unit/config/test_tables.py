@@ -22,10 +22,39 @@ def test_an_unknown_name_is_refused_with_field_value_and_the_known_ones(name):
         find(ROWS, name, "some.name")
 
 
-@pytest.mark.parametrize("name", ["no.such:Name", "collections:NoSuchName"])
-def test_what_cannot_be_loaded_is_refused_with_the_reason_and_where_it_was_looked_for(name):
-    with pytest.raises(ValueError, match=rf"some.name='{name}' can't be loaded \(.*current folder"):
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("no.such:Name", "Install the module, or put it on PYTHONPATH or into the current folder"),
+        ("collections.none:Name", "Install the module"),
+        ("collections:NoSuchName", "Take a name of collections after the colon: "),
+        ("none.py:Name", "Give the file's path from the current folder"),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused_with_the_reason_and_what_to_do(name, cure):
+    with pytest.raises(ValueError, match=rf"some.name='{name}' can't be loaded \(.*{cure}"):
         find(ROWS, name, "some.name")
+
+
+@pytest.mark.parametrize("kind", ["relative", "whole", "on the path"])
+def test_a_file_is_named_by_its_path_and_executed_once(tmp_path, monkeypatch, kind):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "beside_7.py").write_text("VALUE = 7\n")
+    (folder / "own.py").write_text("from beside_7 import VALUE\ndef double(x): return 2 * VALUE\n")
+    if kind == "on the path":
+        monkeypatch.syspath_prepend(tmp_path)
+    else:
+        monkeypatch.chdir(tmp_path)
+    name = str(folder / "own.py") if kind == "whole" else "mine/own.py"
+    found = find_function(f"{name}:double", "some.name", 1)
+    assert found(1) == 14
+    assert find({}, f"{name}:double", "some.name") is found
+
+
+def test_a_file_with_the_name_of_a_known_module_is_itself(tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("OWN = 5\n")
+    assert find({}, f"{tmp_path}/json.py:OWN", "some.name") == 5
 
 
 @pytest.mark.parametrize("name", ["decimal:Decimal", "os.path:join"])

@@ -134,3 +134,16 @@ def test_a_message_with_half_a_sign_can_be_printed():
     with pytest.raises(DataError) as error:
         problems.raise_if_any()
     str(error.value).encode()
+
+
+def test_a_file_whose_rows_are_all_skipped_is_not_called_empty(root):
+    found = outcome(
+        "prompts",
+        root,
+        [as_row("prompts", images="none.png")] * 2,
+        bad_rows="skip",
+        max_bad_rows=1.0,
+        bad_rows_file=str(root / "bad.jsonl"),
+    )
+    assert "all 2 rows of" in found
+    assert "were skipped (data.bad_rows=skip), the first for images: 'none.png' is no file" in found

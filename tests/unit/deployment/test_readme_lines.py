@@ -72,13 +72,17 @@ def test_each_shell_line_is_run_by_a_test_or_says_why_not(name):
 @pytest.mark.parametrize("name", readmes())
 def test_each_vr1_line_names_a_command_and_a_config_that_loads(name):
     for _, block in shell_blocks((ROOT / name).read_text()):
+        written = set()  # by `vr1 init`, in the block itself
         for line in commands_of(block):
             words = shlex.split(line, comments=True)
             place = next((i for i, word in enumerate(words) if Path(word).name == "vr1"), None)
             if place is None or words[place + 2 : place + 3] in ([], ["CONFIG"]):
                 continue
-            if words[place + 1] == "generate":
-                _parser().parse_args(words[place + 1 :])
+            if words[place + 1] in ("generate", "init"):
+                parsed = _parser().parse_args(words[place + 1 :])
+                written |= {f"{parsed.name}.yaml"} if parsed.command == "init" else set()
+                continue
+            if words[place + 2] in written:
                 continue
             command, config, *overrides = words[place + 1 :]
             assert command in COMMANDS, line

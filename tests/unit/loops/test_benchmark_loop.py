@@ -156,6 +156,15 @@ def test_a_benchmark_question_with_too_many_images_is_refused_before_the_run(inp
         read_held_out(config, inputs)
 
 
+def test_a_benchmark_of_which_no_question_fits_is_refused_before_the_run(inputs):
+    config = rl_config("mathvista")
+    config.model.max_model_len = 20
+    with pytest.raises(
+        ConfigError, match=r"benchmarks: none of the \d+ questions of mathvista fits"
+    ):
+        read_held_out(config, inputs)
+
+
 def test_a_run_that_never_evaluates_may_name_any_figure(inputs):
     config = rl_config("mathvista", best_by="mathverse")
     config.eval.every_steps = 0

@@ -1,13 +1,15 @@
 """Which adapter a model folder gets, and what a bad folder is told."""
 
 import json
+import shutil
 
 import pytest
 
-from tests.builders import TINY_MODEL
+from tests.builders import TINY_MODEL, picture
 from vr1_ray.config import ModelConfig
 from vr1_ray.models import MODELS, load_adapter
 from vr1_ray.models.qwen2_5_vl import Qwen25VLAdapter
+from vr1_ray.types import Prompt
 
 
 def test_the_tiny_model_gets_the_qwen2_5_vl_adapter():
@@ -65,3 +67,27 @@ def test_a_family_outside_the_package_is_named_in_model_adapter(tmp_path):
 def test_what_is_no_adapter_is_refused_by_field_and_value():
     with pytest.raises(ValueError, match=r"model\.adapter='pathlib:Path' is no ModelAdapter"):
         load_adapter(ModelConfig(path=str(TINY_MODEL), adapter="pathlib:Path"))
+
+
+def copy_without(folder, name):
+    shutil.copytree(TINY_MODEL, folder / "model")
+    (folder / "model" / name).unlink()
+    return ModelConfig(path=str(folder / "model"))
+
+
+def test_a_folder_without_its_tokenizer_is_refused_and_not_its_questions(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"model\.path=.*lacks <\|image_pad\|>: tokenizer\.json is missing"
+    ):
+        load_adapter(copy_without(tmp_path, "tokenizer.json"))
+
+
+def test_a_chat_template_without_pictures_is_blamed_and_not_the_question(tmp_path):
+    config = copy_without(tmp_path, "chat_template.jinja")
+    template = "{% for m in messages %}{{ m['role'] }}{% endfor %}"
+    (tmp_path / "model" / "chat_template.jinja").write_text(template)
+    prompt = Prompt(prompt_id="a", question="<image>How many?", images=(picture(),))
+    with pytest.raises(
+        ValueError, match=r"the chat template of model\.path=.* makes 0 image placeholders of 1"
+    ):
+        load_adapter(config).render(prompt)
