@@ -40,7 +40,8 @@ def write_report(
         for path in curves_png
     )
     cards = "".join(_card(example) for example in examples)
-    body = f"<h1>{text(title)}</h1>{lines}<h2>Held-out results</h2>{table(head, rows)}"
+    body = f"<h1>{text(title)}</h1>{lines}"
+    body += f"<h2>Held-out results</h2>{table(head, rows)}" if rows else ""
     body += f"<h2>Training</h2>{curves}" if curves else ""
     body += f"<h2>Examples</h2>{cards}" if cards else ""
     path = Path(folder) / "report.html"

@@ -71,6 +71,8 @@ def result_table(summary: dict[str, Any]) -> str:
                       "wall_seconds": {"total": 700.0}})
     """
     rows = result_rows(summary)
+    if len(rows) == 1:  # nothing was evaluated
+        return "\n".join(stage_lines(summary))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(
