@@ -250,11 +250,12 @@ def test_a_dataset_is_read_as_its_file_is(tmp_path):
     assert of_file[2].metadata == {"family": "sum"}
 
 
-def test_a_bad_row_of_a_dataset_is_refused_by_row_and_column():
+def test_a_bad_row_of_a_dataset_is_refused_by_row_and_column(tmp_path):
     data = Dataset.from_list([*rows(1), *rows(1, images=[{"bytes": b"no picture", "path": None}])])
     with pytest.raises(DataError, match=r"data.train: the Dataset.*\n?.*row 1.*images"):
         load_prompts(DataConfig(), data, "train")
-    skipping = DataConfig(bad_rows="skip", max_bad_rows=0.5)
+    listed = str(tmp_path / "bad_rows.jsonl")
+    skipping = DataConfig(bad_rows="skip", max_bad_rows=0.5, bad_rows_file=listed)
     assert len(load_prompts(skipping, data, "train")) == 1
 
 
