@@ -15,33 +15,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from vr1_ray import __version__
+from vr1_ray.commands.arguments import make_parser
 from vr1_ray.runs.stopping import Stopped, StopSignal
-
-COMMANDS = {
-    "run": "run a config of any kind (recipe, figure_math, bridge, sft, rl, eval)",
-    "bridge": "build cold-start data by modality bridging",
-    "sft": "cold start: supervised training on demonstrations",
-    "rl": "GRPO with the hard formatting result reward under PTST",
-    "eval": "evaluate a policy on held-out prompts and published benchmarks",
-    "filter": "try an RL run's prompts, and write those whose pass rate lies in a window as a data set",
-    "check": "verify a config, its inputs and whether it will fit, without starting anything; with "
-    "benchmarks=[...] also what of them the training data holds",
-}
-PROBE = "load the policy and ask whether it looks at its pictures (vr1_ray/data/blindness.py)"
-GENERATE = "answer questions about images with a policy: one, a folder, or a JSONL file"
-INIT = "write a commented config for your data, after looking at it; nothing is started"
-REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
-RUNS = "the runs in a folder: kind, state, step, best score, last change"
-STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
-
-CONFIG = "every setting: key, type, default, range, kinds of run and meaning; --diff: what a config changes"
-SCALE = "give a live run another number of rollout engines or reward actors; it goes on meanwhile"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the `vr1` command; returns the exit code."""
-    parsed = _parser().parse_args(arguments)
+    parsed = make_parser().parse_args(arguments)
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     _tell_notes()
     try:
@@ -105,92 +85,6 @@ def _tell_notes() -> None:
     logger = logging.getLogger("vr1_ray")
     logger.handlers = [_Notes()]
     logger.setLevel(logging.INFO)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="vr1", description="Vision-R1 on Ray: cold start, then GRPO under PTST."
-    )
-    parser.add_argument("--version", action="version", version=f"vr1_ray {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, purpose in COMMANDS.items():
-        command = commands.add_parser(name, help=purpose, description=purpose)
-        command.add_argument("config", help="a YAML file, such as configs/quickstart.yaml")
-        command.add_argument(
-            "overrides", nargs="*", metavar="key=value", help="such as rollout.num_engines=2"
-        )
-        command.add_argument("--debug", action="store_true", help="show tracebacks")
-        if name == "check":
-            command.add_argument("--probe", action="store_true", help=PROBE)
-    _add_init(commands)
-    _add_generate(commands)
-    runs = commands.add_parser("runs", help=RUNS, description=RUNS)
-    runs.add_argument("folder", nargs="?", default="runs", help="default: runs")
-    runs.add_argument("--debug", action="store_true", help="show tracebacks")
-    _add_config(commands)
-    status = commands.add_parser("status", help=STATUS, description=STATUS)
-    again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
-    scale = commands.add_parser("scale", help=SCALE, description=SCALE)
-    for command in (status, again, scale):
-        command.add_argument("run", help="a run folder, or the name of a run in the runs folder")
-        command.add_argument("--runs_folder", default="runs", help="default: runs")
-        command.add_argument("--debug", action="store_true", help="show tracebacks")
-    again.add_argument("--step", type=int, required=True, help="the step whose update is redone")
-    again.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="such as cluster.address=local"
-    )
-    scale.add_argument("--engines", type=int, metavar="N", help="rollout engines to have")
-    scale.add_argument("--rewards", type=int, metavar="N", help="actors of a reward pool to have")
-    scale.add_argument("--pool", default="default", help="which reward pool; default: default")
-    scale.add_argument(
-        "--wait", type=float, default=600.0, metavar="SECONDS", help="for the answer; 0: none"
-    )
-    return parser
-
-
-def _add_config(commands: Any) -> None:
-    command = commands.add_parser("config", help=CONFIG, description=CONFIG)
-    command.add_argument("prefix", nargs="?", default="", help="such as trainer.optimizer")
-    command.add_argument("--markdown", action="store_true", help="as a table in Markdown")
-    command.add_argument("--diff", metavar="CONFIG", help="what this YAML sets to other values")
-    command.add_argument("--debug", action="store_true", help="show tracebacks")
-
-
-def _add_init(commands: Any) -> None:
-    command = commands.add_parser("init", help=INIT, description=INIT)
-    command.add_argument("name", help="of the run; the config is NAME.yaml in the current folder")
-    command.add_argument("--data", default="", help="your rows: a file, a folder or a hub name")
-    command.add_argument("--split", default="train", help="of a folder or hub name; default: train")
-    command.add_argument(
-        "--model",
-        default="",
-        help="a model folder or hub name; default: the quickstart's policy, or the tiny one",
-    )
-    command.add_argument("--debug", action="store_true", help="show tracebacks")
-
-
-def _add_generate(commands: Any) -> None:
-    command = commands.add_parser("generate", help=GENERATE, description=GENERATE)
-    add = command.add_argument
-    add("policy", help="a model folder, such as runs/quickstart/rl/policy, or a hub name")
-    add("--image", action="append", default=[], help="a picture; again for a second one")
-    add("--question", default="", help="what is asked; <image> marks where a picture stands")
-    add("--input", default="", help="a folder of pictures, or a .jsonl of questions")
-    add("--output", default="", help="a .jsonl for the responses; default: standard output")
-    add("--engine", default="vllm", help="vllm (default) or hf, plain transformers")
-    add(
-        "--max_tokens",
-        type=int,
-        default=0,
-        help="of a response, which ends behind its answer anyway; default: what the policy was trained with, else 4096",
-    )
-    add("--temperature", type=float, default=0.6, help="0 is greedy; default: 0.6")
-    add("--top_p", type=float, default=0.95, help="default: 0.95")
-    add("--num_samples", type=int, default=1, help="responses a question; default: 1")
-    add("--seed", type=int, default=0, help="default: 0")
-    add("--timeout_seconds", type=float, default=600.0, help="without any response; default: 600")
-    add("--set", nargs="+", default=[], metavar="key=value", help="model.*, rollout.* or data.*")
-    add("--debug", action="store_true", help="show tracebacks")
 
 
 def _generate(parsed: argparse.Namespace) -> int:

@@ -16,7 +16,8 @@ import yaml
 
 import vr1_ray
 from tests.builders import picture
-from vr1_ray.cli import COMMANDS, _parser, main
+from vr1_ray.cli import main
+from vr1_ray.commands.arguments import COMMANDS, make_parser
 from vr1_ray.config import check_config, load_config
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -156,7 +157,7 @@ def on_the_tiny_run(words: list[str], folder: Path) -> None:
 
 def parsed(words: list[str], folder: Path) -> None:
     """`vr1 scale RUN`: it needs a run that lives (tests/integration/test_control.py has one); here it is read."""
-    assert _parser().parse_args(words[1:])
+    assert make_parser().parse_args(words[1:])
 
 
 HOW: dict[str, Callable[[list[str], Path], None]] = {

@@ -5,7 +5,6 @@ The actor classes are plain; `ray.remote` is applied here. Actors belong to the 
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -13,9 +12,8 @@ import ray
 from vr1_ray.actors.cluster import nodes_without, with_absolute_paths
 from vr1_ray.actors.control import Control
 from vr1_ray.actors.curriculum_actor import CurriculumHandle
-from vr1_ray.actors.rewards.handing import pack
-from vr1_ray.actors.rewards.reward_actor import RewardActor
-from vr1_ray.actors.rewards.reward_pool import RewardPool, placement_options
+from vr1_ray.actors.rewards.pools import make_reward_pools
+from vr1_ray.actors.rewards.reward_pool import RewardPool
 from vr1_ray.actors.rollouts.colocation import guest_launcher, put_to_sleep
 from vr1_ray.actors.rollouts.engine_place import launcher
 from vr1_ray.actors.rollouts.engine_set import EngineSet
@@ -28,9 +26,8 @@ from vr1_ray.actors.starting import arrivals, what_starts
 from vr1_ray.actors.training.reference_actor import ReferenceGroup
 from vr1_ray.actors.training.trainer_group import TrainerGroup
 from vr1_ray.actors.waiting import wait_for
-from vr1_ray.actors.weights.broadcast_transport import BroadcastTransport
-from vr1_ray.actors.weights.ipc_transport import IpcTransport
-from vr1_ray.actors.weights.weight_sync import ObjectStoreTransport, WeightTransport
+from vr1_ray.actors.weights.choosing import make_transport
+from vr1_ray.actors.weights.weight_sync import WeightTransport
 from vr1_ray.config import RunConfig
 from vr1_ray.config.objects import NO_OBJECTS, Objects
 from vr1_ray.data.stored import sample_files
@@ -65,9 +62,8 @@ class Fleet:
         self.references: ReferenceGroup | None = None
         self.curriculum: CurriculumHandle | None = None
         self.size: FleetSize | None = None
-        self.sends_pictures = (
-            False  # as bytes from here; else each actor reads them where they are used
-        )
+        # As bytes from here; else each actor reads them where they are used.
+        self.sends_pictures = False
 
     def start(self, *, total_updates: int = 0, model_path: str | None = None) -> None:
         """Start the actors this kind of run needs, side by side. Raises ActorError with the cause first."""
@@ -88,8 +84,11 @@ class Fleet:
         ):  # an engine measures, when it starts, how much of its GPU the others left free
             self._wait_for(starting)
             self._start_engines(model_path)
-        if self.config.kind == "rl":
-            self._start_control()
+        if self.config.kind == "rl" and self.engines is not None:
+            control = Control(self.config)
+            self.size = FleetSize(
+                self.config, self.engines, self.reward_pools, control, note=self._tell
+            )
         self._wait_for(starting)
         if self.engines is not None:
             began = time.monotonic()
@@ -109,21 +108,7 @@ class Fleet:
 
     def _start_trainers(self, total_updates: int, model_path: str | None) -> dict[str, Any]:
         self.trainers = TrainerGroup(self.config, self.seats, note=self._tell)
-        rollout = self.config.rollout
-        is_hashed = rollout.save == "all"  # what `vr1 replay` compares with
-        if rollout.weight_transport == "ipc" and self.seats:
-            self.transport = IpcTransport(
-                self.trainers, ranks_per_engine=self.seats.ranks, is_hashed=is_hashed
-            )
-        elif rollout.weight_transport in ("nccl", "gloo"):
-            self.transport = BroadcastTransport(
-                self.trainers,
-                backend=rollout.weight_transport,
-                note=self._tell,
-                is_hashed=is_hashed,
-            )
-        else:
-            self.transport = ObjectStoreTransport(self.trainers, is_hashed=is_hashed)
+        self.transport = make_transport(self.config.rollout, self.trainers, self.seats, self._tell)
         return self.trainers.starting(total_updates, model_path)
 
     def _start_engines(self, model_path: str | None) -> None:
@@ -152,20 +137,8 @@ class Fleet:
         )
 
     def _start_reward_pools(self) -> dict[str, Any]:
-        for name in dict.fromkeys(spec.pool for spec in self.config.rewards):
-            pool = self.config.reward_pools[name]
-            remote = ray.remote(RewardActor).options(**placement_options(pool))
-            packed = pack(self.config.rewards, name, self.objects)
-            self.reward_pools.append(
-                RewardPool(
-                    name,
-                    pool,
-                    partial(remote.remote, self.config, name, packed),
-                    rewards=[spec.name for spec in self.config.rewards if spec.pool == name],
-                    start_timeout_seconds=self.start_timeout,
-                    note=self._tell,
-                )
-            )
+        # Into the list that the pool of rollouts has: of apart engines it was made before.
+        self.reward_pools += make_reward_pools(self.config, self.objects, note=self._tell)
         calls = [pool.starting() for pool in self.reward_pools]
         return {name: call for one in calls for name, call in one.items()}
 
@@ -176,16 +149,6 @@ class Fleet:
             return {}
         self.references = ReferenceGroup(self.config, note=self._tell, seats=self.seats)
         return self.references.starting()
-
-    def _start_control(self) -> None:
-        assert self.engines is not None
-        self.size = FleetSize(
-            self.config,
-            self.engines,
-            self.reward_pools,
-            Control(self.config),
-            note=self._tell,
-        )
 
     def _tell(self, text: str) -> None:
         self.note(text)  # as it is now: the run puts its own in place after the fleet is made
@@ -282,7 +245,7 @@ class Fleet:
         """The trainer's log-probabilities of the rows' responses, by row id; nothing of the training changes."""
         assert self.trainers is not None
         self._make_room()
-        return self.trainers.compute_logprobs(units, prompts)
+        return self.trainers.compute_logprobs(units, self.for_actors(prompts))
 
     def _make_room(self) -> None:
         """Colocated engines sleep from here to the next sync."""

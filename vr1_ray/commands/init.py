@@ -14,6 +14,7 @@ import yaml
 
 from vr1_ray.config import ConfigError, DataConfig, check_config, load_config
 from vr1_ray.config.loading import typed_overrides
+from vr1_ray.config.shipped import shipped
 from vr1_ray.data.looking import Looked, look_at
 
 TINY = "examples/vr1_tiny/model"
@@ -251,7 +252,7 @@ def _model_note(model: str) -> str:
 
 def _measure(looked: Looked, model: str) -> Lengths | None:
     """Tokens of some rows by the model's own processor; None if its folder is not here."""
-    config = typed_overrides([f"model.path={model}"]).model
+    config = typed_overrides([f"model.path={shipped(model)}"]).model
     if not Path(config.path).is_dir():
         return None
     from vr1_ray.models import load_adapter

@@ -13,8 +13,9 @@ from typing import Any
 
 from vr1_ray.config import DataConfig
 from vr1_ray.data.forms import answer_column, form_of
-from vr1_ray.data.images import ImageReader, is_empty
+from vr1_ray.data.images import ImageReader
 from vr1_ray.data.lost_pictures import other_pictures
+from vr1_ray.data.picture_cells import is_empty
 from vr1_ray.data.refusals import DataError
 from vr1_ray.data.rows import DEMONSTRATIONS, PROMPTS, ReadRow, RowReader
 from vr1_ray.data.tables import open_table
@@ -56,8 +57,9 @@ class Looked:
 def look_at(source: str, split: str) -> Looked:
     """Look at a file, folder or hub set. Raises DataError if it can't be read, or no row can be used."""
     table = open_table(source, split, FIELD)
-    rows = list(islice(table.rows, LOOKED_AT))
-    left = sum(1 for _ in islice(table.rows, MOST_COUNTED - len(rows)))
+    every = enumerate(row for part in table.parts for row in part.rows())
+    rows = [(f"row {number}", row) for number, row in islice(every, LOOKED_AT)]
+    left = sum(1 for _ in islice(every, MOST_COUNTED - len(rows)))
     if not rows:
         raise DataError(f"{FIELD}: {source} has no rows; give a file or split that has")
     config = _columns([row for _, row in rows if isinstance(row, dict)], split)

@@ -173,8 +173,9 @@ def command(name, kind):
         if name == "run":
             return load_config(path) and None
         from vr1_ray import cli
+        from vr1_ray.commands.arguments import make_parser
 
-        return cli._run(cli._parser().parse_args([name, str(path)]))
+        return cli._run(make_parser().parse_args([name, str(path)]))
 
     return run
 

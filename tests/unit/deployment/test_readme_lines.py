@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vr1_ray.cli import COMMANDS, _parser
+from vr1_ray.commands.arguments import COMMANDS, make_parser
 from vr1_ray.config import load_config
 
 ROOT = Path(__file__).parents[3]
@@ -79,7 +79,7 @@ def test_each_vr1_line_names_a_command_and_a_config_that_loads(name):
             if place is None or words[place + 2 : place + 3] in ([], ["CONFIG"]):
                 continue
             if words[place + 1] in ("generate", "init"):
-                parsed = _parser().parse_args(words[place + 1 :])
+                parsed = make_parser().parse_args(words[place + 1 :])
                 written |= {f"{parsed.name}.yaml"} if parsed.command == "init" else set()
                 continue
             if words[place + 2] in written:

@@ -81,7 +81,8 @@ class RolloutPool:
     ) -> None:
         """Queue one group per prompt; those that engines have room for start at once."""
         state = self.steps.setdefault(step, StepBooks())
-        for prompt, ready in zip(prompts, rendered or [None] * len(prompts), strict=True):
+        known: list[RenderedPrompt | None] = [*rendered] if rendered else [None] * len(prompts)
+        for prompt, ready in zip(prompts, known, strict=True):
             self.waiting.append(
                 SampleRequest(
                     order=state.num_groups,
