@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 class StoredBytes(Protocol):
     """Where the bytes of a picture's file stand (`data/stored.py`). It travels in their place."""
 
-    where: str  # the row that shows it, for messages
+    @property
+    def where(self) -> str:
+        """The row that shows it, for messages."""
+        ...
 
     def read(self) -> bytes:
         """The bytes as they are now. Raises ValueError naming the row if they are not there."""

@@ -7,7 +7,7 @@ in processes beside this one, a bounded number of rows at a time.
 import logging
 import pickle
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from functools import lru_cache
@@ -72,7 +72,7 @@ def read_table(
 
 def _outcomes(
     table: Table, reading: Reading, max_rows: int | None
-) -> Iterator[tuple[str, Outcome]]:
+) -> Generator[tuple[str, Outcome], None, None]:
     """(place, what became of it) of each row, in order."""
     number = 0
     with _Checker(reading) as checker:
@@ -104,7 +104,7 @@ class _PartReader:
     def where(self, within: int) -> str:
         return self.reading.where(self.place(within))
 
-    def outcomes(self, checker: "_Checker", max_rows: int | None) -> Iterator[Outcome]:
+    def outcomes(self, checker: "_Checker", max_rows: int | None) -> Generator[Outcome, None, None]:
         known, is_whole = self.index.load(self.where)
         wanted = known[:max_rows]
         if all(wanted) and (is_whole or len(wanted) == max_rows):

@@ -37,7 +37,9 @@ class Workers:
     """
 
     def __init__(self, number: int) -> None:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)
+        }
         self._processes = [
             subprocess.Popen(
                 [sys.executable, "-c", f"from {__name__} import serve; serve()"],
