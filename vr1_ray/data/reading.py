@@ -78,7 +78,7 @@ def read_table(
 
 def _outcomes(
     table: Table, reading: Reading, max_rows: int | None
-) -> Generator[tuple[str, Outcome]]:
+) -> Generator[tuple[str, Outcome], None, None]:
     """(place, what became of it) of each row, in order."""
     number = 0
     with _Checker(reading) as checker:
@@ -110,7 +110,7 @@ class _PartReader:
     def where(self, within: int) -> str:
         return self.reading.where(self.place(within))
 
-    def outcomes(self, checker: "_Checker", max_rows: int | None) -> Generator[Outcome]:
+    def outcomes(self, checker: "_Checker", max_rows: int | None) -> Generator[Outcome, None, None]:
         known, is_whole = self.index.load(self.where)
         wanted = known[:max_rows]
         if all(wanted) and (is_whole or len(wanted) == max_rows):

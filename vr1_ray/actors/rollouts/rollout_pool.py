@@ -13,6 +13,7 @@ same seeds, on another engine. What the lost one may still answer is not looked 
 import time
 from collections import deque
 from dataclasses import replace
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -81,8 +82,8 @@ class RolloutPool:
     ) -> None:
         """Queue one group per prompt; those that engines have room for start at once."""
         state = self.steps.setdefault(step, StepBooks())
-        known: list[RenderedPrompt | None] = [*rendered] if rendered else [None] * len(prompts)
-        for prompt, ready in zip(prompts, known, strict=True):
+        ids = rendered or repeat(None, len(prompts))
+        for prompt, ready in zip(prompts, ids, strict=True):
             self.waiting.append(
                 SampleRequest(
                     order=state.num_groups,
