@@ -141,7 +141,10 @@ def kind_of(folder: Path, config: RunConfig | None) -> str:
 def total_steps(config: RunConfig | None, found: Checkpoint | None) -> int | None:
     """Steps of the whole run; None if only the data could tell and no checkpoint does."""
     if config is not None and config.kind == "rl":
-        return make_curriculum(config.curriculum).total_steps
+        try:
+            return make_curriculum(config.curriculum).total_steps
+        except ValueError:  # one of the run's own, which can't be imported from here
+            return sum(stage.steps for stage in config.curriculum.stages if stage.enabled) or None
     if found is not None:
         return found.state["total_steps"]
     return config.max_steps or None if config else None
