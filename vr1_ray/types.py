@@ -97,7 +97,9 @@ class SamplingSpec:
     group_size: int
     temperature: float = 1.0  # 0 is greedy
     top_p: float = 1.0
-    stop_texts: tuple[str, ...] = ()  # a response ends behind the first of them too; not in training
+    stop_texts: tuple[
+        str, ...
+    ] = ()  # a response ends behind the first of them too; not in training
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
