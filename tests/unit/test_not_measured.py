@@ -91,11 +91,11 @@ def test_every_screen_and_page_shows_a_dash(tmp_path, value):
         json.dumps({"label": "rl", "metrics": {"accuracy": value, "format_rate": 0.5}})
     )
     write_result(config, {"kind": "rl", "best": {"step": 1, "accuracy": value, "checkpoint": "c"}})
-    score = {"value": None, "interval": None, "num": 0, "complete": None}
+    score = {"value": None, "interval": None, "num": 0, "complete": None, "no_answer": 0}
     benchmark = {
         "name": "we_math", "benchmark": "we_math", "num_questions": 0, "num_published": 9, "num_samples": 1,
         "scores": {"strict": score}, "headline": "strict", "main": [], "headline_without_judge": None, "judged": 2,
-        "undecided": 0, "missing_judgements": 0, "not_asked": 0, "cut": 0, "asked_again": 0, "warning": "",
+        "undecided": 0, "missing_judgements": 0, "no_response": 0, "not_asked": 0, "cut": 0, "asked_again": 0, "warning": "",
     }  # fmt: skip
     settings = {"temperature": 0, "model": "m", "max_response_tokens": 4, "judge": "", "protocol": "honest"}  # fmt: skip
     texts = {

@@ -50,14 +50,11 @@ def run_generate(config: GenerateConfig) -> None:
 
 def _ask(config: GenerateConfig, prompts: list[Prompt]) -> int:
     """Start the engine, ask it everything; how many responses there are."""
-    from vr1_ray.models import (
-        load_adapter,  # seconds, which a missing picture should not take to be told
-    )
-    from vr1_ray.rollout import rollout_engine_class
+    # These take seconds, which a missing picture should not take to be told.
+    from vr1_ray.models import load_adapter
+    from vr1_ray.rollout import check_engine
 
-    rollout_engine_class(
-        config.rollout.engine
-    )  # a name that is none shows before the model is read
+    check_engine(config.rollout)  # before the model is read
     config = replace(config, model=model_settings(config))
     adapter = load_adapter(config.model)
     is_chosen = not config.max_response_tokens
@@ -76,13 +73,10 @@ def _ask(config: GenerateConfig, prompts: list[Prompt]) -> int:
 
 def check_settings(config: GenerateConfig) -> None:
     """Raise ConfigError for what can't be asked or sampled like this."""
-    from vr1_ray.rollout import check_engine
-
     if config.source and config.images:
         raise ConfigError("--image and --input: both given; rows of --input name their own images")
     if not config.source and not config.question:
         raise ConfigError("--question: empty; ask something (of an --image), or give --input")
-    check_engine(config.rollout)
     if config.max_response_tokens < 0:
         raise ConfigError(f"--max_tokens: {config.max_response_tokens} must be above 0")
     for name in ("num_samples", "timeout_seconds"):

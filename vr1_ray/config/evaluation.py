@@ -32,7 +32,7 @@ class PolicyConfig:
     model: str = ""  # "": the policy is model.path, on engines of the run
     base_url: str | None = None  # None: OpenAI's
     api_key_env: str = "OPENAI_API_KEY"  # "" for a service that wants no key
-    timeout_seconds: Above0 = 600.0
+    timeout_seconds: Above0 = 600.0  # of one call
     max_attempts: CountFrom1 = 3  # of a question that got no response
     backoff_seconds: From0 = 0.5  # before the second attempt; doubled at each further one
     max_concurrent: CountFrom1 = 16  # calls open at once

@@ -161,7 +161,9 @@ def find_inside(root: Path | None, path: str, setting: str = IMAGE_ROOT) -> Path
         )
     target = root / path
     try:
-        leaves = ".." in Path(path).parts or not target.resolve().is_relative_to(_resolved(root))
+        leaves = ".." in Path(path).parts or not target.resolve().is_relative_to(
+            _resolved(root.absolute())
+        )
         is_file = target.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, a circle of links
         raise DataError(f"{shown} is no path ({error!s:.80}); give the path of a file") from error

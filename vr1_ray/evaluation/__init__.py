@@ -126,9 +126,12 @@ def _file_notes(benchmark: Benchmark, folder: str) -> tuple[str, ...]:
 
 def _base_and_part(name: str) -> tuple[str, str]:
     """`mathvista/GPS` in two; of `folder/file.py:Name/part` the file's path is not cut."""
-    file, colon, rest = name.rpartition(":")
+    module, colon, rest = name.partition(":")
+    if not colon or ("/" in module and not module.endswith(".py")):  # `mathvista/type: integer`
+        base, _, part = name.partition("/")
+        return base, part
     own, _, part = rest.partition("/")
-    return f"{file}{colon}{own}", part
+    return f"{module}:{own}", part
 
 
 def _check_paper(benchmark: Benchmark, config: EvalConfig) -> None:

@@ -44,6 +44,13 @@ CONFIGS = {
         "model": {"path": "m"},
         "eval": {"data": "t.jsonl", "max_response_tokens": 64},
     },
+    "filter": {
+        "kind": "filter",
+        "name": "x",
+        "model": {"path": "m"},
+        "data": {"train": "t.jsonl"},
+        "filter": {"max_response_tokens": 64},
+    },
     "bridge": {
         "kind": "bridge",
         "name": "x",

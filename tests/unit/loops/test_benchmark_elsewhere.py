@@ -201,7 +201,7 @@ def test_under_protocol_paper_an_endpoint_is_asked_again_for_the_format(tmp_path
     [
         ({"responses": "x", "policy": PolicyConfig(model="m")}, "keep one of them"),
         ({"responses": "x", "data": "y"}, "answers benchmarks only"),
-        ({"policy": PolicyConfig(model="m", max_missing=2)}, "eval.policy.max_missing: 2 is a share"),
+        ({"policy": PolicyConfig(model="m", max_missing=2)}, "eval.policy.max_missing: 2 must be 0 to 1"),
         ({"policy": PolicyConfig(model="m", base_url="judge:80", api_key_env="")}, r"eval\.policy\.base_url"),
     ],
 )  # fmt: skip

@@ -121,7 +121,7 @@ def test_no_prompt_inside_the_window_says_so_and_writes_nothing(tmp_path):
     [
         ({"num_samples": 1}, "num_samples"),
         ({"min_rate": 0.8, "max_rate": 0.2}, "min_rate"),
-        ({"max_rate": 1.5}, "min_rate, max_rate"),
+        ({"max_rate": 1.5}, "max_rate: 1.5 must be 0 to 1"),
         ({"max_response_tokens": 250}, "max_response_tokens: 250 does not fit"),
         ({"prompts_at_once": 0}, "prompts_at_once"),
     ],

@@ -174,5 +174,5 @@ def test_the_quickstart_s_own_demonstrations_all_earn_their_reward(tmp_path):
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
 def test_what_is_no_share_is_refused(tmp_path, share):
-    with pytest.raises(ConfigError, match=r"data\.max_unrewarded_share: .* give 0 to 1"):
+    with pytest.raises(ConfigError, match=r"data\.max_unrewarded_share: .* must be 0 to 1"):
         check_config(with_share(sft_config(tmp_path, GOOD), share))
