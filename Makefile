@@ -27,7 +27,7 @@ quickstart: setup  ## cold start, RL under PTST and evaluation of a tiny model, 
 
 test: setup  ## the main paths with real Ray, vLLM and DeepSpeed; the other unit tests are in make check
 	$(BIN)/pytest tests/as_on_gpu -m "not gpu and not slow"
-	$(BIN)/pytest tests/unit -m "slow and not gpu"
+	$(BIN)/pytest tests/unit -m "slow and not gpu" -n 2 --dist loadfile
 	$(BIN)/pytest tests/integration -m "not gpu"
 
 test-long: setup  ## slower paths: more as on a GPU, engines that come and go, groups for broadcasts, SIGTERM, bridging, benchmarks, serving

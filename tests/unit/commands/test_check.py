@@ -14,6 +14,8 @@ from vr1_ray.config import load_config
 from vr1_ray.preflight import is_sound, render
 from vr1_ray.preflight.node import NodeFacts, node_rows
 
+pytestmark = pytest.mark.slow  # together over five seconds
+
 ROOT = Path(__file__).parents[3]
 # `kind: bridge` has a check of its own, tested with it.
 CONFIGS = [

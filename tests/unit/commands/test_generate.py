@@ -20,6 +20,8 @@ from vr1_ray.rollout import Sample
 from vr1_ray.rollout.hf_engine import HFEngine
 from vr1_ray.types import SamplingSpec
 
+pytestmark = pytest.mark.slow  # together over five seconds
+
 QUESTION = "How many red circles are there?"
 
 

@@ -316,6 +316,7 @@ def test_a_data_set_that_is_streamed_has_its_pictures_unpacked(root, config):
     assert not list(Path(config.index_folder).glob("*.jsonl"))
 
 
+@pytest.mark.slow
 def test_many_rows_are_read_in_workers_with_the_same_outcome(root, config, monkeypatch):
     monkeypatch.setattr(reading, "FEW_ROWS", 20)
     rows = rows_of(203)
@@ -345,6 +346,7 @@ def test_a_worker_that_ends_is_told_with_its_cause_and_an_error_in_it_is_raised_
             workers.submit(os._exit, 3).result(30)
 
 
+@pytest.mark.slow
 def test_rows_whose_check_ends_its_process_are_named(root, config, monkeypatch):
     monkeypatch.setattr(reading, "FEW_ROWS", 0)
     monkeypatch.setattr(reading, "read_rows_there", _end_process)

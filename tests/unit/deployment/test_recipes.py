@@ -13,6 +13,8 @@ from vr1_ray.curriculum import make_curriculum
 from vr1_ray.preflight import Machine, plan_rows, render
 from vr1_ray.rewards import make_rewards
 
+pytestmark = pytest.mark.slow  # together over five seconds
+
 CONFIGS = Path(__file__).parents[3] / "configs"
 TEXT_TOKENS = 768  # of template and question: what the recipes leave beside an image
 RECIPES = sorted((CONFIGS / "vision_r1").glob("*.yaml"))

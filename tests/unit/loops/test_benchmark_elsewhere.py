@@ -17,6 +17,8 @@ from vr1_ray.loops.eval_loop import read_elsewhere
 from vr1_ray.loops.recipe_loop import run_one
 from vr1_ray.runs.stopping import StopSignal
 
+pytestmark = pytest.mark.slow  # together over five seconds
+
 FIXTURES = Path(__file__).parents[3] / "examples" / "evaluation" / "fixtures"
 
 

@@ -8,6 +8,8 @@ from vr1_ray.report import plot_curves, result_table, write_report
 from vr1_ray.report.curves import stage_spans
 from vr1_ray.types import EncodedImage, Prompt
 
+pytestmark = pytest.mark.slow  # together over five seconds
+
 SUMMARY = {
     "accuracy": {"base": 0.632, "cold_start": 0.581, "rl": 0.952},
     "hard_reward": {"base": 0.0, "cold_start": 0.562, "rl": 0.95},

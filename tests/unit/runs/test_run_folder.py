@@ -19,6 +19,8 @@ from vr1_ray.config import (
 from vr1_ray.runs.checkpoints import Checkpoints
 from vr1_ray.runs.run_folder import finished_result, open_run, write_result
 
+pytestmark = pytest.mark.slow  # together over five seconds
+
 
 @pytest.fixture
 def config(tmp_path):
