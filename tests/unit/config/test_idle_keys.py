@@ -162,6 +162,13 @@ def test_a_resolved_config_still_takes_no_override_without_effect(tmp_path):
         load_config(path, ["max_steps=5"])
 
 
+def test_the_resolved_config_of_an_earlier_version_lacks_what_came_since_and_loads(tmp_path):
+    tree = yaml.safe_load(config_text(load_config(write(tmp_path, RL))))
+    for section in ("filter", "blindness"):
+        del tree[section]
+    assert load_config(write(tmp_path, yaml.safe_dump(tree))).kind == "rl"
+
+
 def test_sections_that_tell_a_resolved_config_are_those_of_the_schema():
     whole = RunConfig()
     sections = [one.name for one in fields(whole) if is_dataclass(getattr(whole, one.name))]
