@@ -209,7 +209,10 @@ def test_no_check_vanishes_from_the_table(sound, tmp_path, overrides):
             assert row.cure, row.name
 
 
-def test_what_a_recipes_earlier_step_makes_is_yellow_and_says_when_it_is_checked():
+def test_what_a_recipes_earlier_step_makes_is_yellow_and_says_when_it_is_checked(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # where no quickstart has been run
     rows = {row.name: row for row in run_check(load_config(ROOT / "configs/quickstart.yaml"))}
     row = rows["rl: rewards, rehearsed"]
     assert (row.value, row.status) == ("not checked", "warning")
