@@ -216,7 +216,7 @@ class Fleet:
         self, prompts: list[Prompt], spec: SamplingSpec, *, at_once: int
     ) -> Iterator[tuple[Prompt, RolloutGroup | None]]:
         """Scored groups of a filter, each as it ends; see `evaluating.py`."""
-        return sample_each(self.pool, prompts, spec, step=0, at_once=at_once, stage_number=1)
+        return sample_each(self.pool, prompts, spec, at_once=at_once, prepare=self.for_actors)
 
     def add_reference_logprobs(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
         """Fill `ref_logprobs` of every rollout."""

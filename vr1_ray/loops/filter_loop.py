@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from vr1_ray.actors.cluster import connect
 from vr1_ray.actors.fleet import Fleet
-from vr1_ray.config import ConfigError, RunConfig, save_config
+from vr1_ray.config import ConfigError, RunConfig
 from vr1_ray.config.filter import response_budget
 from vr1_ray.data.filtered import (
     count_verdicts,
@@ -25,7 +25,8 @@ from vr1_ray.data.filtered import (
     verdict_of,
     write_dataset,
 )
-from vr1_ray.runs.run_folder import CONFIG, RESULT, write_result
+from vr1_ray.runs.run_folder import RESULT, keep_config, write_result
+from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
 from vr1_ray.types import Prompt, SamplingSpec
 
@@ -48,14 +49,17 @@ def run_filter(config: RunConfig, inputs: "RunInputs", stop: StopSignal) -> dict
         print(f"note: {note}", flush=True)
     with PassRates(config) as found:
         (config.folder / RESULT).unlink(missing_ok=True)
-        save_config(config, config.folder / CONFIG)
+        keep_config(config, is_resumed=bool(found.rates))
+        begin(config)
         left = [prompt for prompt in inputs.prompts if prompt.prompt_id not in found.rates]
         print(f"{len(left):,} prompts to try, {len(inputs.prompts) - len(left):,} done", flush=True)
         if left:
             connect(config)
             stop.listen()
             with Fleet(config, objects=inputs.objects) as fleet:
+                fleet.place_pictures(left)
                 fleet.start()
+                now_running(config)
                 try_all(fleet, config, left, found, stop)
     result = keep(config, inputs.prompts, found.rates)
     return write_result(config, result | {"wall_seconds": time.monotonic() - began})

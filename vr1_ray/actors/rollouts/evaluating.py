@@ -2,7 +2,7 @@
 before all are."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
@@ -25,6 +25,7 @@ def evaluate_each(
         step=EVALUATION_STEP - attempt,
         at_once=len(prompts),
         is_scored=False,
+        stage_number=0,
     )
     for _, group in found:
         assert group is not None, "only groups that are scored can be dropped"
@@ -36,15 +37,16 @@ def sample_each(
     prompts: Sequence[Prompt],
     spec: SamplingSpec,
     *,
-    step: int,
     at_once: int,
+    step: int = 0,
     is_scored: bool = True,
-    stage_number: int = 0,
+    stage_number: int = 1,
+    prepare: Callable[[list[Prompt]], list[Prompt]] = list,
 ) -> Iterator[tuple[Prompt, RolloutGroup | None]]:
     """One group a prompt, in the order in which they end; None for one that no reward could be found for.
 
     At most `at_once` prompts are handed to the pool: its queue, and the pictures in the object store, stay small.
-    Raises ActorTimeoutError as above, InvalidRolloutsError as `RolloutPool.collect` does.
+    `prepare` makes of prompts what actors are sent. Raises ActorTimeoutError as above, InvalidRolloutsError as `RolloutPool.collect` does.
     """
     stage = Stage(
         number=stage_number,
@@ -57,7 +59,7 @@ def sample_each(
         room = at_once - (submitted - given)
         if room > 0 and submitted < len(prompts):
             more = list(prompts[submitted : submitted + room])
-            pool.submit(more, spec, stage, step, is_scored=is_scored)
+            pool.submit(prepare(more), spec, stage, step, is_scored=is_scored)
             submitted += len(more)
         groups = pool.steps[step].groups
         if not groups:
