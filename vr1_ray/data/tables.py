@@ -33,6 +33,7 @@ _SPLIT_PATTERNS = (
     "data/{split}{suffix}",
     "data/{split}-*{suffix}",
 )
+_SAVED = (("dataset_dict.json",), ("dataset_info.json", "state.json"))
 _METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 
 
@@ -167,7 +168,8 @@ def _imagefolder(folder: Path, split: str, field: str) -> Table | None:
 
 
 def _saved_to_disk(folder: Path, split: str, field: str) -> Table | None:
-    if not any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
+    # A run folder has a state.json too, and a run of kind figure_math writes its data into it.
+    if not any(all((folder / name).is_file() for name in names) for names in _SAVED):
         return None
     import datasets
 

@@ -158,6 +158,12 @@ def test_a_folder_of_save_to_disk_is_read(root, splits, caplog):
             load_prompts(DataConfig(), str(folder), "test")
 
 
+def test_the_folder_of_a_run_that_drew_its_data_is_read_by_its_splits(root):
+    (root / "train.jsonl").write_text(json.dumps({"problem": "q", "answer": "3"}))
+    (root / "state.json").write_text('{"state": "finished"}')  # what every run leaves in its folder
+    assert [p.answer for p in load_prompts(DataConfig(), str(root), "train")] == ["3"]
+
+
 @pytest.mark.parametrize("place", ["", "train"])
 @pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv"])
 def test_an_imagefolder_is_read_by_its_metadata(root, place, name, caplog):
