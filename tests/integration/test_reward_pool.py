@@ -11,6 +11,7 @@ import pytest
 import ray
 
 from tests.builders import TINY_MODEL, prompt
+from vr1_ray.actors.rewards.handing import pack
 from vr1_ray.actors.rewards.reward_actor import InvalidReward, RewardActor
 from vr1_ray.actors.rewards.reward_pool import RewardPool, placement_options
 from vr1_ray.actors.rollouts.engine_place import launcher
@@ -64,7 +65,11 @@ def make_config(folder, rewards, **pools):
 def make_pool(config, name="default", note=print, **changes):
     def launch(index):
         options = placement_options(config.reward_pools[name]) | {"num_cpus": 0.1}
-        return ray.remote(RewardActor).options(**options).remote(config, name, index)
+        return (
+            ray.remote(RewardActor)
+            .options(**options)
+            .remote(config, name, pack(config.rewards, name, {}), index)
+        )
 
     return RewardPool(
         name, config.reward_pools[name], launch, start_timeout_seconds=60.0, note=note, **changes
