@@ -11,9 +11,9 @@ def what_starts(config: RunConfig) -> str:
     parts = []
     if config.kind in ("sft", "rl"):
         parts.append(f"trainer ranks: {config.trainer.num_workers}")
-    if config.kind in ("rl", "eval"):
+    if config.kind in ("rl", "eval", "filter"):
         parts.append(f"{config.rollout.engine} engines: {config.rollout.num_engines}")
-    if config.kind == "rl":
+    if config.kind in ("rl", "filter"):
         pools = dict.fromkeys(spec.pool for spec in config.rewards)
         actors = sum(config.reward_pools[name].num_actors for name in pools)
         parts.append(f"reward actors: {actors}")

@@ -121,7 +121,7 @@ def _elsewhere_rows(run: RunConfig) -> Iterator[CheckRow]:
 
 
 def _engine_rows(run: RunConfig) -> Iterator[CheckRow]:
-    if run.kind in ("rl", "eval"):
+    if run.kind in ("rl", "eval", "filter"):
         try:
             check_engine(run.rollout)
         except ValueError as error:

@@ -22,6 +22,7 @@ def closing_lines(config: RunConfig, result: dict[str, Any]) -> list[str]:
         "sft": _policy,
         "rl": _policy,
         "eval": _evaluation,
+        "filter": _filter,
     }[config.kind](config, result)
     kept = [f"{name:<12} {path}" for name, path in found["paths"].items() if Path(path).exists()]
     return [*kept, *(f"next: {line}" for line in found["next"])]
@@ -64,6 +65,15 @@ def _policy(config: RunConfig, result: dict[str, Any]) -> dict[str, Any]:
             f"vr1 {further} CONFIG model.path={policy}",
             f"vr1 generate {policy} --image FIGURE.png --question '...'",
         ],
+    }
+
+
+def _filter(config: RunConfig, result: dict[str, Any]) -> dict[str, Any]:
+    file = result["dataset"]
+    root = " 'data.image_root=\"\"'" if config.data.image_root else ""
+    return {
+        "paths": {"data": file, "pass rates": config.folder / "pass_rates.jsonl"},
+        "next": [f"vr1 rl CONFIG data.train={file}{root}"],
     }
 
 

@@ -180,6 +180,8 @@ def _goes_on(config: RunConfig) -> str:
         return "the same command draws it again"
     if config.kind == "bridge":
         return "the same command goes on: what was answered is kept"
+    if config.kind == "filter":
+        return "the same command goes on: pass rates that were found are kept"
     if config.kind == "eval":
         return "the same command goes on: answers to benchmarks are kept, eval.data is asked again"
     steps = Checkpoints(config.folder).steps()
