@@ -11,7 +11,7 @@ _NAME = r"(?i:(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:options?|choices?|an
 _LETTER = r"(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Za-z]))"
 _ALONE = re.compile(rf"{_NAME}{_LETTER}[.:),;]?", re.IGNORECASE)
 _WITH_TEXT = re.compile(
-    rf"{_NAME}(?:[(\[]\s*([A-Za-z])\s*[)\]]\s*[.:,-]?|([A-Za-z])[.:)\]]|([A-Z])\s+-(?=\s))\s*(?P<text>\S.*)",
+    rf"{_NAME}(?:[(\[]\s*([A-Za-z])\s*[)\]]\s*[.:,-]?|([A-Za-z])[.:)\]]|([A-Z])\s+-(?=\s)(?!\s+[A-Za-z]\Z))\s*(?P<text>\S.*)",
     re.DOTALL,
 )
 _WITH_REASON = re.compile(
@@ -26,9 +26,9 @@ _WITH_CAPITAL = re.compile(
     rf"{_NAME}([B-HJ])\s+(?!(?:Major|Minor|Sharp|Flat)\b)(?P<text>[A-Z][a-z]+(?!.*(?:\b(?:or|and)\b|\b[A-H]\s+[A-Z])).*)",
     re.DOTALL,
 )
-_WITH_COMMA = re.compile(rf"{_LETTER}\s*,\s*(?P<text>[^,]*\w\w.*|\d.*)", re.DOTALL)
+_WITH_COMMA = re.compile(rf"{_LETTER}\s*,\s*(?P<text>(?!\s*[IVX]+\b)[^,]*\w\w.*|\d.*)", re.DOTALL)
 _OTHER_OPTION = re.compile(
-    r"^(?:[Oo]r|and|&|/|,)\s*\(?[A-Za-z]\)?(?!\w)|(?:^|[\s,;/])[(\[]?[A-H][)\].:](?=\s|$)|\bor\s+\(?[A-H]\)?\s*$"
+    r"^(?:[Oo]r|and|&|/|,)\s*\(?[A-Za-z]\)?(?!\w)|(?:^|[\s,;/])[(\[]?(?:[A-H][)\].:]|[a-h][):]|i{1,3}\))(?=\s|$)|\bor\s+\(?[A-H]\)?\s*$"
     r"|\b(?:[Nn]o,?|[Ii]t\s+is|[Ii]t's|(?:answer|choice|option)\s+is|choose|pick)\s+(?:it's\s+|it\s+is\s+)?\(?[A-H]\)?(?:\.|,|;|\s*$)"
 )
 _TAKEN_BACK = re.compile(r"\b(?:wait|wrong|incorrect|actually|maybe)\b|\?", re.IGNORECASE)
