@@ -32,7 +32,7 @@ _VERBAL = re.compile(
     r"[A-Za-z]{3,}(?:[ _][A-Za-z]+){0,6}|[A-Za-z]{3,}\s*(?:_(?:\w|\{\w{1,4}\}))?\s*\([^()=]*\)"
 )
 _POINT = re.compile(r"(?:[Pp]oint\s+)?([A-Z]'{0,2})\s?\([^()]*[,;][^()]*\)\Z")
-_ROMAN = re.compile(r"[IVX]{2,5}")
+_ROMAN = re.compile(r"[IVX]{2,5}|d[a-z]/d[a-z]")
 _NO_NAME = frozenset(("pi", "inf", "e"))
 _NOT_IN_NAME = re.compile(r"[_\s{}()|∠]|\bm\b|\bangle\b|\bthe\b|\btriangle\b|measure of|length of")
 _ROOTS = re.compile(r"([A-Za-z])_?\{?\d\}?")
@@ -69,7 +69,7 @@ def may_be_same_name(left: str, right: str) -> bool:
 
 
 def are_different_labels(left: str, right: str) -> bool:
-    """Whether both are a point with its letter, and the letters differ, or both a Roman numeral."""
+    """Whether both are a point with its letter, and the letters differ, or both a Roman numeral or a derivative."""
     if left == right:
         return False
     if _ROMAN.fullmatch(left) and _ROMAN.fullmatch(right):

@@ -53,6 +53,7 @@ _DENIED = re.compile(
     r"|not\s+(?:valid|possible|allowed|correct|right|true|accepted|included|(?:the|an?)\s+(?:answer|solution|root)))\b",
     re.IGNORECASE,
 )
+_BESIDE = re.compile(r"\b[A-H]\b.*\b(?:also|too|as\s+well)\b")
 _BARE = re.compile(r"\(?([A-H]|[-+]?\d+)\)?")
 _YES_NO = re.compile(r"(yes|no|true|false)\s*(?:[,.;:!(-]|\s-)+\s*(.+)", re.IGNORECASE | re.DOTALL)
 _NEGATION = re.compile(
@@ -112,7 +113,11 @@ def _digits(run: re.Match[str]) -> str:
             current = max(current, 1) * 100
         else:
             total, current = total + max(current, 1) * scale, 0
-    return str(total + current)
+    is_scale = run[0].split()[0].lower() in _SCALES
+    is_factor = is_scale and bool(
+        re.search(r"\d\s*$", run.string[max(0, run.start() - 3) : run.start()])
+    )
+    return f"{'*' if is_factor else ''}{total + current}"  # 2 million
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -136,7 +141,8 @@ def commitments(text: str) -> list[str]:
 def without_reason(text: str) -> str:
     """ "circle, because it is round" -> "circle"; "" where what follows takes the answer back."""
     if yes_no := _YES_NO.fullmatch(text):
-        return _committed_yes_no(yes_no[1], yes_no[2])
+        is_number = yes_no[2].isdigit()  # No. 5
+        return "" if is_number else _committed_yes_no(yes_no[1], yes_no[2])
     reason = _REASON.search(text)
     if reason and reason.start():
         return without_prefix(text[: reason.start()])
@@ -159,7 +165,7 @@ def without_reason(text: str) -> str:
 
 def _takes_back(remark: str, said: str) -> bool:
     """Whether a remark in brackets hedges, denies what stands before it, or is another answer: "A (B)"."""
-    if _HEDGE.search(remark) or _DENIED.match(remark):
+    if _HEDGE.search(remark) or _DENIED.match(remark) or _BESIDE.search(remark):
         return True
     one, other = _BARE.fullmatch(without_prefix(said)), _BARE.fullmatch(remark.strip())
     return bool(one and other) and one[1] != other[1] and one[1].isalpha() == other[1].isalpha()
