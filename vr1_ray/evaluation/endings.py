@@ -29,7 +29,7 @@ STATED = tuple(
         rf"<answers?>\s*[:：]?\s*(?!\s*</){_REST}",
         r"(?:^|\n)\s*####\s*(?=(?P<answer>[^\n#]{1,300}))",
         r"\b(?:I|we)(?:\s+(?:would|will|should|can|must)|'d|'ll)?\s+(?:choose|select|pick|go\s+(?:with|for))\s+"
-        r"(?=(?P<answer>(?:option\s+|choice\s+|answer\s+)?[*_(]*[A-Za-z](?!\w)[^\n]{0,200}))",
+        r"(?=(?P<answer>(?:option\s+|choice\s+|answer\s+)?[*_(]*[A-Za-z](?!\w)(?!\s+(?:if|when|unless)\b)[^\n]{0,200}))",
         r"(?<![\w])(?:choose|select|pick)\s+(?=(?P<answer>(?:option\s+|choice\s+|answer\s+)[*_(]*[A-Z](?!\w)(?!\s+(?:if|when|unless)\b)[^\n]{0,200}))",
         r"\b(?:corresponds?\s+to|match(?:es)?(?:\s+with)?|agrees?\s+with|(?:which|this|that)\s+is)\s+"
         r"(?=(?P<answer>(?:option|choice|answer)\s+[*_(]*[A-Z](?!\w)[^\n]{0,200}))",
