@@ -66,7 +66,7 @@ _NOUNS = re.compile(r"(?:of\s+)?[a-z]{3,}(?:[ -][a-z]{2,}){0,3}", re.IGNORECASE)
 _NO_NOUNS = frozenset(
     str.split(
         "and or not but more less than fewer is are was to if wait maybe perhaps about then because"
-        " since between sqrt frac sin cos tan log pi inf squared cubed factorial plus minus times below above under over"
+        " since between sqrt frac sin cos tan log pi inf squared cubed factorial plus minus below above under over"
         " zero one two three four five six seven eight nine wrong incorrect false invalid rejected tenths hundredth hundredths thousandth thousandths"
     )
 )
