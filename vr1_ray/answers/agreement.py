@@ -8,7 +8,7 @@ items, so sets within sets may only have a few.
 from vr1_ray.answers.choice import Choice
 from vr1_ray.answers.formulas import is_same_formula
 from vr1_ray.answers.moment import Moment, clock_time, is_same_moment
-from vr1_ray.answers.names import root_of
+from vr1_ray.answers.names import are_different_labels, may_be_same_name, root_of
 from vr1_ray.answers.phrases import is_same_phrase
 from vr1_ray.answers.quantities import quantities_agree, quotient_of, ratios_agree
 from vr1_ray.answers.reading import (
@@ -41,7 +41,7 @@ def agree(predicted: str, reference: str, depth: int = 0) -> bool:
     """Whether two plain texts say the same; `depth` counts the lists around them."""
     if predicted == reference:
         return True
-    if depth > _MAX_DEPTH:
+    if depth > _MAX_DEPTH or are_different_labels(predicted, reference):
         return False
     for decides in (are_same_regions, is_same_formula):
         is_same_thing = decides(predicted, reference)
@@ -122,6 +122,8 @@ def _compounds_agree(left: Reading, right: Reading) -> bool:
 
 def _two_relations_agree(left: Relation, right: Relation, depth: int) -> bool:
     names = {name_of(left), name_of(right)}
+    if depth and not may_be_same_name(left.sides[0], right.sides[0]):
+        return False  # length = 5, width = 3 is not length = 3, width = 5
     if len(names - {"*"}) <= 1 and "" not in names:
         ours, theirs = named_values(left), named_values(right)
         if any(agree(one, other, depth + 1) for one in ours for other in theirs):

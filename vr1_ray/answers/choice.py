@@ -11,7 +11,7 @@ _NAME = r"(?i:(?:the\s+)?(?:correct\s+|right\s+|best\s+)?(?:options?|choices?|an
 _LETTER = r"(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Za-z]))"
 _ALONE = re.compile(rf"{_NAME}{_LETTER}[.:),;]?", re.IGNORECASE)
 _WITH_TEXT = re.compile(
-    rf"{_NAME}(?:[(\[]\s*([A-Za-z])\s*[)\]]\s*[.:,-]?|([A-Za-z])[.:)\]]|([A-Z])\s+-(?=\s))\s*(?P<text>\S.*)",
+    rf"{_NAME}(?:[(\[]\s*([A-Za-z])\s*[)\]]\s*[.:,-]?|([A-Za-z])[.:)\]]|([A-Z])\s+-(?=\s)(?!\s+[A-Za-z]\Z))\s*(?P<text>\S.*)",
     re.DOTALL,
 )
 _WITH_REASON = re.compile(
@@ -26,18 +26,22 @@ _WITH_CAPITAL = re.compile(
     rf"{_NAME}([B-HJ])\s+(?!(?:Major|Minor|Sharp|Flat)\b)(?P<text>[A-Z][a-z]+(?!.*(?:\b(?:or|and)\b|\b[A-H]\s+[A-Z])).*)",
     re.DOTALL,
 )
-_WITH_COMMA = re.compile(rf"{_LETTER}\s*,\s*(?P<text>[^,]*\w\w.*|\d.*)", re.DOTALL)
+_WITH_COMMA = re.compile(rf"{_LETTER}\s*,\s*(?P<text>(?!\s*[IVX]+\b)[^,]*\w\w.*|\d.*)", re.DOTALL)
 _OTHER_OPTION = re.compile(
-    r"^(?:[Oo]r|and|&|/|,)\s*\(?[A-Za-z]\)?(?!\w)|(?:^|[\s,;/])[(\[]?[A-H][)\].:](?=\s|$)|\bor\s+\(?[A-H]\)?\s*$"
+    r"^(?:[Oo]r|and|&|/|,)\s*\(?[A-Za-z]\)?(?!\w)|(?:^|[\s,;/])[(\[]?(?:[A-H][)\].:]|[a-h][):]|i{1,3}\))(?=\s|$)|\bor\s+\(?[A-H]\)?\s*$"
     r"|\b(?:[Nn]o,?|[Ii]t\s+is|[Ii]t's|(?:answer|choice|option)\s+is|choose|pick)\s+(?:it's\s+|it\s+is\s+)?\(?[A-H]\)?(?:\.|,|;|\s*$)"
 )
-_TAKEN_BACK = re.compile(r"\b(?:wait|wrong|incorrect|actually|maybe)\b|\?", re.IGNORECASE)
-_NEGATED = re.compile(r"\b(?:not|no|nor|neither|false|except|or|and)\b|n't\b", re.IGNORECASE)
+_TAKEN_BACK = re.compile(
+    r"\b(?:wait|wrong|incorrect|actually|maybe|possibly|perhaps)\b|\?", re.IGNORECASE
+)
+_NEGATED = re.compile(
+    r"\b(?:not|no|nor|neither|false|except|or|and|ruled|eliminated|excluded)\b|n't\b", re.IGNORECASE
+)
 _RULED_OUT = re.compile(
     r"\b(?:(?:not|cannot|neither|never|rather\s+than|instead\s+of|unlike|except|eliminates?|excludes?|rules?\s+out)\b|\w+n't\b)"
     r"(?P<others>[^.;!?]*)", re.IGNORECASE
 )  # fmt: skip
-_OPTION = re.compile(r"(?<![\w'])[A-H](?![\w'])")
+_OPTION = re.compile(r"(?<![\w'])(?<!\d )[A-H](?![\w'])")
 _NO_CHOICE = re.compile(  # S.A.S., a:b:c = 1:2:3
     r"(?:[A-Za-z]\.)+[A-Za-z]\.?|[A-Za-z]\s*:\s*[A-Za-z](?:\s*:\s*[A-Za-z])?\s*=\s*[\d.]+\s*:.*"
 )
@@ -99,9 +103,9 @@ def _with_text(text: str) -> Choice | None:
         rest = match["text"].strip()
         letter = next(group for group in match.groups() if group).upper()
         told = _without_ruled_out(rest, letter)
-        if told is None or _OTHER_OPTION.search(told) or _TAKEN_BACK.search(rest):
+        if told is None or rest[0] == "." or _OTHER_OPTION.search(told) or _TAKEN_BACK.search(rest):
             return None
-        if form is _WITH_CAPITAL and _OPTION.search(told.removeprefix("A ")):
+        if form in (_WITH_CAPITAL, _WITH_VALUE) and _OPTION.search(told.removeprefix("A ")):
             return None
         if form in (_WITH_VALUE, _WITH_COMMA) and _NEGATED.search(rest):
             return None

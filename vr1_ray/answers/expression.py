@@ -90,6 +90,8 @@ class Parser:
             if token in ("*", "/", "mod"):
                 value = self._operated(value, self._take())
             else:
+                if self._kind() == self.tokens[self.position - 1][0] == "number":
+                    raise NotAnExpressionError("two numbers side by side")
                 value *= self._power()  # 2 sqrt(3), 3x
         return value
 

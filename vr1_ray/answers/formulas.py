@@ -29,7 +29,9 @@ def is_same_formula(left: str, right: str) -> bool | None:
         return None
     if one == other:
         return True if any(sign.isdigit() or sign in "+-" for sign in one) else None
-    return False if one.casefold() == other.casefold() else None
+    is_spelled_same = one.casefold() == other.casefold()
+    is_charged_otherwise = one.partition("^")[0] == other.partition("^")[0]
+    return False if is_spelled_same or is_charged_otherwise else None
 
 
 @lru_cache(maxsize=8192)

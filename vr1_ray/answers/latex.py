@@ -26,6 +26,8 @@ _SIGNS = str.maketrans(
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿˣ", "0123456789+-nx")
 _SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿˣ]+")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_CIRCLED = re.compile("[①-⑨]")
+_CIRCLED_PARTS = re.compile(r"\s*①\s*[^①-⑨\s、,;和]+\s*[,;]?\s*②\s*[^①-⑨\s、,;和]")  # ① 5 ② 6
 _SUBSCRIPT_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _VULGAR = {
     "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5", "⅘": "4/5",
@@ -205,6 +207,8 @@ def _from_unicode(text: str) -> str:
         lambda sign: f"{sign[1]} {_VULGAR[sign[2]]}" if sign[1] else f"({_VULGAR[sign[2]]})", text
     )
     text = _SUBSCRIPT_RUN.sub(_subscript, text).translate(_SIGNS)
+    if _CIRCLED_PARTS.match(text):
+        text = _CIRCLED.sub(lambda sign: f" ({unicodedata.digit(sign[0])}) ", text).strip()
     return text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_SIGNS)
 
 

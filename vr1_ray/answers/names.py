@@ -21,7 +21,7 @@ _NAME = re.compile(
     r"|[A-Z]\s*[∪∩∖]\s*[A-Z](?:\s*[∪∩∖]\s*[A-Z])?"
 )  # fmt: skip
 _FUNCTION = re.compile(
-    r"[A-Za-zα-ω](?:'{0,2}|\^\s*\{?\(?-1\)?\}?)\s*[(\[](?:[^()\[\]=<>]|\([^()=<>]*\)){1,24}[)\]]|(?:Var|Cov|Pr|Re|Im|rank|dim|det|deg|ord|card|tr|arg|max|min|gcd|lcm|sup|inf)"
+    r"[A-Za-zα-ω](?:'{0,2}|\^\s*\{?\(?-1\)?\}?)\s*[(\[](?:[^()\[\]=<>]|\([^()=<>]*\)){1,24}[)\]]|(?:Var|Cov|Pr|Re|Im|rank|dim|det|deg|ord|card|tr|arg|max|min|gcd|lcm|sup|inf)(?![a-z]{2})"
     r"\s*\(?[^()=<>]{1,24}\)?|dy\s*/\s*dx|frac\{dy\}\{dx\}|y'"
 )
 _OPERATION = re.compile(
@@ -31,6 +31,8 @@ _OPERATION = re.compile(
 _VERBAL = re.compile(
     r"[A-Za-z]{3,}(?:[ _][A-Za-z]+){0,6}|[A-Za-z]{3,}\s*(?:_(?:\w|\{\w{1,4}\}))?\s*\([^()=]*\)"
 )
+_POINT = re.compile(r"(?:[Pp]oint\s+)?([A-Z]'{0,2})\s?\([^()]*[,;][^()]*\)\Z")
+_ROMAN = re.compile(r"[IVX]{2,5}|d[a-z]/d[a-z]")
 _NO_NAME = frozenset(("pi", "inf", "e"))
 _NOT_IN_NAME = re.compile(r"[_\s{}()|∠]|\bm\b|\bangle\b|\bthe\b|\btriangle\b|measure of|length of")
 _ROOTS = re.compile(r"([A-Za-z])_?\{?\d\}?")
@@ -54,6 +56,26 @@ def spelled_name(name: str) -> str:
         return "*"
     bare = _NOT_IN_NAME.sub("", name) or name
     return min(bare, bare[::-1]) if bare.isalpha() and bare.isupper() else bare
+
+
+def may_be_same_name(left: str, right: str) -> bool:
+    """Whether two names in words may name one thing: "area" and "area of ABC", not "length" and "width"."""
+    if "*" not in (spelled_name(left), spelled_name(right)) or not (
+        _VERBAL.fullmatch(left) and _VERBAL.fullmatch(right)
+    ):
+        return True
+    ours, theirs = (set(re.findall(r"\w+", name.casefold())) - {"the"} for name in (left, right))
+    return ours <= theirs or theirs <= ours
+
+
+def are_different_labels(left: str, right: str) -> bool:
+    """Whether both are a point with its letter, and the letters differ, or both a Roman numeral or a derivative."""
+    if left == right:
+        return False
+    if _ROMAN.fullmatch(left) and _ROMAN.fullmatch(right):
+        return True  # the letters are no factors
+    one, other = _POINT.match(left), _POINT.match(right)
+    return bool(one and other) and one[1] != other[1]
 
 
 def root_of(names: list[str]) -> str:

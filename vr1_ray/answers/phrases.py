@@ -57,12 +57,13 @@ _SHORT_FORMS = {
 _ARTICLES = frozenset(("a", "an", "the"))
 _INITIALS = re.compile(r"(?<![A-Za-z.])(?:[A-Za-z]\.){1,5}[A-Za-z](?![A-Za-z])\.?")
 _PRIMES = re.compile(r"(?:(?<=[A-Z])|(?<=(?<![A-Za-z])[a-z]))('+)(?!(?i:s|m|d|t|ll|ve|re)\b)")
-_MINUS = r"(?<!\w)-(?=\w)|(?<!\w)-\s+(?=(?:vec|bar|hat|sqrt|frac|sin|cos|tan|log|ln)\b|\w\b)"
+_MINUS = r"(?<!\w)-(?=[\w\[(])|(?<!\w)-\s+(?=(?:vec|bar|hat|sqrt|frac|sin|cos|tan|log|ln)\b|\w\b)"
 _TOKEN = re.compile(rf"\w+(?:\.\d+)?|[^\s\w\"'.,!?():;-]|{_MINUS}")
+_FACTORIAL = r"(?:(?<=[\d)])|(?<=\b[a-z]))!"
 _TOKEN_OF_COMPUTATION = re.compile(
-    rf"\w+(?:\.\d+)?|[^\s\w\"'.,!?:;-]|{_MINUS}|(?<=[\w)])\s*-\s*(?=\()"
+    rf"{_FACTORIAL}|\w+(?:\.\d+)?|[^\s\w\"'.,!?:;-]|{_MINUS}|(?<=[\w)])\s*-\s*(?=\()"
 )
-_COMPUTATION = re.compile(r"\A[^a-z]*\Z|[+*/^=]|\b(?:vec|bar|hat)\b")
+_COMPUTATION = re.compile(rf"\A[^a-z]*\Z|[+*/^=]|\b(?:vec|bar|hat)\b|{_FACTORIAL}")
 
 
 def is_same_phrase(said: str, wanted: str) -> bool:

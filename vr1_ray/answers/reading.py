@@ -29,6 +29,9 @@ _GROUP_SEPARATOR = re.compile(r"\s*;\s*|\s*,?\s+or\s+")
 _UNION = re.compile(r"\s*∪\s*")
 _MEMBER = re.compile(r"\A(?:[A-Za-zα-ω](?:_\w)?|[a-z]\([a-z]\))\s*(?:∈|\bin\b)\s*(?=[\[({])")
 _NAMED_POINT = re.compile(r"\A(?:point\s+)?[A-Z]'?\s?(?=\([^()]*[,;][^()]*\)$)")
+_NUMBERED = re.compile(
+    r"\((?:1|i|a)\)\s*([^()\s][^()]*?)[,;]?\s*\((?:2|ii|b)\)\s*([^()\s][^()]*?)(?:[,;]?\s*\((?:3|iii|c)\)\s*([^()\s][^()]*?))?"
+)
 _RATIO_PART = re.compile(r"[\w.\s/^*(){}]{1,40}")
 _TO = re.compile(r"([\d.]+)\s*to\s*([\d.]+)")
 _COMPOUND_PART = re.compile(r"\s*(?:,|\band\b)?\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+\.?|'|\")")
@@ -119,6 +122,8 @@ def read_items(text: str) -> Items | None:
     text = _MEMBER.sub("", _NAMED_POINT.sub("", text, count=1), count=1).strip()
     if not text:
         return None
+    if parts := _read_numbered(text):
+        return parts
     if "±" in text or "∓" in text:
         return _read_plus_minus(text)
     if text[0] in "([{<" and text[-1] in ")]}>" and _closes_at_end(text):
@@ -135,6 +140,14 @@ def read_items(text: str) -> Items | None:
     if 1 < len(parts) <= MAX_ITEMS and all(parts) and not _SIGN.search(text):
         return Items(brackets="∪", items=tuple(parts))
     return _read_ratio(text)
+
+
+def _read_numbered(text: str) -> Items | None:
+    """ "(1) 5 (2) 6" is two answers in their order, no product."""
+    numbered = _NUMBERED.fullmatch(text)
+    if numbered is None:
+        return None
+    return Items(brackets="()", items=tuple(filter(None, numbered.groups())))
 
 
 def _read_groups(text: str) -> Items | None:

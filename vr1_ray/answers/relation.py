@@ -14,6 +14,7 @@ from vr1_ray.answers.tokens import NotAnExpressionError, tokens_of
 from vr1_ray.answers.value import Value, evaluate, is_close_to, is_same, rounds_to, scaled
 
 _PI_AS_3_14 = Decimal("0.0006")
+_NUMBERED_ANGLE = re.compile(r"(?:\bangle|∠)\s*(\d)(?![\d.])")
 _ANGLES = re.compile(r"\b(?:angle|degrees)\b")
 _TURNED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
 
@@ -172,14 +173,31 @@ def _is_same_step(left: tuple[str, ...], sign: str, right: tuple[str, ...], othe
     if sign != other:
         return False
     try:
+        sides = [[evaluate(_without_angles(side)) for side in step] for step in (left, right)]
+        if all(side.constant is not None for step in sides for side in step):
+            return _are_same_sides(*sides, is_turned=sign in "=≠≈")
         ones, others = (
-            evaluate(_ANGLES.sub(" ", f"({first})-({second})")).at_points
+            evaluate(_without_angles(f"({first})-({second})")).at_points
             for first, second in (left, right)
         )
     except NotAnExpressionError:
         return False
     ratio = _common_ratio(ones, others)
     return ratio is not None and (ratio > 0 or sign in "=≠≈")
+
+
+def _without_angles(side: str) -> str:
+    """Without the word; a numbered angle is a letter: angle 1 = angle 2 is not 1 = 2."""
+    return _ANGLES.sub(" ", _NUMBERED_ANGLE.sub(r"θ_\1", side))
+
+
+def _are_same_sides(left: list[Value], right: list[Value], *, is_turned: bool) -> bool:
+    """Whether relations between constants have the same sides: 1 < 2 is not 3 < 5."""
+    if all(is_same(one, other) for one, other in zip(left, right, strict=True)):
+        return True
+    return is_turned and all(
+        is_same(one, other) for one, other in zip(left, right[::-1], strict=True)
+    )
 
 
 def _common_ratio(

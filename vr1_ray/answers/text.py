@@ -37,6 +37,7 @@ _IS_THE_ANSWER = re.compile(
 )
 # "The answer is 9!": emphasis, where words come first and no mathematics is closed behind it
 _EMPHASIS = re.compile(r"\d\s*(!+)[\s*_\"']*\Z")
+_FACTORIAL = re.compile(r"(?<![A-Za-z'])[a-z]!\Z")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _LEADING_CONNECTOR = re.compile(
     r"(?:so|thus|therefore|hence|consequently|finally)\b,?\s+|∴\s*|we\s+(?:get|have|find|obtain)\s+(?:that\s+)?",
@@ -101,7 +102,12 @@ def _without_postfix(text: str) -> str:
 def _trimmed(text: str) -> str:
     """Without final punctuation and without quotes around the whole."""
     text = text.strip().rstrip(".;,:").strip()
-    if text.endswith("!") and not text[-2:-1].isdigit() and text[-2:-1] not in (")", ""):
+    if (
+        text.endswith("!")
+        and not _FACTORIAL.search(text)
+        and not text[-2:-1].isdigit()
+        and text[-2:-1] not in (")", "")
+    ):
         text = text.rstrip("!").rstrip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1].strip().rstrip(".;,")

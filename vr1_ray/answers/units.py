@@ -66,7 +66,8 @@ _NOUNS = re.compile(r"(?:of\s+)?[a-z]{3,}(?:[ -][a-z]{2,}){0,3}", re.IGNORECASE)
 _NO_NOUNS = frozenset(
     str.split(
         "and or not but more less than fewer is are was to if wait maybe perhaps about then because"
-        " since between sqrt frac sin cos tan log pi inf"
+        " since between sqrt frac sin cos tan log pi inf squared cubed factorial plus minus below above under over"
+        " zero one two three four five six seven eight nine wrong incorrect false invalid rejected tenths hundredth hundredths thousandth thousandths"
     )
 )
 _INNER_DEGREES = re.compile(r"\s*degrees\b(?=\s*[-+*/)])")
@@ -74,10 +75,11 @@ _MEASURED = re.compile(
     r"(?<=[A-Za-z])\s+(?:old|long|high|tall|wide|deep|away|apart|each|in\s+total|total)$"
 )
 _MULTIPLIERS = {
-    "dozen": "12", "hundred": "10^2", "thousand": "10^3", "million": "10^6", "billion": "10^9", "trillion": "10^12"
+    "dozen": "12", "hundred": "10^2", "thousand": "10^3", "million": "10^6", "billion": "10^9", "trillion": "10^12", "lakh": "10^5",
+    "crore": "10^7",
 }  # fmt: skip
 _MULTIPLIER = re.compile(
-    r"(?<=\d)\s*(dozen|hundred|thousand|million|billion|trillion)s?\b", re.IGNORECASE
+    r"(?<=\d)\s*(dozen|hundred|thousand|million|billion|trillion|lakh|crore)s?\b", re.IGNORECASE
 )
 _MAX_STARTS = 40
 _LETTERS = frozenset("tlbd")  # alone these are variables: 4t

@@ -36,7 +36,7 @@ _ROOT = re.compile(r"\b(?:the\s+)?square\s+root\s+of\s+", re.IGNORECASE)
 _MINUS = re.compile(r"\b(?:minus|negative)\s+(?=\d|inf\b)", re.IGNORECASE)
 _INFINITY = re.compile(r"\b(?:positive\s+)?infinity\b", re.IGNORECASE)
 _HEDGE = re.compile(
-    r"\b(?:or|maybe|perhaps|possibly|wait|actually|alternatively|but|however|might|could|hmm|unsure|no wait)\b|\?",
+    r"\b(?:or|maybe|perhaps|possibly|wait|actually|alternatively|but|however|might|could|hmm|unsure|no wait|correction|oops|sorry)\b|\?",
     re.IGNORECASE,
 )
 _REASON = re.compile(
@@ -48,6 +48,13 @@ _REASON = re.compile(
 _RETRACTED = re.compile(r"[.;!]\s+no\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.;!]\s+(?=[A-Z(])|\s*\n")
 _PARENTHESIS = re.compile(r"\s+\(([^()]*)\)$")
+_DENIED = re.compile(
+    r"\s*(?:is\s+)?(?:wrong|incorrect|false|invalid|rejected|discarded|extraneous"
+    r"|not\s+(?:valid|possible|allowed|correct|right|true|accepted|included|(?:the|an?)\s+(?:answer|solution|root)))\b",
+    re.IGNORECASE,
+)
+_BESIDE = re.compile(r"\b[A-H]\b.*\b(?:also|too|as\s+well)\b")
+_BARE = re.compile(r"\(?([A-H]|[-+]?\d+)\)?")
 _YES_NO = re.compile(r"(yes|no|true|false)\s*(?:[,.;:!(-]|\s-)+\s*(.+)", re.IGNORECASE | re.DOTALL)
 _NEGATION = re.compile(
     r"\b(?:not|never|neither|nor|no|cannot|incorrect|wrong)\b|n't\b", re.IGNORECASE
@@ -81,7 +88,7 @@ def with_digits(text: str) -> str:
     """Number words as digits: "twenty-five apples" -> "25 apples"."""
     text = _INFINITY.sub("inf", text)
     text = _ROOT.sub("sqrt ", text)
-    return _MINUS.sub("-", _NUMBER_RUN.sub(lambda run: str(_number(run[0])), text))
+    return _MINUS.sub("-", _NUMBER_RUN.sub(_digits, text))
 
 
 def with_fractions(text: str) -> str:
@@ -89,17 +96,28 @@ def with_fractions(text: str) -> str:
     return "1/2" if text.lower() == "half" else _FRACTION.sub(_fraction, text)
 
 
-def _number(words: str) -> int:
+def _digits(run: re.Match[str]) -> str:
+    """The number in digits; two numbers side by side ("two three") stay words."""
     total = current = 0
-    for word in re.split(r"[\s-]+(?:and\s+)?", words.lower()):
+    below = 100  # what the next word must be smaller than
+    for word in re.split(r"[\s-]+(?:and\s+)?", run[0].lower()):
         scale = _SCALES.get(word)
         if scale is None:
-            current += _SMALL[word]
-        elif scale == 100:
+            value = _SMALL[word]
+            if value >= below:
+                return run[0]
+            current, below = current + value, 10 if value >= 20 else 0
+            continue
+        below = 100
+        if scale == 100:
             current = max(current, 1) * 100
         else:
             total, current = total + max(current, 1) * scale, 0
-    return total + current
+    is_scale = run[0].split()[0].lower() in _SCALES
+    is_factor = is_scale and bool(
+        re.search(r"\d\s*$", run.string[max(0, run.start() - 3) : run.start()])
+    )
+    return f"{'*' if is_factor else ''}{total + current}"  # 2 million
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -123,7 +141,8 @@ def commitments(text: str) -> list[str]:
 def without_reason(text: str) -> str:
     """ "circle, because it is round" -> "circle"; "" where what follows takes the answer back."""
     if yes_no := _YES_NO.fullmatch(text):
-        return _committed_yes_no(yes_no[1], yes_no[2])
+        is_number = yes_no[2].isdigit()  # No. 5
+        return "" if is_number else _committed_yes_no(yes_no[1], yes_no[2])
     reason = _REASON.search(text)
     if reason and reason.start():
         return without_prefix(text[: reason.start()])
@@ -139,8 +158,17 @@ def without_reason(text: str) -> str:
         )
     parenthesis = _PARENTHESIS.search(text)
     if parenthesis and parenthesis.start():
-        return "" if _HEDGE.search(parenthesis[1]) else without_prefix(text[: parenthesis.start()])
+        said = text[: parenthesis.start()]
+        return "" if _takes_back(parenthesis[1], said) else without_prefix(said)
     return text
+
+
+def _takes_back(remark: str, said: str) -> bool:
+    """Whether a remark in brackets hedges, denies what stands before it, or is another answer: "A (B)"."""
+    if _HEDGE.search(remark) or _DENIED.match(remark) or _BESIDE.search(remark):
+        return True
+    one, other = _BARE.fullmatch(without_prefix(said)), _BARE.fullmatch(remark.strip())
+    return bool(one and other) and one[1] != other[1] and one[1].isalpha() == other[1].isalpha()
 
 
 def _committed_yes_no(said: str, rest: str) -> str:

@@ -29,8 +29,8 @@ STATED = tuple(
         rf"<answers?>\s*[:：]?\s*(?!\s*</){_REST}",
         r"(?:^|\n)\s*####\s*(?=(?P<answer>[^\n#]{1,300}))",
         r"\b(?:I|we)(?:\s+(?:would|will|should|can|must)|'d|'ll)?\s+(?:choose|select|pick|go\s+(?:with|for))\s+"
-        r"(?=(?P<answer>(?:option\s+|choice\s+|answer\s+)?[*_(]*[A-Za-z](?!\w)[^\n]{0,200}))",
-        r"(?<![\w])(?:choose|select|pick)\s+(?=(?P<answer>(?:option\s+|choice\s+|answer\s+)[*_(]*[A-Z](?!\w)[^\n]{0,200}))",
+        r"(?=(?P<answer>(?:option\s+|choice\s+|answer\s+)?[*_(]*[A-Za-z](?!\w)(?!\s+(?:if|when|unless)\b)[^\n]{0,200}))",
+        r"(?<![\w])(?:choose|select|pick)\s+(?=(?P<answer>(?:option\s+|choice\s+|answer\s+)[*_(]*[A-Z](?!\w)(?!\s+(?:if|when|unless)\b)[^\n]{0,200}))",
         r"\b(?:corresponds?\s+to|match(?:es)?(?:\s+with)?|agrees?\s+with|(?:which|this|that)\s+is)\s+"
         r"(?=(?P<answer>(?:option|choice|answer)\s+[*_(]*[A-Z](?!\w)[^\n]{0,200}))",
         r"(?:最终|正确|标准|参考)?(?:答案|选项)\s*(?:应该|应当|应)?\s*(?:是|为|選|选|[:：=】])[\s:：*_]*(?=(?P<answer>[^\n]{1,300}))",
@@ -42,7 +42,7 @@ _LETTER = r"(?P<answer>[(\[]?(?<![A-Za-z])[A-Z](?![A-Za-z])[)\]]?)"
 NAMED = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?i:\b(?:option|choice|answer|statement))\s*[*_]*{_LETTER}[^.\n]{{0,80}}?\b(?i:is|are|must\s+be|should\s+be|would\s+be)\s+"
+        rf"(?i:\b(?:option|choice|answer|statement))\s*[*_]*{_LETTER}(?!\s+(?:if|when|unless)\b)[^.\n]{{0,80}}?\b(?i:is|are|must\s+be|should\s+be|would\s+be)\s+"
         r"(?i:therefore\s+|thus\s+|indeed\s+)?(?i:the\s+)?[*_]*(?i:correct|right|true|answer|best|most\s+(?:appropriate|suitable|accurate))\b",
         rf"(?<![\w'])(?<!Let )[*_]*{_LETTER}[*_]*\s+(?i:is|must\s+be|should\s+be)\s+(?i:therefore\s+|thus\s+)?(?i:the\s+)?[*_]*"
         r"(?i:correct|right|best)\b(?!\s*(?i:-?\s*angle))",
@@ -96,6 +96,16 @@ _HOW = re.compile(
     r"(?!\s+(?:as|by|in)?\s*\$?-?\d)",
     re.IGNORECASE,
 )
+_ABOUT_IT = re.compile(
+    r"(?:in\s+(?:[a-z]{1,3}|(?:cubic\s+|square\s+)?(?:units|degrees|meters|metres|centimeters|inches|feet)|agreement|line)\b"
+    r"|consistent\s+with|the\s+same|complete|unclear|valid|reasonable|verified|confirmed|correct|right|wrong|incorrect)\b",
+    re.IGNORECASE,
+)  # says something of an answer that was given before; alone it is one
+_EMPHASIS = re.compile(r"(?<=\d)!+$")  # "The answer is 9!" is no factorial
+_OPTION_BESIDE = re.compile(
+    r"([(\[]?[A-J][)\]]?)[.;]\s+(?:(?:choice|option|answer)\s+[(]?[A-J]\b|(?:the|all)\s+other\b|other\s+(?:options|choices)\b)",
+    re.IGNORECASE,
+)  # C. Option B is wrong
 _OPENERS = frozenset(
     str.split("to we first let given since from the in using look i this as here step")
 )
@@ -119,7 +129,7 @@ class Found:
 
 def last_mark(text: str) -> Found | None:
     """What follows the last mark of an answer, also of several in one line; None without one."""
-    found: list[tuple[int, int, Found]] = []
+    found: list[tuple[bool, int, int, Found]] = []
     tables = (
         ("stated", STATED, 1),
         ("option named", NAMED, 0),
@@ -133,12 +143,26 @@ def last_mark(text: str) -> Found | None:
                     _sentence(match["answer"]) if how != "JSON answer" else _json(match["answer"])
                 )
                 if _says_something(answer):
-                    found.append((match.start("answer"), rank, Found(text=answer, how=how)))
+                    place = (not _ABOUT_IT.match(answer), match.start("answer"), rank)
+                    found.append((*place, Found(text=answer, how=how)))
     if not found:
         return None
-    last = max(found, key=lambda one: one[:2])[2]
+    found = _without_values_beside(text, found)
+    last = max(found, key=lambda one: one[:3])[3]
     concluded = _concluded(last.text) if last.how == "heading" else ""
     return Found(text=concluded, how=last.how) if concluded else last
+
+
+def _without_values_beside(
+    text: str, found: list[tuple[bool, int, int, Found]]
+) -> list[tuple[bool, int, int, Found]]:
+    """Without what another value of the last JSON answer's object states: {"answer": 14, "why": "the answer is ..."}."""
+    places = [one[1] for one in found if one[3].how == "JSON answer"]
+    if not places:
+        return found
+    begin, end = text.rfind("{", 0, places[-1]), text.find("}", places[-1])
+    end = len(text) if end < 0 else end
+    return [one for one in found if one[3].how == "JSON answer" or not begin <= one[1] <= end]
 
 
 def last_conclusion(text: str) -> Found | None:
@@ -186,7 +210,9 @@ def _concluded(sentence: str) -> str:
 
 def _sentence(text: str) -> str:
     """The first sentence of what follows a mark."""
-    text = text.strip()
+    text = _EMPHASIS.sub("", text.strip())
+    if letter := _OPTION_BESIDE.match(text):
+        return letter[1]
     text = text if _OPTION_LINE.match(text) else _SENTENCE_END.split(text)[0].strip()
     return _CHINESE_OPTION.sub(r"\1", _OPTION_WORD.sub("", text))
 

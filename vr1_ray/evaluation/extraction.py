@@ -77,8 +77,10 @@ def _without_block(response: str) -> Answer:
     tail = response[-MAX_TAIL_CHARS:]
     if "\\boxed" in tail or "\\fbox" in tail:
         text = boxed(tail[max(tail.rfind("\\boxed"), tail.rfind("\\fbox")) :]).strip()
-        text = _clean(text.split("\n")[0])
-        return Answer(text=text, how="boxed" if text else "empty box", boxes=_boxes(response))
+        text, boxes = _clean(text.split("\n")[0]), _boxes(response)
+        if boxes and boxes[-1] and len(text.split()) - len(boxes[-1].split()) > MAX_FINAL_WORDS:
+            text = _clean(boxes[-1])  # without the sentence that follows
+        return Answer(text=text, how="boxed" if text else "empty box", boxes=boxes)
     if mark := last_mark(tail):
         return Answer(text=_clean(mark.text), how=mark.how)
     whole = response.strip()

@@ -208,3 +208,28 @@ def test_a_long_response_of_marks_alone_is_read_at_once(mark):
 )  # fmt: skip
 def test_a_remark_in_brackets_is_no_factor_and_a_name_no_value(text, value):
     assert number_of(text) == value
+
+
+@pytest.mark.parametrize(
+    ("ending", "text"),
+    [
+        ("The answer is 24.\n\nNote that the answer is in cm.", "24"),
+        ("The answer is 24.\nThis result is consistent with the figure.", "24"),
+        ("The answer is 24.\n\nThe result is the same by the area formula.", "24"),
+        ("The answer is 24 cm. The solution is complete.", "24 cm"),
+        ("The answer is 24. The option is correct.", "24"),
+        ("The answer is 24!", "24"),
+        ('{"answer": 24, "explanation": "the answer is not 5"}', "24"),
+        ("The answer is \\boxed{24} cm, i.e. the area is 8 times 3.", "24"),
+        ("The answer is C. Choice B is wrong because it is 5.", "C"),
+        ("The correct answer is C. The other options are incorrect: A is 5, B is 7.", "C"),
+        ("The best option is C; option D is not possible.", "C"),
+        ("We choose option A if it is true. It is false. So C.", "C"),
+    ],
+)
+def test_what_is_said_of_an_answer_is_not_the_answer(ending, text):
+    assert find_answer(LONG + ending).text == text
+
+
+def test_a_remark_on_an_answer_is_read_where_nothing_else_answers():
+    assert find_answer(LONG + "The result is the same.").text == "the same"

@@ -19,6 +19,7 @@ from vr1_ray.evaluation.statistics import Score
 TOLERANCE = 0.001
 NUM_VARIANTS = 10
 UNKNOWN_OPTIONS = ("",) * 5
+_DENIED = re.compile(r"\b(?:not|neither|nor|or|never|cannot)\b|n't\b|\bnon\b", re.IGNORECASE)
 _VARIANT = re.compile(r"(?:sample|variant)_?(\d+)")
 _INSTRUCTION = {
     "multiple choice": "Provide the corresponing choice option in the 'short answer' key, such as 'A', 'B', 'C', or 'D'.",
@@ -86,9 +87,8 @@ class DynaMath(Benchmark):
             return Verdict(is_correct=is_close, rule="number within 0.001", extracted=str(found))
         verdict = by_checker(answer, question.answer)
         wanted_words = re.escape(question.answer.lower())
-        if not verdict.is_correct and re.search(
-            rf"(?<!\w){wanted_words}(?!\w)", answer.text.lower()
-        ):
+        holds_it = re.search(rf"(?<!\w){wanted_words}(?!\w)", answer.text.lower())
+        if not verdict.is_correct and holds_it and not _DENIED.search(answer.text):
             return Verdict(
                 is_correct=True, rule="the answer holds the reference", extracted=answer.text
             )

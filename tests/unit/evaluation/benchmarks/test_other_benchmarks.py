@@ -62,6 +62,8 @@ HALLUSION = {
         ("dynamath", DYNAMATH_TEXT, "may", True),
         ("dynamath", DYNAMATH_TEXT, "the month of May, at noon", True),  # it holds the reference
         ("dynamath", DYNAMATH_TEXT, "maybe", False),
+        ("dynamath", DYNAMATH_TEXT, "not in May", False),
+        ("dynamath", DYNAMATH_TEXT, "May or June", False),
         ("we_math", WE_MATH, "B", True),
         ("we_math", WE_MATH, "400, 300", True),
         ("we_math", WE_MATH, "E", False),
@@ -90,6 +92,7 @@ HALLUSION = {
         ("hallusion_bench", HALLUSION, "Yes", True),
         ("hallusion_bench", HALLUSION, "No", False),
         ("hallusion_bench", HALLUSION, "Yes and no", False),
+        ("hallusion_bench", HALLUSION, "It is not yes", False),
         ("mme", {"category": "count", "question": "Two?", "answer": "No", "question_id": "1"}, "No.", True),
         ("mme", {"category": "count", "question": "Two?", "answer": "No", "question_id": "1"}, "Yes", False),
         ("mm_math", {"question": "x?", "solution": r"So $\boxed{45}$", "image": None, "index": "1"}, "45°", True),
