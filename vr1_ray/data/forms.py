@@ -12,6 +12,7 @@ from typing import Any
 
 from vr1_ray.config import DataConfig
 from vr1_ray.data.json_cells import json_value
+from vr1_ray.data.lost_pictures import other_pictures
 from vr1_ray.data.picture_cells import is_empty
 from vr1_ray.data.refusals import DataError, shortened
 from vr1_ray.pictures import IMAGE_MARK, escape_marks
@@ -148,6 +149,12 @@ def _turn(turn: Any, column: str, pictures: list[Any]) -> tuple[str, str]:
     """(role, text) of one turn; its pictures are added to `pictures`."""
     is_turn = isinstance(turn, dict)
     role = next((turn[key] for key in ("from", "role") if turn.get(key)), None) if is_turn else None
+    lost = other_pictures(turn, ("from", "role", "value", "content")) if is_turn else None
+    if lost is not None:
+        raise DataError(
+            f"{column}: a turn has pictures in {lost!r} ({shortened(turn[lost], 40)}); write them as parts of its "
+            "content, or into the column that data.images_column names"
+        )
     found = (
         next((turn[key] for key in ("value", "content") if turn.get(key) is not None), None)
         if is_turn

@@ -1,7 +1,7 @@
 """What was read of a file before, so that a second start opens no picture: one small file per file of data.
 
     {"version": ..., "name": "/data/train.jsonl", "stamp": [size, time of change]}
-    [prompt id, question, answer, metadata, response, names, own id, pictures, notes, listed]    a line for each row
+    [prompt id, question, answer, metadata, response, names, own id, pictures, notes, listed, reference]  a line for each row
     null                                                                          a row that was refused
     {"is_whole": true}                                                            no row comes after these
 
@@ -165,7 +165,7 @@ def _line(outcome: Outcome) -> list[Any] | None:
     ]
     return [
         prompt.prompt_id, prompt.question, prompt.answer, prompt.metadata, row.response, row.names, row.own_id,
-        pictures, outcome.notes, outcome.listed,
+        pictures, outcome.notes, outcome.listed, row.reference,
     ]  # fmt: skip
 
 
@@ -181,7 +181,19 @@ def _picture(image: EncodedImage, facts: PictureFacts) -> list[Any]:
 
 def _outcome(line: list[Any], where: str) -> Outcome | None:
     """What a line says; None if a picture's file has changed since."""
-    prompt_id, question, answer, metadata, response, names, own_id, pictures, notes, listed = line
+    (
+        prompt_id,
+        question,
+        answer,
+        metadata,
+        response,
+        names,
+        own_id,
+        pictures,
+        notes,
+        listed,
+        reference,
+    ) = line
     images = []
     for picture in pictures:
         if isinstance(picture[4], list) and tuple(picture[4]) != stamp_of(picture[3]):
@@ -197,6 +209,7 @@ def _outcome(line: list[Any], where: str) -> Outcome | None:
     row = ReadRow(
         prompt=prompt,
         response=response,
+        reference=reference,
         names=None if names is None else tuple(names),
         own_id=own_id,
     )

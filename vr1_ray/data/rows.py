@@ -250,7 +250,7 @@ class RowReader:
             self.listed.setdefault(_UNREADABLE, []).append(answer)
         elif re.fullmatch(r"-?\d+\.\d+", answer) and sum(map(str.isdigit, answer)) >= 16:
             self.listed.setdefault(_LONG, []).append(answer)
-        elif re.fullmatch(r"-?\d+\.0", answer) and type(answer_cell(row, column)) is float:
+        elif re.fullmatch(r"-?\d+\.0", answer) and _is_float(answer_cell(row, column)):
             self.listed.setdefault(_WHOLE, []).append(answer)
 
     def _metadata(self, row: dict[str, Any], used: set[str]) -> dict[str, Any]:
@@ -270,6 +270,10 @@ class RowReader:
             parts += [f"pictures from `{column}`"] * bool(column)
             parts += [f"answers from `{answers}`"] * bool(answers)
             self.notes[f"rows {', '.join(parts)}"] += 1
+
+
+def _is_float(cell: Any) -> bool:
+    return isinstance(cell.get("ground_truth") if isinstance(cell, dict) else cell, float)
 
 
 def _response_text(cell: Any, column: str) -> str:

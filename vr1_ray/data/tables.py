@@ -25,6 +25,7 @@ from vr1_ray.data.arrow_rows import arrow_files, dataset_rows, parquet_rows
 from vr1_ray.data.json_cells import json_rows
 from vr1_ray.data.refusals import DataError
 from vr1_ray.data.stored import stamp_of
+from vr1_ray.pictures import what_is
 
 FORMATS = (".parquet", ".jsonl", ".json")
 _SPLIT_PATTERNS = (
@@ -215,10 +216,15 @@ def _no_place(number: int) -> None:
 def _file_rows(path: Path, field: str) -> Iterator[Any]:
     readers = {".parquet": parquet_rows, ".csv": _csv_rows}
     try:
+        with path.open("rb") as file:
+            start = file.read(2048)
+        known = "" if start.lstrip()[:1] in (b"", b"{", b"[") else what_is(start)
+        if known:
+            raise DataError(f"{path} is {known}")
         yield from readers.get(path.suffix, json_rows)(path)
     except DataError as error:
         raise DataError(f"{field}: {error}") from error
-    except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
+    except (OSError, ValueError, OverflowError, csv.Error) as error:  # pyarrow's are ValueErrors
         cure = "check that the file is whole and of the format its name says"
         raise _unreadable(field, str(path), error, cure) from error
 
