@@ -69,7 +69,7 @@ class RowIndex:
                 if isinstance(line, dict):
                     return found, bool(line["is_whole"])
                 found.append(None if line is None else _outcome(line, where(len(found))))
-        except (ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             log.warning("%s: can't be read (%s); the rows are read again", self.path, error)
             return [], False
         return found, False
@@ -102,10 +102,14 @@ class RowIndex:
                 yield writer.keep
             finally:
                 writer.end()
-        if writer.problem is None:
-            temporary.replace(self.path)
-        else:
-            log.warning("data.index_folder: %s can't be written (%s)", self.path, writer.problem)
+        problem = writer.problem
+        try:
+            if problem is None:
+                temporary.replace(self.path)
+        except OSError as error:
+            problem = error
+        if problem is not None:
+            log.warning("data.index_folder: %s can't be written (%s)", self.path, problem)
             temporary.unlink(missing_ok=True)
 
 
@@ -150,7 +154,7 @@ def known_pictures(path: Path) -> dict[str, PictureFacts]:
                 for picture in line[7] if isinstance(line, list) else ():
                     if isinstance(picture[4], list):
                         found[picture[3]] = _facts(picture)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}
     return found
 

@@ -200,3 +200,53 @@ def test_a_list_of_bad_rows_that_cannot_be_written_is_refused_by_its_setting(roo
     rows = [as_row("prompts"), as_row("prompts", answer="")]
     found = outcome("prompts", root, rows, bad_rows="skip", max_bad_rows=0.5, bad_rows_file=str(root))  # fmt: skip
     assert found.startswith(f"data.bad_rows_file: {root} can't be written (")
+
+
+@pytest.mark.parametrize("spoiled", ["", "[" * 5000, "\0" * 9, "3", '{"x": 1}', "[1, 2]"])
+def test_a_spoiled_index_costs_a_reading_alone(root, spoiled):
+    config = DataConfig(index_folder=str(root / "index"))
+    source = write_rows(root, [as_row("prompts", images="a.png")])
+    first = load_prompts(config, source, "train")
+    [index] = (root / "index").glob("*.jsonl")
+    index.write_text(index.read_text().split("\n")[0] + "\n" + spoiled + "\n")
+    assert load_prompts(config, source, "train") == first
+    index.unlink()
+    index.mkdir()
+    assert load_prompts(config, source, "train") == first
+
+
+def test_pictures_from_texts_are_held_where_the_index_folder_cannot_be_written(root, caplog):
+    caplog.set_level("INFO")
+    (root / "index").write_text("a file")
+    source = write_rows(root, [as_row("prompts", images=RED_TEXT)])
+    [prompt] = load_prompts(DataConfig(index_folder=str(root / "index")), source, "train")
+    assert prompt.images[0].decode().size == (8, 6)
+    assert "1 pictures from texts are held in memory, for data.index_folder can't be" in caplog.text
+
+
+def test_a_missing_shard_is_refused_by_what_the_others_are_called(root):
+    for number in (0, 2):
+        (root / f"train-0000{number}-of-00003.jsonl").write_text(ROW)
+    with pytest.raises(DataError, match="has 2 of the 3 shards that their names tell of"):
+        load_prompts(DataConfig(), str(root), "train")
+    (root / "train-00001-of-00003.jsonl").write_text(ROW)
+    assert len(load_prompts(DataConfig(), str(root), "train")) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("problem,answer,answer\nq,1,2\n", "metadata.csv has the column answer twice; rename one"),
+        ("problem,answer\nq,1,000\n", "row 0: has more cells than columns (['000']); put a cell"),
+    ],
+)
+def test_a_csv_whose_cells_are_not_its_columns_is_refused(root, content, said):
+    (root / "metadata.csv").write_text(content)
+    with pytest.raises(DataError) as error:
+        load_prompts(DataConfig(), str(root), "train")
+    assert said in str(error.value)
+
+
+def test_a_path_that_is_too_long_is_refused_by_its_setting():
+    with pytest.raises(DataError, match=r"data.train: 'aaa.* is no path \(File name too long\)"):
+        load_prompts(DataConfig(), "a" * 5000, "train")
