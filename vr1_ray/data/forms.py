@@ -77,9 +77,14 @@ def form_of(row: dict[str, Any], config: DataConfig, *, wants_response: bool) ->
         and (form.response in row if form.response else True)
         and (not wants_response or form.response or isinstance(row[form.text], list | str))
     ]
-    if wants_response:
-        return next(iter(known), None)
-    return plain if config.prompt_column in row else next(iter(known), None)
+    filled = (form for form in known if not _lacks(row, form))  # joined sources leave empty columns
+    found = next(filled, next(iter(known), None))
+    return plain if config.prompt_column in row and not wants_response else found
+
+
+def _lacks(row: dict[str, Any], form: Form) -> bool:
+    """Whether a column of the form is empty in this row."""
+    return is_empty(row[form.text]) or bool(form.response and is_empty(row[form.response]))
 
 
 def answer_column(row: dict[str, Any], config: DataConfig) -> str | None:
@@ -128,6 +133,21 @@ def read_chat(cell: Any, column: str) -> Chat:
     chat.question = turns[0][1]
     chat.response = turns[1][1] if len(turns) == 2 else None
     return chat
+
+
+def response_text(cell: Any, column: str) -> str:
+    """A response column: a text, or a chat of one assistant turn. Raises DataError."""
+    if isinstance(cell, list) and len(cell) == 1 and _is_response_turn(cell[0]):
+        cell = cell[0].get("content", cell[0].get("value"))
+    if not isinstance(cell, str) or not cell.strip():
+        raise DataError(f"{column}: {shortened(cell)} is no response; write it, or drop the row")
+    return cell
+
+
+def _is_response_turn(turn: Any) -> bool:
+    """Whether it is a turn of the model's; one without a role is taken for one."""
+    role = (turn.get("role") or turn.get("from")) if isinstance(turn, dict) else "none"
+    return role is None or _ROLES.get(str(role)) == "assistant"
 
 
 def _turns_of_text(text: str) -> list[Any] | None:

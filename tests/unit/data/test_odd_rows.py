@@ -8,7 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.unit.data.inputs import READERS, RED_TEXT, as_row, outcome, pictures, write_rows
+from tests.unit.data.inputs import (
+    READERS,
+    RED_TEXT,
+    RESPONSE,
+    as_row,
+    outcome,
+    pictures,
+    write_rows,
+)
 from vr1_ray.config import DataConfig
 from vr1_ray.data import DataError, load_demonstrations, load_prompts
 from vr1_ray.data.refusals import BadRows, RowProblems
@@ -250,3 +258,40 @@ def test_a_csv_whose_cells_are_not_its_columns_is_refused(root, content, said):
 def test_a_path_that_is_too_long_is_refused_by_its_setting():
     with pytest.raises(DataError, match=r"data.train: 'aaa.* is no path \(File name too long\)"):
         load_prompts(DataConfig(), "a" * 5000, "train")
+
+
+TURNS = [{"role": "user", "content": "q"}, {"role": "assistant", "content": RESPONSE}]
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        {"conversations": None},
+        {"conversations": []},
+        {"messages": None, "query": "q", "response": RESPONSE},
+        {"prompt": None, "completion": None},
+    ],
+)
+@pytest.mark.parametrize("reader", ["prompts", "demonstrations"])
+def test_an_empty_column_of_another_form_is_passed_over(root, reader, empty):
+    row = {"messages": TURNS, "answer": "3"} | empty
+    [prompt] = outcome(reader, root, [row])
+    assert (prompt.question, prompt.answer) == ("q", "3")
+
+
+@pytest.mark.parametrize("reader", ["prompts", "demonstrations"])
+def test_two_responses_in_one_row_are_refused(root, reader):
+    found = outcome(reader, root, [{"prompt": TURNS, "completion": RESPONSE, "answer": "3"}])
+    assert "row 0: completion: a response stands here and in the chat of `prompt`" in found
+
+
+def test_a_response_that_is_the_turn_of_a_user_is_refused(root):
+    row = {"prompt": "q", "completion": [{"role": "user", "content": RESPONSE}]}
+    assert "row 0: completion: [{" in outcome("demonstrations", root, [row])
+    row["completion"] = [{"content": RESPONSE}]
+    assert len(outcome("demonstrations", root, [row])) == 1
+
+
+def test_a_mark_that_an_escape_leaves_beside_numbered_ones_is_counted(root):
+    row = as_row("prompts", question="<image_1> or \\\\<image>?", images="a.png")
+    assert "row 0: problem: 2 <image> marks for 1 images" in outcome("prompts", root, [row])
