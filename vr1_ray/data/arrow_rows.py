@@ -54,7 +54,9 @@ def _arrow_rows(batch: Any) -> Iterator[Any]:
 def _change(kind: Any) -> Callable[[Any], Any] | None:
     """What is to be done with cells of this type; None for nothing."""
     change = _change_of_value(kind)
-    return change and (lambda cell: None if cell is None else change(cell))
+    if change is None:
+        return None
+    return lambda cell: None if cell is None else change(cell)
 
 
 def _change_of_value(kind: Any) -> Callable[[Any], Any] | None:
@@ -69,12 +71,14 @@ def _change_of_value(kind: Any) -> Callable[[Any], Any] | None:
         return lambda value: _narrow_float(value, str(narrow(value)))
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         item = _change(kind.value_type)
-        return item and (lambda cells: [item(cell) for cell in cells])
+        if item is not None:
+            return lambda cells: [item(cell) for cell in cells]
     if types.is_struct(kind):
         inner = {field.name: change for field in kind if (change := _change(field.type))}
-        return inner and (
-            lambda cells: cells | {name: change(cells[name]) for name, change in inner.items()}
-        )
+        if inner:
+            return lambda cells: (
+                cells | {name: change(cells[name]) for name, change in inner.items()}
+            )
     return None
 
 

@@ -18,7 +18,7 @@ def csv_rows(path: Path) -> Iterator[Any]:
         if twice:
             raise DataError(f"{path} has the column {', '.join(twice)} twice; rename one")
         for row in reader:
-            more = row.pop(None, None)  # type: ignore[call-overload]  # cells without a column
+            more = row.pop(None, None)  # cells without a column
             if more is not None:
                 yield UnreadableRow(
                     f"has more cells than columns ({shortened(more)}); put a cell with commas into quotes"
