@@ -1,5 +1,6 @@
 """Rows of parquet files and of data sets of `datasets`, in plain Python, pictures as they are stored."""
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,9 @@ def arrow_files(dataset: Any) -> list[tuple[str, int]]:
 
 
 def _arrow_rows(batch: Any) -> Iterator[Any]:
-    """Rows in plain Python. A float of 32 bits keeps its own digits, and a column of JSON text becomes its values."""
-    changed = {name: change for name in batch.schema.names if (change := _change(batch, name))}
+    """Rows in plain Python. A float of 32 bits keeps its own digits, and JSON text becomes its values, also in lists
+    and structs."""
+    changed = {field.name: change for field in batch.schema if (change := _change(field.type))}
     for row in batch.to_pylist():
         try:
             yield row | {name: change(row[name]) for name, change in changed.items()}
@@ -49,19 +51,40 @@ def _arrow_rows(batch: Any) -> Iterator[Any]:
             yield UnreadableRow(f"{', '.join(changed)}: {error}; mend the cell")
 
 
-def _change(batch: Any, name: str) -> Callable[[Any], Any] | None:
-    kind = batch.schema.field(name).type
+def _change(kind: Any) -> Callable[[Any], Any] | None:
+    """What is to be done with cells of this type; None for nothing."""
+    change = _change_of_value(kind)
+    if change is None:
+        return None
+    return lambda cell: None if cell is None else change(cell)
+
+
+def _change_of_value(kind: Any) -> Callable[[Any], Any] | None:
+    import pyarrow.types as types
+
     if str(kind) == "extension<arrow.json>":  # how `datasets` keeps a JSON column of mixed types
-        return lambda text: None if text is None else json_value(text)
+        return json_value
     if str(kind) in ("float", "halffloat"):
         import numpy as np
 
         narrow = np.float32 if str(kind) == "float" else np.float16
-        return lambda value: None if value is None else _narrow_float(value, str(narrow(value)))
+        return lambda value: _narrow_float(value, str(narrow(value)))
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        item = _change(kind.value_type)
+        if item is not None:
+            return lambda cells: [item(cell) for cell in cells]
+    if types.is_struct(kind):
+        inner = {field.name: change for field in kind if (change := _change(field.type))}
+        if inner:
+            return lambda cells: (
+                cells | {name: change(cells[name]) for name, change in inner.items()}
+            )
     return None
 
 
 def _narrow_float(value: float, text: str) -> float:
+    if not math.isfinite(value):
+        return value  # has no digits
     number = WrittenFloat(value)
     number.written = text
     return number

@@ -12,6 +12,7 @@ from typing import Any
 
 from vr1_ray.config import DataConfig
 from vr1_ray.data.json_cells import json_value
+from vr1_ray.data.lost_pictures import other_pictures
 from vr1_ray.data.picture_cells import is_empty
 from vr1_ray.data.refusals import DataError, shortened
 from vr1_ray.pictures import IMAGE_MARK, escape_marks
@@ -76,9 +77,14 @@ def form_of(row: dict[str, Any], config: DataConfig, *, wants_response: bool) ->
         and (form.response in row if form.response else True)
         and (not wants_response or form.response or isinstance(row[form.text], list | str))
     ]
-    if wants_response:
-        return next(iter(known), None)
-    return plain if config.prompt_column in row else next(iter(known), None)
+    filled = (form for form in known if not _lacks(row, form))  # joined sources leave empty columns
+    found = next(filled, next(iter(known), None))
+    return plain if config.prompt_column in row and not wants_response else found
+
+
+def _lacks(row: dict[str, Any], form: Form) -> bool:
+    """Whether a column of the form is empty in this row."""
+    return is_empty(row[form.text]) or bool(form.response and is_empty(row[form.response]))
 
 
 def answer_column(row: dict[str, Any], config: DataConfig) -> str | None:
@@ -129,6 +135,21 @@ def read_chat(cell: Any, column: str) -> Chat:
     return chat
 
 
+def response_text(cell: Any, column: str) -> str:
+    """A response column: a text, or a chat of one assistant turn. Raises DataError."""
+    if isinstance(cell, list) and len(cell) == 1 and _is_response_turn(cell[0]):
+        cell = cell[0].get("content", cell[0].get("value"))
+    if not isinstance(cell, str) or not cell.strip():
+        raise DataError(f"{column}: {shortened(cell)} is no response; write it, or drop the row")
+    return cell
+
+
+def _is_response_turn(turn: Any) -> bool:
+    """Whether it is a turn of the model's; one without a role is taken for one."""
+    role = (turn.get("role") or turn.get("from")) if isinstance(turn, dict) else "none"
+    return role is None or _ROLES.get(str(role)) == "assistant"
+
+
 def _turns_of_text(text: str) -> list[Any] | None:
     """The turns of a chat that stands as JSON text; None for any other text."""
     stripped = text.strip()
@@ -148,6 +169,12 @@ def _turn(turn: Any, column: str, pictures: list[Any]) -> tuple[str, str]:
     """(role, text) of one turn; its pictures are added to `pictures`."""
     is_turn = isinstance(turn, dict)
     role = next((turn[key] for key in ("from", "role") if turn.get(key)), None) if is_turn else None
+    lost = other_pictures(turn, ("from", "role", "value", "content")) if is_turn else None
+    if lost is not None:
+        raise DataError(
+            f"{column}: a turn has pictures in {lost!r} ({shortened(turn[lost], 40)}); write them as parts of its "
+            "content, or into the column that data.images_column names"
+        )
     found = (
         next((turn[key] for key in ("value", "content") if turn.get(key) is not None), None)
         if is_turn

@@ -20,6 +20,7 @@ from vr1_ray.types import EncodedImage
 
 MAX_ASPECT_RATIO = 200  # the processors of the Qwen-VL families take no longer strip
 ANIMATED = "pictures are animated: their first frame is used"
+HELD = "pictures from texts are held in memory, for data.index_folder can't be written ({})"
 
 
 class PictureFacts(NamedTuple):
@@ -71,8 +72,11 @@ class ImageReader(PictureCells):
             cell = StoredCell(path=path, row=row, column=column, index=index, where=self.where)
             return EncodedImage(content_hash=facts.content_hash, source=cell, size=facts.size)
         if self.by_reference and self.unpack is not None:
-            file = StoredFile(path=_unpacked(self.unpack, facts, found), where=self.where)
-            return EncodedImage(content_hash=facts.content_hash, source=file, size=facts.size)
+            try:
+                file = StoredFile(path=_unpacked(self.unpack, facts, found), where=self.where)
+                return EncodedImage(content_hash=facts.content_hash, source=file, size=facts.size)
+            except OSError as error:
+                self.notes[HELD.format(error.strerror)] += 1
         return self._hold(found, facts)
 
     def read_all(self, value: Any) -> tuple[EncodedImage, ...]:

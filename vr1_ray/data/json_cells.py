@@ -8,13 +8,16 @@ one value (a key that stands twice, half of a sign, an integer without end) make
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from json.decoder import WHITESPACE  # type: ignore[attr-defined]  # what JSON skips between values
 from pathlib import Path
 from typing import Any
 
 from vr1_ray.data.refusals import DataError, shortened
+
+MAX_DEPTH = 100  # what goes through rows calls itself at each level
+_DEEP = f"lists and objects stand over {MAX_DEPTH} deep in one another; write that cell as a text"
 
 
 class WrittenFloat(float):
@@ -54,8 +57,9 @@ def json_rows(path: Path) -> Iterator[Any]:
     A row of a file of lines that is no JSON spoils no other row; a broken list ends the file.
     """
     content = path.read_bytes()
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(f"{path} is UTF-16 text; save it as UTF-8")
+    start = content[:4]
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff") or (b"\0" in start and start.strip(b"\0")):
+        raise DataError(f"{path} is UTF-16 or UTF-32 text; save it as UTF-8")
     content = content.removeprefix(b"\xef\xbb\xbf")
     if content.lstrip()[:1] == b"[" and not _is_lines(content):
         yield from _list_rows(path, _decoded(path, content))
@@ -64,8 +68,14 @@ def json_rows(path: Path) -> Iterator[Any]:
 
 
 def json_value(text: str) -> Any:
-    """One JSON value, its cells as in `json_rows`. Raises ValueError."""
-    return _checked(text, _DECODER.decode(text))
+    """One JSON value, its cells as in `json_rows`. Raises ValueError; DataError for JSON without one value."""
+    try:
+        value = _checked(text, _DECODER.decode(text))
+    except RecursionError as error:
+        raise DataError(_DEEP) from error
+    if isinstance(value, UnreadableRow):
+        raise DataError(value.reason)
+    return value
 
 
 def is_json(value: Any) -> bool:
@@ -134,10 +144,10 @@ def _line_rows(path: Path, content: bytes) -> Iterator[Any]:
 
 def _is_one_value(content: bytes) -> bool:
     try:
-        json.loads(content)
+        json.loads(content.decode())
     except (ValueError, RecursionError):
         return False
-    return True
+    return b"\n" in content.strip()
 
 
 def _list_rows(path: Path, text: str) -> Iterator[Any]:
@@ -175,8 +185,12 @@ def _skip(text: str, place: int) -> int:
 
 def _checked(text: str, value: Any) -> Any:
     """The value, or an UnreadableRow naming its first column without one value."""
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(value, MAX_DEPTH):
+        return UnreadableRow(_DEEP)
     if "\\u" in text and ("\\ud" in text or "\\uD" in text):
         value = _without_half_signs(value)
+    if isinstance(value, Unreadable):
+        return UnreadableRow(value.reason)
     if isinstance(value, dict):
         for column, cell in value.items():
             found = _unreadable(cell)
@@ -188,8 +202,17 @@ def _checked(text: str, value: Any) -> Any:
 def _unreadable(value: Any) -> Unreadable | None:
     if isinstance(value, Unreadable):
         return value
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return next((found for item in inner if (found := _unreadable(item)) is not None), None)
+    return next((found for item in _inner(value) if (found := _unreadable(item)) is not None), None)
+
+
+def _is_deep(value: Any, levels: int) -> bool:
+    """Whether more than `levels` lists or objects stand in one another; it looks no deeper."""
+    is_nested = isinstance(value, dict | list)
+    return is_nested and (levels == 0 or any(_is_deep(item, levels - 1) for item in _inner(value)))
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _without_half_signs(value: Any) -> Any:
@@ -215,7 +238,8 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         for key, value in pairs:
-            if found[key] != value and not isinstance(found[key], Unreadable):
+            # by its spelling: 1, 1.0 and true are equal
+            if repr(found[key]) != repr(value) and not isinstance(found[key], Unreadable):
                 found[key] = Unreadable(
                     f"stands twice in one row, as {shortened(value)} and as {shortened(found[key])}; leave one"
                 )

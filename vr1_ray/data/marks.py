@@ -73,8 +73,9 @@ def _place_numbered(
             f"{column}: marks {found} for {num_images} images in {shortened(text)}; number the pictures from 1 and "
             r"name each, or write \<image_1> for a text"
         )
-    question = _NUMBERED.sub(IMAGE_MARK, escape_marks(text))
-    return _unescaped(question), [number - 1 for number in numbers]
+    question = _unescaped(_NUMBERED.sub(IMAGE_MARK, escape_marks(text)))
+    check_marks(question, len(numbers), column)
+    return question, [number - 1 for number in numbers]
 
 
 def _unescaped(text: str) -> str:

@@ -25,7 +25,7 @@ from vr1_ray.data.refusals import DataError, shortened
 
 IMAGE_ROOT = "data.image_root"
 EMBEDDED = "the embedded image"
-_INNER = ("bytes", "data", "base64", "path", "image", "image_url", "url", "file_name")
+INNER = ("bytes", "data", "base64", "path", "image", "image_url", "url", "file_name")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]{65,}={0,2}\s*\Z")
 _SEVERAL = re.compile(r"\s*[,;|\n]\s*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -84,7 +84,7 @@ class PictureCells:
         )
 
     def _struct_file(self, value: dict[str, Any]) -> tuple[bytes | Path, str]:
-        key = next((key for key in _INNER if not is_empty(value.get(key))), None)
+        key = next((key for key in INNER if not is_empty(value.get(key))), None)
         if key is None and value.get("bytes") != b"":
             raise DataError(
                 f"{shortened(value)} is no image; give a path, or a struct with `bytes` or `path`"

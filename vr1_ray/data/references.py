@@ -88,11 +88,12 @@ def _text_answer(text: str, column: str) -> str:
     stripped = text.strip()
     if stripped.startswith("{") and '"ground_truth"' in stripped:
         try:
-            return _struct_answer(json_value(stripped), column)
-        except ValueError as error:
-            if isinstance(error, DataError):
-                raise
+            struct = json_value(stripped)
+        except DataError as error:
+            raise DataError(f"{column}: {shortened(stripped)}: {error}") from error
+        except ValueError:
             return stripped  # a text with braces, such as a set
+        return _struct_answer(struct, column)
     boxes = list(_BOXED.finditer(stripped))
     inside = _braced(stripped, boxes[0].end()) if len(boxes) == 1 else None
     return stripped if inside is None else inside.strip()

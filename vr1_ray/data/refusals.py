@@ -90,7 +90,7 @@ class RowProblems:
                 raise DataError(self._message(""))
             return
         total = max(num_rows or 0, len(self.problems))
-        if len(self.problems) > self.bad_rows.max_share * total:
+        if self.problems and len(self.problems) / total > self.bad_rows.max_share:
             raise DataError(
                 f"{self._message('')}\n  {len(self.problems)} of {total} rows are more than the share "
                 f"data.max_bad_rows={self.bad_rows.max_share:g} that data.bad_rows=skip may leave out; mend them, "
@@ -113,6 +113,14 @@ class RowProblems:
     def _list(self) -> None:
         """The skipped rows on disk; those of other sources stay, an earlier list of this one is replaced."""
         path = Path(self.bad_rows.file)
+        try:
+            self._write_list(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(
+                f"data.bad_rows_file: {path} can't be written ({error}); give the path of a list that can"
+            ) from error
+
+    def _write_list(self, path: Path) -> None:
         own = {"field": self.field, "source": self.source}
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         kept = [line for line in lines if not _is_of(line, own)]

@@ -1,7 +1,7 @@
 """What was read of a file before, so that a second start opens no picture: one small file per file of data.
 
     {"version": ..., "name": "/data/train.jsonl", "stamp": [size, time of change]}
-    [prompt id, question, answer, metadata, response, names, own id, pictures, notes, listed]    a line for each row
+    [prompt id, question, answer, metadata, response, names, own id, pictures, notes, listed, reference]  a line for each row
     null                                                                          a row that was refused
     {"is_whole": true}                                                            no row comes after these
 
@@ -69,7 +69,7 @@ class RowIndex:
                 if isinstance(line, dict):
                     return found, bool(line["is_whole"])
                 found.append(None if line is None else _outcome(line, where(len(found))))
-        except (ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             log.warning("%s: can't be read (%s); the rows are read again", self.path, error)
             return [], False
         return found, False
@@ -102,10 +102,14 @@ class RowIndex:
                 yield writer.keep
             finally:
                 writer.end()
-        if writer.problem is None:
-            temporary.replace(self.path)
-        else:
-            log.warning("data.index_folder: %s can't be written (%s)", self.path, writer.problem)
+        problem = writer.problem
+        try:
+            if problem is None:
+                temporary.replace(self.path)
+        except OSError as error:
+            problem = error
+        if problem is not None:
+            log.warning("data.index_folder: %s can't be written (%s)", self.path, problem)
             temporary.unlink(missing_ok=True)
 
 
@@ -150,7 +154,7 @@ def known_pictures(path: Path) -> dict[str, PictureFacts]:
                 for picture in line[7] if isinstance(line, list) else ():
                     if isinstance(picture[4], list):
                         found[picture[3]] = _facts(picture)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}
     return found
 
@@ -165,7 +169,7 @@ def _line(outcome: Outcome) -> list[Any] | None:
     ]
     return [
         prompt.prompt_id, prompt.question, prompt.answer, prompt.metadata, row.response, row.names, row.own_id,
-        pictures, outcome.notes, outcome.listed,
+        pictures, outcome.notes, outcome.listed, row.reference,
     ]  # fmt: skip
 
 
@@ -181,7 +185,19 @@ def _picture(image: EncodedImage, facts: PictureFacts) -> list[Any]:
 
 def _outcome(line: list[Any], where: str) -> Outcome | None:
     """What a line says; None if a picture's file has changed since."""
-    prompt_id, question, answer, metadata, response, names, own_id, pictures, notes, listed = line
+    (
+        prompt_id,
+        question,
+        answer,
+        metadata,
+        response,
+        names,
+        own_id,
+        pictures,
+        notes,
+        listed,
+        reference,
+    ) = line
     images = []
     for picture in pictures:
         if isinstance(picture[4], list) and tuple(picture[4]) != stamp_of(picture[3]):
@@ -197,6 +213,7 @@ def _outcome(line: list[Any], where: str) -> Outcome | None:
     row = ReadRow(
         prompt=prompt,
         response=response,
+        reference=reference,
         names=None if names is None else tuple(names),
         own_id=own_id,
     )

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vr1_ray.config import DataConfig
-from vr1_ray.data.forms import IMAGES, Chat, Form, answer_cell, answer_column, form_of, read_chat
+from vr1_ray.data.forms import (
+    IMAGES,
+    Chat,
+    Form,
+    answer_cell,
+    answer_column,
+    form_of,
+    read_chat,
+    response_text,
+)
 from vr1_ray.data.images import ImageReader
 from vr1_ray.data.json_cells import UnreadableRow, is_json, plain
 from vr1_ray.data.lost_pictures import other_pictures
@@ -147,8 +156,12 @@ class RowReader:
             raise DataError(
                 f"{column}: {shortened(row[column])} is no question; give every row a text"
             )
+        if form.response and chat.response is not None and not is_empty(row[form.response]):
+            raise DataError(
+                f"{form.response}: a response stands here and in the chat of `{column}`; leave it in one place"
+            )
         if form.response and chat.response is None:
-            chat.response = _response_text(row[form.response], form.response)
+            chat.response = response_text(row[form.response], form.response)
         if self.kind.needs_response and not (chat.response or "").strip():
             raise DataError(
                 f"{form.response or column}: turns are user; a demonstration is one question (human or user) and "
@@ -250,7 +263,7 @@ class RowReader:
             self.listed.setdefault(_UNREADABLE, []).append(answer)
         elif re.fullmatch(r"-?\d+\.\d+", answer) and sum(map(str.isdigit, answer)) >= 16:
             self.listed.setdefault(_LONG, []).append(answer)
-        elif re.fullmatch(r"-?\d+\.0", answer) and type(answer_cell(row, column)) is float:
+        elif re.fullmatch(r"-?\d+\.0", answer) and _is_float(answer_cell(row, column)):
             self.listed.setdefault(_WHOLE, []).append(answer)
 
     def _metadata(self, row: dict[str, Any], used: set[str]) -> dict[str, Any]:
@@ -272,13 +285,8 @@ class RowReader:
             self.notes[f"rows {', '.join(parts)}"] += 1
 
 
-def _response_text(cell: Any, column: str) -> str:
-    """A response column: a text, or a chat of one assistant turn."""
-    if isinstance(cell, list) and len(cell) == 1 and isinstance(cell[0], dict):
-        cell = cell[0].get("content", cell[0].get("value"))
-    if not isinstance(cell, str) or not cell.strip():
-        raise DataError(f"{column}: {shortened(cell)} is no response; write it, or drop the row")
-    return cell
+def _is_float(cell: Any) -> bool:
+    return isinstance(cell.get("ground_truth") if isinstance(cell, dict) else cell, float)
 
 
 def _names(cells: list[Any]) -> tuple[str, ...] | None:

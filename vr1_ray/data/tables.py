@@ -22,9 +22,11 @@ from typing import Any
 
 from vr1_ray.config.objects import NO_OBJECTS, named
 from vr1_ray.data.arrow_rows import arrow_files, dataset_rows, parquet_rows
+from vr1_ray.data.csv_rows import csv_rows
 from vr1_ray.data.json_cells import json_rows
-from vr1_ray.data.refusals import DataError
+from vr1_ray.data.refusals import DataError, shortened
 from vr1_ray.data.stored import stamp_of
+from vr1_ray.pictures import what_is
 
 FORMATS = (".parquet", ".jsonl", ".json")
 _SPLIT_PATTERNS = (
@@ -86,6 +88,12 @@ def open_table(
             f"{field}: empty; give a .parquet, .jsonl or .json file, a folder, or a hub name"
         )
     path = Path(source)
+    try:
+        path.exists()
+    except OSError as error:
+        raise DataError(
+            f"{field}: {shortened(source)} is no path ({error.strerror}); mend it"
+        ) from error
     if path.is_dir():
         return _folder_table(path, split, field)
     if path.exists():
@@ -149,8 +157,21 @@ def _split_files(folder: Path, split: str, field: str) -> Table | None:
         for pattern in _SPLIT_PATTERNS:
             files = sorted(folder.glob(pattern.format(split=split, suffix=suffix)))
             if files:
+                _check_shards(files, field)
                 return Table(source=str(folder), root=folder, parts=_file_parts(files, field))
     return None
+
+
+def _check_shards(files: list[Path], field: str) -> None:
+    """Refuses shards whose names say that there are more of them."""
+    places = [found for file in files if (found := re.search(r"-(\d+)-of-(\d+)$", file.stem))]
+    for total in {int(place[2]) for place in places}:
+        present = {int(place[1]) for place in places if int(place[2]) == total}
+        if len(present) != total:
+            raise DataError(
+                f"{field}: {files[0].parent} has {len(present)} of the {total} shards that their names tell of "
+                f"({files[0].name} is one); bring the others, or rename those you have to use them alone"
+            )
 
 
 def _imagefolder(folder: Path, split: str, field: str) -> Table | None:
@@ -215,12 +236,17 @@ def _no_place(number: int) -> None:
 
 
 def _file_rows(path: Path, field: str) -> Iterator[Any]:
-    readers = {".parquet": parquet_rows, ".csv": _csv_rows}
+    readers = {".parquet": parquet_rows, ".csv": csv_rows}
     try:
+        with path.open("rb") as file:
+            start = file.read(2048)
+        known = "" if start.lstrip()[:1] in (b"", b"{", b"[") else what_is(start)
+        if known:
+            raise DataError(f"{path} is {known}")
         yield from readers.get(path.suffix, json_rows)(path)
     except DataError as error:
         raise DataError(f"{field}: {error}") from error
-    except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
+    except (OSError, ValueError, OverflowError, csv.Error) as error:  # pyarrow's are ValueErrors
         cure = "check that the file is whole and of the format its name says"
         raise _unreadable(field, str(path), error, cure) from error
 
@@ -228,12 +254,6 @@ def _file_rows(path: Path, field: str) -> Iterator[Any]:
 def _unreadable(field: str, source: str, error: Exception, cure: str) -> DataError:
     cause = str(error.__cause__ or error).strip().split("\n")[0]
     return DataError(f"{field}: {source} can't be read ({cause:.200}); {cure}")
-
-
-def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for row in csv.DictReader(file):
-            yield {key: value for key, value in row.items() if key is not None}
 
 
 def _hub_parts(

@@ -69,7 +69,7 @@ PICTURE_CELLS = {
     "bytes as text that is no base64": ({"bytes": "a.png!"}, "is no base64"),
     "byte values that are none": ({"bytes": [1, 999]}, "is no list of bytes"),
     "a page of a failed download": ("html.jpg", "html.jpg can't be decoded: it is an HTML page"),
-    "a git-lfs pointer": ("lfs.png", "a git-lfs pointer, not the picture; run `git lfs pull`"),
+    "a git-lfs pointer": ("lfs.png", "a git-lfs pointer, not the file itself; run `git lfs pull`"),
     "an SVG": ("drawing.png", "an SVG drawing; convert it to PNG"),
     "a PDF": ("page.png", "a PDF; convert its page to PNG"),
     "an empty file": ("empty.png", "empty; copy or download it again"),
