@@ -75,7 +75,7 @@ def are_different_labels(left: str, right: str) -> bool:
     if _ROMAN.fullmatch(left) and _ROMAN.fullmatch(right):
         return True  # the letters are no factors
     one, other = _POINT.match(left), _POINT.match(right)
-    return bool(one and other) and one[1] != other[1]
+    return one is not None and other is not None and one[1] != other[1]
 
 
 def root_of(names: list[str]) -> str:

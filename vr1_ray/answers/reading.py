@@ -122,8 +122,8 @@ def read_items(text: str) -> Items | None:
     text = _MEMBER.sub("", _NAMED_POINT.sub("", text, count=1), count=1).strip()
     if not text:
         return None
-    if parts := _read_numbered(text):
-        return parts
+    if numbered := _read_numbered(text):
+        return numbered
     if "±" in text or "∓" in text:
         return _read_plus_minus(text)
     if text[0] in "([{<" and text[-1] in ")]}>" and _closes_at_end(text):

@@ -168,7 +168,9 @@ def _takes_back(remark: str, said: str) -> bool:
     if _HEDGE.search(remark) or _DENIED.match(remark) or _BESIDE.search(remark):
         return True
     one, other = _BARE.fullmatch(without_prefix(said)), _BARE.fullmatch(remark.strip())
-    return bool(one and other) and one[1] != other[1] and one[1].isalpha() == other[1].isalpha()
+    if one is None or other is None:
+        return False
+    return one[1] != other[1] and one[1].isalpha() == other[1].isalpha()
 
 
 def _committed_yes_no(said: str, rest: str) -> str:
