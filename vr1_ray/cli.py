@@ -15,13 +15,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.commands.arguments import make_parser
+from vr1_ray.commands.arguments import parse_arguments
 from vr1_ray.runs.stopping import Stopped, StopSignal
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the `vr1` command; returns the exit code."""
-    parsed = make_parser().parse_args(arguments)
+    parsed = parse_arguments(arguments)
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     _tell_notes()
     try:

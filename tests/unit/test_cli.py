@@ -7,6 +7,7 @@ import time
 import pytest
 
 from vr1_ray.cli import main
+from vr1_ray.commands.arguments import parse_arguments
 
 
 def test_help_names_every_command_and_loads_nothing_heavy():
@@ -44,3 +45,17 @@ def test_a_command_without_config_is_refused():
     with pytest.raises(SystemExit) as stopped:
         main(["run"])
     assert stopped.value.code == 2
+
+
+def test_settings_may_stand_behind_an_option(capsys):
+    parsed = parse_arguments(["check", "a.yaml", "seed=1", "--probe", "name=x", "--debug", "lr=2"])
+    assert parsed.overrides == ["seed=1", "name=x", "lr=2"]
+    assert parsed.probe
+    for words in (
+        ["check", "a.yaml", "--fly", "x=1"],
+        ["status", "run", "x=1"],
+        ["rl", "a.yaml", "--debug", "x"],
+    ):
+        with pytest.raises(SystemExit):
+            parse_arguments(words)
+    assert "unrecognized arguments" in capsys.readouterr().err

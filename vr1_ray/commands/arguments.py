@@ -26,6 +26,19 @@ CONFIG = "every setting: key, type, default, range, kinds of run and meaning; --
 SCALE = "give a live run another number of rollout engines or reward actors; it goes on meanwhile"
 
 
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line; `key=value` may stand behind an option too, which argparse alone does not take."""
+    parser = make_parser()
+    parsed, rest = parser.parse_known_args(arguments)
+    takes_overrides = hasattr(parsed, "overrides")
+    unknown = [one for one in rest if one.startswith("-") or "=" not in one or not takes_overrides]
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if rest:
+        parsed.overrides = [*parsed.overrides, *rest]
+    return parsed
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = argparse.ArgumentParser(
