@@ -117,7 +117,9 @@ def test_one_that_learnt_from_grey_pictures_does_not_look_and_is_alarmed(
     blind, figures, tmp_path, capsys
 ):
     code = main(["check", config_of(tmp_path, figures, blind), *PROBE])
-    line, alarm = probe_lines(capsys)
+    found = probe_lines(capsys)
+    assert len(found) == 2, found
+    line, alarm = found
     assert code == 1
     assert share_in(line) <= 12, line
     assert "the policy does not look at its pictures" in alarm

@@ -30,27 +30,32 @@ from vr1_ray.runs.run_state import begin, now_running, recorded
 from vr1_ray.runs.stopping import StopSignal
 
 
-def _figure_math(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, Any]:
+def _figure_math(
+    config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS
+) -> dict[str, Any]:
     return run_figure_math(config, stop)
 
 
-def _bridge(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, Any]:
+def _bridge(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS) -> dict[str, Any]:
     return run_bridge(config, stop)
 
 
 def _sft(
-    config: RunConfig, stop: StopSignal, objects: Objects, ahead: RunConfig | None = None
+    config: RunConfig,
+    stop: StopSignal,
+    objects: Objects = NO_OBJECTS,
+    ahead: RunConfig | None = None,
 ) -> dict[str, Any]:
     return run_sft(config, read_inputs(config, objects, ahead=ahead), stop)
 
 
-def _rl(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, Any]:
+def _rl(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS) -> dict[str, Any]:
     check_engine(config.rollout)
     inputs = read_inputs(config, objects)
     return run_rl(config, inputs, read_held_out(config, inputs), stop)
 
 
-def _eval(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, Any]:
+def _eval(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS) -> dict[str, Any]:
     if not config.eval.is_elsewhere:
         check_engine(config.rollout)
         return run_eval(config, read_held_out(config, read_inputs(config, objects)), stop)
@@ -58,7 +63,7 @@ def _eval(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, An
     return run_eval(config, read_elsewhere(config), stop)
 
 
-def _filter(config: RunConfig, stop: StopSignal, objects: Objects) -> dict[str, Any]:
+def _filter(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS) -> dict[str, Any]:
     check_engine(config.rollout)
     return run_filter(config, read_inputs(config, objects), stop)
 
