@@ -1,17 +1,13 @@
 """The blindness probe on real policies: the quickstart's, which looks, and one made of it by a few steps on grey pictures.
 
-And in an RL run: it changes no sample and no weight.
+In an RL run: tests/extra/test_blindness_in_rl.py.
 """
 
-import json
 import random
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
 
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.cli import main
@@ -133,26 +129,3 @@ def probe_lines(capsys) -> list[str]:
 def share_in(line: str) -> int:
     """Per cent of the questions that need their picture."""
     return int(line.split("blindness probe")[1].split("%")[0])
-
-
-def test_the_probe_changes_no_sample_and_no_weight_of_a_run(figures, tmp_path):
-    found = []
-    for is_probed in ("true", "false"):
-        folder = tmp_path / is_probed
-        folder.mkdir()
-        command = [sys.executable, "-m", "vr1_ray.cli", "rl", config_of(folder, figures, MODEL)]
-        done = subprocess.run(
-            [*command, f"blindness.at_stage_start={is_probed}"],
-            cwd=ROOT, capture_output=True, text=True, timeout=280, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-        lines = (folder / "run/metrics.jsonl").read_text().splitlines()
-        weights = load_file(folder / "run/policy/model.safetensors")
-        found.append(([json.loads(line) for line in lines], weights))
-    (probed, weights), (plain, others) = found
-    assert all("blindness/looks_rate" in row for row in probed)  # each step begins a stage
-    assert not any(name.startswith("blindness/") for row in plain for name in row)
-    for row, other in zip(probed, plain, strict=True):
-        names = [name for name in other if not name.startswith(("time/", "tokens_per_second"))]
-        assert {name: row[name] for name in names} == {name: other[name] for name in names}
-    assert [name for name in weights if not weights[name].equal(others[name])] == []

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from vr1_ray.answers import answers_match
 from vr1_ray.answers.text import without_prefix
-from vr1_ray.commands.quiet import quiet
+from vr1_ray.commands.quiet import quiet, to_user
 from vr1_ray.config import ConfigError
 from vr1_ray.config.fields import numbers_out_of_range
 from vr1_ray.config.generate import GenerateConfig
@@ -63,7 +63,7 @@ def _ask(config: GenerateConfig, prompts: list[Prompt]) -> int:
         why = "what the policy was trained with" if _trained_cap(config) else "by default"
         cap = config.max_response_tokens
         note = f"note: at most {cap} tokens a response, {why}; --max_tokens changes it"
-        print(note, file=sys.stderr)
+        print(note, file=to_user())
     is_alone = not config.source and config.num_samples == 1
     with _output(config.output) as file:
         return asyncio.run(

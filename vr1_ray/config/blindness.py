@@ -13,5 +13,5 @@ class BlindnessConfig:
     num_prompts: CountFrom2 = 8  # each is answered three times, greedily, and scored three times
     max_response_tokens: CountFrom0 = 0  # 0: the stage's
     # Nats per token that a response must lose without its own picture, for the policy to have looked at it.
-    min_logprob_drop: Above0 = 0.01
+    min_logprob_drop: Above0 = 0.03
     alarm_looks_rate: Share = 0.125  # an alarm if it looks in no larger share of the questions
