@@ -79,9 +79,8 @@ class Fleet:
             starting |= self._start_reward_pools()
         if self.config.kind == "rl":
             starting |= self._start_curriculum()
-        if (
-            self.seats
-        ):  # an engine measures, when it starts, how much of its GPU the others left free
+        if self.seats:
+            # An engine measures, when it starts, how much of its GPU the others left free.
             self._wait_for(starting)
             self._start_engines(model_path)
         if self.config.kind == "rl" and self.engines is not None:

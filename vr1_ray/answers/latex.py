@@ -54,26 +54,6 @@ _SEGMENT = re.compile(r"\\overline\s*\{\s*([A-Z]'?[A-Z]'?)\s*\}")
 _DERIVATIVE = re.compile(r"frac\{\s*d\s*(\w?)\s*\}\s*\{\s*d\s*(\w)\s*\}")
 _PRIMES = re.compile(r"\^\s*\{?\s*((?:'\s*)+)\}?")
 _REPEATING = re.compile(r"(\d*)\.(\d{0,9})\\overline\s*\{(\d{1,9})\}")
-_COMMAND = re.compile(
-    r"\\(?:text[a-z]*|math(?!bb|ring)[a-z]+|boldsymbol|bm|mbox|operatorname\*?|underline|emph|hbox|bold|phantom|ce"
-    r"|ensuremath|pmb)\s*\{([^{}]*)\}"
-)
-_COLOUR = re.compile(
-    r"\\(?:text|page)?color(?:box)?\s*(?:\[[a-zA-Z]{1,8}\]\s*)?(?:\{[^{}]*\}\s*\{([^{}]*)\}|\{[^{}]*\})"
-    r"|\\fcolorbox\s*\{[^{}]*\}\s*\{[^{}]*\}"
-)
-_NUMBER_SET = re.compile(r"\\(?:mathbb|Bbb)\s*\{?\s*([RZNQC])\b\s*\}?(?!\s*[=_^])")
-_SET_NAMES = {
-    "R": " reals ",
-    "Z": " integers ",
-    "N": " naturals ",
-    "Q": " rationals ",
-    "C": " complexes ",
-}
-_SEGMENT = re.compile(r"\\overline\s*\{\s*([A-Z]'?[A-Z]'?)\s*\}")
-_DERIVATIVE = re.compile(r"frac\{\s*d\s*(\w?)\s*\}\s*\{\s*d\s*(\w)\s*\}")
-_PRIMES = re.compile(r"\^\s*\{?\s*((?:'\s*)+)\}?")
-_REPEATING = re.compile(r"(\d*)\.(\d{0,9})\\overline\s*\{(\d{1,9})\}")
 _MATRIX = re.compile(
     r"\\begin\{(?:[bpvB]?matrix|smallmatrix|array)\}(?:\{[lcr| ]*\})?(.*?)\\end\{[a-zB]*\}",
     re.DOTALL,

@@ -264,7 +264,6 @@ class TrainerGroup:
         self, pending: Mapping[str, Any], *, phase: str, timeout: float | None = None
     ) -> list[Any]:
         """The ranks' results. Raises TrainerLostError for a rank that died or hangs, ActorError for one that raised.
-
         Without a `timeout` of its own (only starts may be far apart) a call ends on all ranks at about the same time.
         """
         apart = float("inf") if timeout else self.config.trainer.collective_timeout_seconds
