@@ -102,7 +102,7 @@ def test_a_key_of_half_a_sign_is_refused_in_words(root):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (gzip.compress(ROW.encode()), "file.jsonl is a gzip file; unpack it"),
+        (gzip.compress(ROW.encode(), mtime=0), "file.jsonl is a gzip file; unpack it"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a git-lfs pointer, not the file itself"),
         (b"<!DOCTYPE html><title>404</title>", "is an HTML page, as a failed download leaves it"),
         (b"\0" * 50, "is filled with zeros; copy or download it again"),
