@@ -116,7 +116,8 @@ def _columns(rows: list[dict[str, Any]], split: str) -> DataConfig:
     if config.images_column not in row and not any(name in row for name in own):
         used = {config.prompt_column, answer_column(row, config)}
         used |= set() if form is None else {form.text, form.response}
-        pictures = next((name for row in rows if (name := other_pictures(row, used))), None)
+        found = (other_pictures(row, used) for row in rows)
+        pictures = next((one[0] for one in found if one and not one[1]), None)
         config = replace(config, images_column=pictures or config.images_column)
     return config
 
