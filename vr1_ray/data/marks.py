@@ -18,7 +18,7 @@ CONTROL_TOKENS = re.compile(
     r"|suffix)|(?:object_ref|box|quad)_(?:start|end)|repo_name|file_sep|(?:start|end)_header_id|eot_id|eom_id"
     r"|(?:begin|end)_of_(?:text|sentence|image)|python_tag|endofprompt|startoftext|action_(?:start|end)"
     r"|image|video|audio|user|assistant|system|end|start|return|channel|message|bos|eos|pad)\|>"
-    r"|<IMG_CONTEXT>|</?(?:start|end)_of_(?:turn|image)>"
+    r"|<IMG_CONTEXT>|</?(?:start|end)_of_(?:turn|image)>|</?tool_(?:call|response)s?>|<｜[^｜<>]{1,40}｜>"
 )
 _OUTSIDE = r"(?:(?<!\\)|(?<=\\\\))"  # not after exactly one backslash
 _NUMBERED = re.compile(_OUTSIDE + r"<image[ _]?(\d{1,3})>", re.IGNORECASE)

@@ -8,7 +8,12 @@ from pathlib import Path
 
 from vr1_ray.config import ModelConfig
 from vr1_ray.config.tables import find
-from vr1_ray.models.base import ModelAdapter, ModelBatch, RenderedPrompt
+from vr1_ray.models.base import (
+    ModelAdapter,
+    ModelBatch,
+    RenderedPrompt,
+    check_no_control_token,
+)
 from vr1_ray.models.qwen2_5_vl import Qwen25VLAdapter
 
 MODELS: dict[str, type[ModelAdapter]] = {  # `model_type` of config.json -> adapter
@@ -33,12 +38,15 @@ def load_adapter(config: ModelConfig) -> ModelAdapter:
         )
     found = find(MODELS, config.adapter or model_type, "model.adapter", kind=ModelAdapter)
     try:
-        return found(config)
+        adapter: ModelAdapter = found(config)
     except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
         raise ValueError(
             f"model.path={config.path!r}: its tokenizer or processor can't be loaded ({_first_line(error)}). "
             "The folder must hold what save_pretrained of model AND processor writes."
         ) from error
+    tokens = adapter.control_tokens
+    check_no_control_token(config.system_prompt or "", tokens, "model.system_prompt")
+    return adapter
 
 
 def _model_type(config: ModelConfig) -> str:
