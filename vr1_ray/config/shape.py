@@ -152,7 +152,7 @@ def _fits(value: Any, kind: Any) -> bool:
         return False
     try:
         kind(value)
-    except ValueError:
+    except (ValueError, TypeError):
         return False
     return True
 
