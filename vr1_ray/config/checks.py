@@ -174,6 +174,27 @@ def _reward_pools(config: RunConfig) -> Iterator[str]:
             )
 
 
+def _named_twice(config: RunConfig) -> Iterator[str]:
+    """What stands twice in a list of which each is used once."""
+    bridge = config.bridge
+    lists: dict[str, list[tuple[str, str]]] = {
+        "rewards": [(one.name, ".name") for one in config.rewards],
+        "benchmarks": [(one, "") for one in config.benchmarks],
+        "bridge.sources": [(one.path, ".path") for one in bridge.sources],
+        "bridge.mllm.base_urls": [(one, "") for one in bridge.mllm.base_urls],
+        "bridge.reasoner.base_urls": [(one, "") for one in bridge.reasoner.base_urls],
+    }
+    cures = {"rewards": ", with the sum of the weights, or write one as package.module:Name"}
+    for key, entries in lists.items():
+        for place, entry in enumerate(entries):
+            first = entries.index(entry)
+            if first < place:
+                yield (
+                    f"{key}[{place}]{entry[1]}: {entry[0]!r} stands in {key}[{first}] already; keep one"
+                    f"{cures.get(key, '')}"
+                )
+
+
 def _bridge(config: RunConfig) -> Iterator[str]:
     if config.kind != "bridge":
         return
@@ -216,6 +237,7 @@ RULES = (
     _sampling,
     _aggregation,
     _reward_pools,
+    _named_twice,
     _engines,
     placement_problems,
     filter_problems,

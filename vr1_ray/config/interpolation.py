@@ -25,7 +25,12 @@ def broken_interpolations(tree: dict[str, Any]) -> Iterator[Fault]:
             try:
                 parse(value)
             except GrammarParseError:
-                yield key, f"{value!r} has a '${{' without what belongs to it; {_FORMS}"
+                yield key, broken(value)
+
+
+def broken(value: str) -> str:
+    """What is said of a `${` that is no interpolation."""
+    return f"{value!r} has a '${{' without what belongs to it; {_FORMS}"
 
 
 def why_not_filled_in(error: Exception) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from vr1_ray.config.errors import ConfigError
+from vr1_ray.config.interpolation import broken
 
 Path = tuple[str | int, ...]
 
@@ -44,15 +45,17 @@ def read_override(text: str) -> Override:
     if not equals:
         raise ConfigError(f"command line: {text!r} has no '=': write key=value, such as seed=1")
     key = key.strip()
-    if not re.fullmatch(r"[^\s.\[\]]+(\.[^\s.\[\]]+|\[\d+\])*", key):
+    if not re.fullmatch(r"[^\s.\[\]]+(\.[^\s.\[\]]+|\[[^\[\]]*\])*", key):
         raise ConfigError(
             f"command line: {text!r}: {key!r} is no key; write section.name=value, or list[0].name=value"
         )
-    path = tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", key))
+    path = tuple(map(_part, re.findall(r"\[[^\[\]]*\]|[^.\[\]]+", key)))
     try:
         tree: Any = OmegaConf.to_container(
             OmegaConf.from_dotlist([f"value={value}" if value else "value=''"])
         )
+    except GrammarParseError as error:
+        raise ConfigError(f"command line: {text}: {broken(value)}") from error
     except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
         first = str(error).strip().split("\n")[0]
         raise ConfigError(
@@ -61,13 +64,22 @@ def read_override(text: str) -> Override:
     return Override(text=text, path=path, value=tree["value"])
 
 
+def _part(text: str) -> str | int:
+    """A step of a path: a name, a place in a list, or, with its brackets, what is neither."""
+    inner = text.strip("[]")
+    return int(inner) if inner.isascii() and inner.isdigit() else text
+
+
 def key_of(path: Path) -> str:
     """A path as messages write it.
 
     Example:
         key_of(("curriculum", "stages", 0, "steps"))    # "curriculum.stages[0].steps"
     """
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    parts = (
+        f"[{part}]" if isinstance(part, int) else part if part[:1] == "[" else f".{part}"
+        for part in path
+    )
     return "".join(parts).removeprefix(".")
 
 
@@ -104,15 +116,17 @@ def _merged(before: Any, value: Any) -> Any:
 
 def _check_place(here: Any, part: str | int, override: Override, depth: int) -> None:
     where = key_of(override.path[: depth - 1])
+    place = part if isinstance(part, str) and part.startswith("[") else f"[{part}]"
     if isinstance(here, list):
         if isinstance(part, int) and part < len(here):
             return
-        places = f"[0] to [{len(here) - 1}]" if here else "none"
-        wrong = f"the list {where} has no place [{part}]; its places: {places}"
+        last = f" to [{len(here) - 1}]" if here[1:] else ""
+        places = f"[0]{last}" if here else "none"
+        wrong = f"the list {where} has no place {place}; its places: {places}"
     elif isinstance(here, dict):
-        if isinstance(part, str):
+        if isinstance(part, str) and place != part:
             return
-        wrong = f"{where} is no list, so it has no place [{part}]"
+        wrong = f"{where} is no list, so it has no place {place}"
     else:
         wrong = f"{where} is {here!r}, which has no keys; set it as a whole"
     raise ConfigError(f"command line: {override.text}: {wrong}{override.in_a_step}")

@@ -21,6 +21,7 @@ from vr1_ray.config.fields import by_key
 from vr1_ray.config.schema import RunConfig
 
 MOST_LISTED = 30  # options in a message; an engine has hundreds
+MOST_NEAR = 8  # of those that are like the one that was given
 
 
 def find(table: Mapping[str, Any], name: str, field: str, *, kind: type | None = None) -> Any:
@@ -157,8 +158,22 @@ def options_text(field: str, what: str, unknown: Sequence[str], takes: Sequence[
     own = [f"{section}{name}" for name in unknown if f"{section}{name}" in by_key(RunConfig)]
     near = [one for name in unknown for one in difflib.get_close_matches(name, takes, 1)]
     meant = f"; did you mean {', '.join(own or near)}?" if own or near else "."
-    known = ", ".join(takes) if len(takes) <= MOST_LISTED else f"{len(takes)} of them"
+    known = ", ".join(takes) if len(takes) <= MOST_LISTED else _nearest(unknown, takes)
     return f"{field} don't fit {what}: {wrong}; options it takes: {known or 'none'}{meant}"
+
+
+def _nearest(unknown: Sequence[str], takes: Sequence[str]) -> str:
+    """Of many options those that are most like the unknown ones: by their letters, or a word they share."""
+    words = {word for name in unknown for word in name.lower().split("_") if len(word) > 2}
+    close = [one for name in unknown for one in difflib.get_close_matches(name, takes, 5, 0.5)]
+    alike = sorted(
+        (one for one in takes if words & set(one.split("_"))),
+        key=lambda one: (-len(words & set(one.split("_"))), len(one)),
+    )
+    found = list(dict.fromkeys([*close[:5], *alike]))[:MOST_NEAR]
+    return (
+        f"{len(takes)}, the nearest {', '.join(found)}" if found else f"{len(takes)}, none like it"
+    )
 
 
 def look_in_current_folder() -> None:

@@ -122,7 +122,7 @@ def test_a_missing_file_is_said_plainly(tmp_path):
 
 
 def test_broken_yaml_is_said_plainly(tmp_path):
-    with pytest.raises(ConfigError, match="not valid YAML"):
+    with pytest.raises(ConfigError, match="line 1: a bracket is opened here"):
         load_config(write(tmp_path, "kind: [rl"))
 
 
