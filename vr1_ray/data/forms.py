@@ -184,6 +184,11 @@ def _turn(turn: Any, column: str, pictures: list[Any]) -> tuple[str, str]:
             f"{column}: a turn has pictures in {lost[0] + lost[1]!r} ({shortened(turn[lost[0]], 40)}); write them as parts of its "
             "content, or into the column that data.images_column names"
         )
+    texts = [turn.get(key) for key in ("value", "content")] if is_turn else []
+    if len(texts) == 2 and not any(map(is_empty, texts)) and texts[0] != texts[1]:
+        raise DataError(
+            f"{column}: {shortened(turn)} has two texts, in `value` and in `content`; leave one"
+        )
     found = (
         next((turn[key] for key in ("value", "content") if turn.get(key) is not None), None)
         if is_turn

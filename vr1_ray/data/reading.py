@@ -216,7 +216,7 @@ def _say(notes: Counter[str], listed: dict[str, list[str]], table: Table, field:
     if table.kind:
         log.info("%s: %s: read as %s", field, table.source, table.kind)
     for note, count in notes.items():
-        level = logging.WARNING if note in WARNINGS else logging.INFO
+        level = logging.WARNING if note.startswith(WARNINGS) else logging.INFO
         log.log(level, "%s: %s: %d %s", field, table.source, count, note)
     for note, values in listed.items():
         shown = ", ".join(shortened(value, 40) for value in values[:5])

@@ -35,6 +35,7 @@ from vr1_ray.data.references import (
 )
 from vr1_ray.data.refusals import DataError, shortened
 from vr1_ray.data.turn_fields import untaught
+from vr1_ray.data.unread import CHOICES, check_all_read, hidden_choices
 from vr1_ray.types import EncodedImage, Prompt
 
 _SYSTEM = "rows have a system text, which is not used; set model.system_prompt"
@@ -42,7 +43,7 @@ _RESPONSE = "rows have a response, which is not used: the policy writes its own"
 _FIELDS = "rows have turns with more than a role and a text, which is not used: "
 _NO_MARK = "rows have no <image> mark: their pictures stand before the text"
 _UNREADABLE = "reference answers can't be read by the checker, so that no response earns accuracy: "
-WARNINGS = (_SYSTEM, _RESPONSE)  # notes of what is left unused
+WARNINGS = (_SYSTEM, _RESPONSE, _FIELDS, CHOICES)  # how notes of what is left unused begin
 _LONG = "reference answers have 16 digits or more, and are only right to the last one; round them: "
 _WHOLE = "reference answers are whole numbers in a column of floats, so that 3.04 is right for 3.0; make them integers or texts: "
 
@@ -114,9 +115,11 @@ class RowReader:
         column = self._pictures_column(row, form)
         cells = self._picture_cells(row, chat, column, {form.text, form.response})
         pictures = self._read_pictures(cells, "" if cells is chat.pictures else column, form)
+        check_all_read(row, chat.question, form.text, column, has_pictures=bool(pictures))
         question, order = place_marks(chat.question, len(pictures), form.text)
         self.notes[_NO_MARK] += bool(pictures) and "<image" not in chat.question.lower()
         answer, used = self._answer(row, chat, form)
+        self.notes.update(hidden_choices(row, question, answer))
         where = column if cells is not chat.pictures else form.text
         self._say_form(form, where if cells else "", used)
         metadata = self._metadata(row, {form.text, column, used.partition(".")[0]})
