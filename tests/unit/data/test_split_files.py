@@ -80,3 +80,26 @@ def test_what_may_be_a_split_or_not_is_refused_by_its_files(of_folder, names, sa
 
 def test_a_file_that_begins_with_the_splits_letters_is_another_split(of_folder):
     assert of_folder("train.jsonl", "trainval.jsonl") == ["train.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train-old.jsonl"],
+        ["train-0.jsonl", "train-old.jsonl"],
+        ["train.jsonl", "train-0.jsonl"],
+        ["train.jsonl", "train.json"],
+        ["train-0.jsonl", "train-2.jsonl"],
+        ["metadata.jsonl", "train.jsonl"],
+    ],
+)
+def test_the_cures_work_naming_the_file_and_moving_the_others(of_folder, tmp_path, names):
+    assert "data.train: " in of_folder(*names)
+    for name in names:
+        [one] = load_prompts(DataConfig(), str(tmp_path / name), "train")
+        assert one.answer == name
+    for name in names[1:]:
+        (tmp_path / name).unlink()
+    if names[0] == "train-old.jsonl":
+        (tmp_path / names[0]).rename(tmp_path / "train-0.jsonl")
+    assert of_folder() == [names[0]]
