@@ -112,7 +112,6 @@ def test_a_transparent_colour_is_white():
     assert picture(data).getpixel((0, 0)) == (255, 255, 255)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
 def wide_png(colour: tuple[int, int, int], transparent: tuple[int, int, int]) -> bytes:
     """One pixel of 16 bits a channel, and a transparent colour."""
 
@@ -147,6 +146,7 @@ def test_sixteen_bits_of_colour_whose_transparent_one_may_stand_in_them_are_refu
             look()
 
 
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_the_first_frame_of_an_animation_is_used_and_counted(kind):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     data = encode(frames[0], kind, save_all=True, append_images=frames[1:])
