@@ -174,7 +174,7 @@ def _bounds(config: RunConfig) -> Iterator[str]:
     if algorithm.importance_cap and algorithm.old_logprobs == "rollout":
         yield (
             f"algorithm.importance_cap: {algorithm.importance_cap} with old_logprobs rollout, whose ratios are to the engine's "
-            "probabilities already; set algorithm.old_logprobs=trainer, or 0"
+            "probabilities already; set algorithm.old_logprobs=trainer, or the cap to 0"
         )
 
 
