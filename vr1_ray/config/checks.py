@@ -159,6 +159,25 @@ def _aggregation(config: RunConfig) -> Iterator[str]:
         )
 
 
+def _bounds(config: RunConfig) -> Iterator[str]:
+    """Bounds of ratios: each is off at 0."""
+    algorithm = config.algorithm
+    if config.kind != "rl":
+        return
+    if 0 < algorithm.dual_clip <= 1 + algorithm.clip_high:
+        yield (
+            f"algorithm.dual_clip: {algorithm.dual_clip} must lie above 1 + clip_high {algorithm.clip_high}, "
+            "which it is a second bound to; use 3, or 0 for none"
+        )
+    if 0 < algorithm.importance_cap < 1:
+        yield f"algorithm.importance_cap: {algorithm.importance_cap} would weaken every token; use 2, or 0 for none"
+    if algorithm.importance_cap and algorithm.old_logprobs == "rollout":
+        yield (
+            f"algorithm.importance_cap: {algorithm.importance_cap} with old_logprobs rollout, whose ratios are to the engine's "
+            "probabilities already; set algorithm.old_logprobs=trainer, or the cap to 0"
+        )
+
+
 def _reward_pools(config: RunConfig) -> Iterator[str]:
     known = ", ".join(config.reward_pools)
     for number, spec in enumerate(config.rewards):
@@ -236,6 +255,7 @@ RULES = (
     _batches,
     _sampling,
     _aggregation,
+    _bounds,
     _reward_pools,
     _named_twice,
     _engines,

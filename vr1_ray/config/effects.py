@@ -155,6 +155,19 @@ def _needs_epochs(config: RunConfig) -> str:
     return f"max_steps={config.max_steps} decides how long the run is; set one of the two"
 
 
+def _needs_kl(config: RunConfig) -> str:
+    return "" if config.algorithm.kl_coef > 0 else "there is no KL term; set algorithm.kl_coef"
+
+
+def _needs_clip(*others: str) -> Callable[[RunConfig], str]:
+    """A clip's bound, which algorithms of these names don't have."""
+    return lambda config: (
+        f"algorithm.name={config.algorithm.name} has no such bound; take another"
+        if config.algorithm.name in others
+        else ""
+    )
+
+
 # Keys that do something only beside other settings: "" or the reason why they do nothing here.
 NEEDS: dict[str, Callable[[RunConfig], str]] = {
     "num_epochs": _needs_epochs,
@@ -164,6 +177,14 @@ NEEDS: dict[str, Callable[[RunConfig], str]] = {
     "data.revision": _needs_hub,
     "data.streaming": _needs_hub,
     "eval.split": lambda config: _needs_eval_data(config) or _needs_folder([config.eval.data]),
+    "algorithm.clip_low": _needs_clip("sapo"),
+    "algorithm.clip_high": _needs_clip("sapo"),
+    "algorithm.dual_clip": _needs_clip("sapo", "cispo"),
+    "algorithm.kl_estimator": _needs_kl,
+    "algorithm.kl_in": _needs_kl,
+    "algorithm.importance_level": lambda config: (
+        "" if config.algorithm.importance_cap else "set algorithm.importance_cap"
+    ),
     "eval.best_by": _needs_evaluation,
     "eval.start_label": lambda config: (
         "" if config.kind != "rl" or config.eval.at_start else "set eval.at_start=true"

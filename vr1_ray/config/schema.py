@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from omegaconf import MISSING
 
+from vr1_ray.config.algorithm import AlgorithmConfig
 from vr1_ray.config.blindness import BlindnessConfig
 from vr1_ray.config.bridge import BridgeConfig
 from vr1_ray.config.evaluation import EvalConfig
@@ -120,29 +121,6 @@ class InvalidRolloutsConfig:
     # Share for which a reward raised (not: was unavailable), above which the run stops; one sample is always allowed
     # unless this is 0. What is drawn in their place is no fair sample.
     max_error_rate: Share = 0.05
-
-
-@dataclass
-class AlgorithmConfig:
-    """What turns rewards into a loss (Vision-R1, Eq. 1 and 2)."""
-
-    name: str = "grpo"  # a row of vr1_ray/algorithms, or package.module:Name
-    clip_low: Share = 0.2  # ratios of new to old probability count down to 1 - clip_low
-    clip_high: From0 = 0.2  # ratios of new to old probability count up to 1 + clip_high
-    kl_coef: From0 = 0.01  # weight of the k3 term; 0 starts no reference actors
-    # Weight of an entropy bonus; above 0 it costs a part of the backward pass.
-    entropy_coef: From0 = 0.0
-    # token_mean: over all response tokens of an update. sequence_mean: over each response, then over responses.
-    # constant_length: each response's sum by `loss_length`, then over responses, as Dr. GRPO (arXiv 2503.20783) does.
-    loss_aggregation: Literal["token_mean", "sequence_mean", "constant_length"] = "token_mean"
-    loss_length: CountFrom0 = (
-        0  # tokens; constant_length needs it, such as the longest stage's budget
-    )
-    old_logprobs: Literal["trainer", "rollout"] = "trainer"  # who computed pi_old
-    # Leave out groups whose rewards are all equal: they have no advantage, only the KL term, and cost as much
-    # as the others. The mean is then over the tokens of the groups that stay (as in DAPO, arXiv 2503.14476).
-    skip_uninformative_groups: bool = False
-    options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the algorithm
 
 
 @dataclass

@@ -30,9 +30,11 @@ def train(run: RlRun) -> None:
         run.submit(stage, step)
         groups = fleet.collect(step)
         clock.lap("generate")
+        if algorithm.kl_in_reward:
+            groups = fleet.add_reference_logprobs(groups)
         groups = algorithm.assign_advantages(groups)
         trained = algorithm.select(groups)
-        if algorithm.needs_reference:
+        if algorithm.needs_reference and not algorithm.kl_in_reward:
             trained = fleet.add_reference_logprobs(trained)
         clock.lap("reference")
         run.look()
