@@ -19,6 +19,7 @@ from vr1_ray.config.fields import (
     section_of,
 )
 from vr1_ray.config.schema import RunConfig
+from vr1_ray.wording import did_you_mean
 
 Fault = tuple[str, str]  # key, what is wrong with it
 
@@ -126,7 +127,9 @@ def _value(value: Any, hint: Any, key: str, *, base: str) -> Iterator[Fault]:
     elif section is not None:
         yield from _section(value, section, f"{key}.", base=base)
     elif not _fits(value, bare(hint)):
-        yield key, f"{value!r} is {_word(value)}; give {_wanted(hint)}"
+        words = map(str, get_args(bare(hint))) if get_origin(bare(hint)) is Literal else ()
+        meant = f".{did}" if (did := did_you_mean(str(value), words)) else ""
+        yield key, f"{value!r} is {_word(value)}; give {_wanted(hint)}{meant}"
 
 
 def _places(value: list | dict, key: str) -> dict[str, Any]:
