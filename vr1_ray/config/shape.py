@@ -19,7 +19,7 @@ from vr1_ray.config.fields import (
     section_of,
 )
 from vr1_ray.config.schema import RunConfig
-from vr1_ray.wording import did_you_mean
+from vr1_ray.wording import did_you_mean, nearest
 
 Fault = tuple[str, str]  # key, what is wrong with it
 
@@ -167,25 +167,35 @@ def near_miss(key: str, base: str = "") -> str:
         near_miss("lr")                     # "did you mean trainer.optimizer.lr?"
         near_miss("rollout.num_engine")     # "did you mean rollout.num_engines?"
     """
+    found = near_keys(key, base)
+    if found:
+        return f"did you mean {' or '.join(found)}?"
+    parent = key.removeprefix(base).rpartition(".")[0]
+    is_section = any(one.startswith(f"{pattern(parent)}.") for one in by_key(RunConfig))
+    return f"`vr1 config{f' {parent}' if is_section else ''}` lists all"
+
+
+def near_keys(key: str, base: str = "") -> list[str]:
+    """The keys that one which doesn't exist was probably meant to be, at most three; itself if it exists."""
     own = key.removeprefix(base)
     parent, _, name = own.rpartition(".")
     known = [one for one in by_key(RunConfig) if one != "steps"]
     by_name: dict[str, list[str]] = {}
     for one in known:
         by_name.setdefault(one.rpartition(".")[2], []).append(one)
+    sections = {one.rpartition(".")[0] for one in known if "." in one}
     siblings = [one for one in known if one.rpartition(".")[0] == pattern(parent)]
     close = difflib.get_close_matches(f"{pattern(parent)}.{name}".lstrip("."), siblings, 1, 0.85)
     anywhere = difflib.get_close_matches(name, by_name, 1, 0.75)
     found = (
-        close
+        ([own] if pattern(own) in known else [])
+        or close
         or by_name.get(name)
         or ([OTHER_NAMES[name]] if name in OTHER_NAMES else [])
         or (by_name[anywhere[0]] if anywhere else [])
+        or [one for one in [nearest(own, sections)] if one]
     )
-    if not found:
-        return f"`vr1 config{f' {parent}' if parent and siblings else ''}` lists all"
-    meant = " or ".join(f"{base}{one}".replace("[]", "[0]") for one in found[:3])
-    return f"did you mean {meant}?"
+    return [f"{base}{one}".replace("[]", "[0]") for one in found[:3]]
 
 
 def pattern(key: str) -> str:
