@@ -192,8 +192,8 @@ def near_keys(key: str, base: str = "") -> list[str]:
         or close
         or by_name.get(name)
         or ([OTHER_NAMES[name]] if name in OTHER_NAMES else [])
+        or [one for one in [nearest(own, sections, 0.8)] if one]
         or (by_name[anywhere[0]] if anywhere else [])
-        or [one for one in [nearest(own, sections)] if one]
     )
     return [f"{base}{one}".replace("[]", "[0]") for one in found[:3]]
 
