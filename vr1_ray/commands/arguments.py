@@ -42,6 +42,7 @@ OTHER_COMMANDS = {
 }
 PROBE = "load the policy and ask whether it looks at its pictures (vr1_ray/data/blindness.py)"
 GENERATE = "answer questions about images with a policy: one, a folder, or a JSONL file"
+MAX_TOKENS_DEFAULT = "what the policy was trained with, else 4096"
 INIT = "write a commented config for your data, after looking at it; nothing is started"
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 RUNS = "the runs in a folder: kind, state, step, best score, last change"
@@ -205,8 +206,7 @@ def _add_generate(commands: Any) -> None:
     add(
         "--max_tokens",
         type=int,
-        default=0,
-        help="of a response, which ends behind its answer anyway; default: what the policy was trained with, else 4096",
+        help=f"of a response, which ends behind its answer anyway; default: {MAX_TOKENS_DEFAULT}",
     )
     add("--temperature", type=float, default=0.6, help="0 is greedy; default: 0.6")
     add("--top_p", type=float, default=0.95, help="default: 0.95")
