@@ -161,7 +161,8 @@ def _config(parsed: argparse.Namespace) -> int:
 def _init(parsed: argparse.Namespace) -> int:
     from vr1_ray.commands.init import init
 
-    print(init(parsed.name, data=parsed.data, split=parsed.split, model=parsed.model))
+    settings = {name: getattr(parsed, name) for name in ("data", "split", "model", "overrides")}
+    print(init(parsed.name, **settings))
     return 0
 
 

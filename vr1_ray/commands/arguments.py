@@ -185,7 +185,8 @@ def _add_init(commands: Any) -> None:
     command = commands.add_parser("init", help=INIT, description=INIT)
     command.add_argument("name", help="of the run; the config is NAME.yaml in the current folder")
     command.add_argument("--data", default="", help="your rows: a file, a folder or a hub name")
-    command.add_argument("--split", default="train", help="of a folder or hub name; default: train")
+    _add_overrides(command, "data.image_root=pictures")
+    command.add_argument("--split", default="", help="of a folder or hub name; default: train")
     command.add_argument(
         "--model",
         default="",
