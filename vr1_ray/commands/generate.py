@@ -24,6 +24,7 @@ from vr1_ray.config.model_path import check_model_path
 from vr1_ray.data.questions import load_questions, one_question
 from vr1_ray.rewards import parse_response
 from vr1_ray.types import Prompt, SamplingSpec, sample_seed
+from vr1_ray.wording import counted
 
 if TYPE_CHECKING:
     from vr1_ray.models import ModelAdapter
@@ -47,7 +48,7 @@ def run_generate(config: GenerateConfig) -> None:
     with quiet("generate"):
         rows = _ask(config, prompts)
     if config.output:
-        print(f"{rows} responses in {config.output}", file=sys.stderr)
+        print(f"{counted(rows, 'response')} in {config.output}", file=sys.stderr)
 
 
 def _ask(config: GenerateConfig, prompts: list[Prompt]) -> int:
@@ -213,7 +214,7 @@ async def _answers(
             )
             if not ended:
                 raise RuntimeError(
-                    f"no response ended within {config.timeout_seconds:g} s, {shown} of {len(prompts)} questions "
+                    f"no response ended within {config.timeout_seconds:g} s, {shown} of {counted(len(prompts), 'question')} "
                     f"are answered; waiting for {sorted(tasks.values())[:8]}; raise --timeout_seconds or lower --max_tokens"
                 )
             done |= {tasks.pop(task): task.result() for task in ended}
@@ -276,7 +277,7 @@ def response_row(
 
 def for_reading(row: dict[str, Any]) -> str:
     """A response as a person reads it."""
-    tail = f"({row['finish_reason']}, {row['response_tokens']} tokens)"
+    tail = f"({row['finish_reason']}, {counted(row['response_tokens'], 'token')})"
     if row["finish_reason"] == "truncated":
         tail += "; --max_tokens N lets it go on"
     if row["answer"] is None:

@@ -25,6 +25,7 @@ from vr1_ray.preflight.quick import check_quickly
 from vr1_ray.preflight.token_counts import Lengths, TokenCounts
 from vr1_ray.rewards import make_rewards
 from vr1_ray.types import Demonstration, Prompt
+from vr1_ray.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +78,14 @@ def read_inputs(
     left_out = 0
     if config.kind in ("rl", "filter"):
         prompts, left_out = _fit_prompts(trained_on, config, adapter)
-        notes = [f"{len(prompts):,} prompts, {left_out:,} skipped as too long"]
+        notes = [f"{counted(len(prompts), 'prompt')}, {left_out:,} skipped as too long"]
     if config.kind == "sft":
         taught = examine(loaded, config, ahead)
         taught.check(config.data.max_unrewarded_share)
         demonstrations, lengths = fit_demonstrations(config, adapter, loaded)
         left_out = len(loaded) - len(demonstrations)
         notes = [
-            f"{len(demonstrations):,} demonstrations, {left_out:,} dropped as too long",
+            f"{counted(len(demonstrations), 'demonstration')}, {left_out:,} dropped as too long",
             f"{taught.line()}; {length_line(lengths, cap_of(config, ahead))}",
         ]
     return RunInputs(
@@ -120,7 +121,7 @@ def _fit_prompts(
     kept, skipped = _limit(prompts, config, adapter)
     if config.kind == "rl" and len(kept) < config.prompts_per_step:
         raise ConfigError(
-            f"prompts_per_step: {config.prompts_per_step} is more than the {len(kept)} prompts of data.train "
+            f"prompts_per_step: {config.prompts_per_step} is more than the {counted(len(kept), 'prompt')} of data.train "
             f"{config.data.train!r}; lower it, or give more data"
         )
     return kept, skipped
