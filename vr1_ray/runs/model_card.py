@@ -147,8 +147,8 @@ def _stages_done(config: RunConfig, steps: list[dict[str, Any]]) -> str:
     texts = []
     for (number, tokens, size), done in had.items():
         whole = planned[number - 1] if number <= len(planned) else done
-        count = f"{done}" if done == whole else f"{done} of {whole}"
-        texts.append(f"{counted(tokens, 'token')} x {size}, {counted(count, 'step')}")
+        part = "" if done == whole else f"{done} of "
+        texts.append(f"{tokens} tokens x {size}, {part}{counted(whole, 'step')}")
     return "; ".join(texts) or "-"
 
 
