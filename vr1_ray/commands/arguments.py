@@ -113,7 +113,9 @@ class _Once(argparse.Action):
 
     is_given = False
 
-    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
+    def __call__(
+        self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
+    ) -> None:
         if self.is_given:
             raise argparse.ArgumentError(self, "given twice; leave one of them out")
         self.is_given = True

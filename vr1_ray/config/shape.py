@@ -127,7 +127,7 @@ def _value(value: Any, hint: Any, key: str, *, base: str) -> Iterator[Fault]:
     elif section is not None:
         yield from _section(value, section, f"{key}.", base=base)
     elif not _fits(value, bare(hint)):
-        words = map(str, get_args(bare(hint))) if get_origin(bare(hint)) is Literal else ()
+        words = [str(x) for x in get_args(bare(hint))] if get_origin(bare(hint)) is Literal else []
         meant = f".{did}" if (did := did_you_mean(str(value), words)) else ""
         yield key, f"{value!r} is {_word(value)}; give {_wanted(hint)}{meant}"
 
