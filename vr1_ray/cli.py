@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.commands.arguments import parse_arguments
+from vr1_ray.commands.arguments import MAX_TOKENS_DEFAULT, parse_arguments
 from vr1_ray.runs.stopping import Stopped, StopSignal
 
 
@@ -88,16 +88,19 @@ def _tell_notes() -> None:
 
 
 def _generate(parsed: argparse.Namespace) -> int:
+    from vr1_ray.config import ConfigError
     from vr1_ray.config.generate import GenerateConfig, sections
 
-    model, rollout, data = sections([*parsed.set, f"rollout.engine={parsed.engine}"])
+    model, rollout, data = sections(parsed.set, engine=parsed.engine, has_rows=bool(parsed.input))
+    if parsed.max_tokens == 0:
+        raise ConfigError(f"--max_tokens: 0 must be above 0; leave it out for {MAX_TOKENS_DEFAULT}")
     config = GenerateConfig(
         policy=parsed.policy,
         images=parsed.image,
         question=parsed.question,
         source=parsed.input,
         output=parsed.output,
-        max_response_tokens=parsed.max_tokens,
+        max_response_tokens=parsed.max_tokens or 0,
         temperature=parsed.temperature,
         top_p=parsed.top_p,
         num_samples=parsed.num_samples,
@@ -158,7 +161,8 @@ def _config(parsed: argparse.Namespace) -> int:
 def _init(parsed: argparse.Namespace) -> int:
     from vr1_ray.commands.init import init
 
-    print(init(parsed.name, data=parsed.data, split=parsed.split, model=parsed.model))
+    settings = {name: getattr(parsed, name) for name in ("data", "split", "model", "overrides")}
+    print(init(parsed.name, **settings))
     return 0
 
 

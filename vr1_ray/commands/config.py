@@ -17,6 +17,7 @@ from vr1_ray.config.fields import REQUIRED, Setting, by_key
 from vr1_ray.config.given import flat
 from vr1_ray.config.shape import near_miss, pattern
 
+_NOTHING = "{}: as by default"
 COLUMNS = ("key", "type", "default", "range", "in runs of kind", "meaning")
 
 
@@ -30,9 +31,7 @@ def reference_text(prefix: str = "", *, is_markdown: bool = False) -> str:
         # trainer.optimizer.lr = 1e-06    float, above 0 and at most 1    (sft, rl)
         #     the peak, after warm-up
     """
-    found = list(_chosen(prefix))
-    if not found:
-        raise ValueError(f"{prefix}: no setting begins so; {near_miss(prefix)}")
+    found = _chosen(prefix)
     if not is_markdown:
         return "\n".join(line for setting in found for line in _lines(setting))
     rows = [COLUMNS, tuple("---" for _ in COLUMNS), *(_cells(setting) for setting in found)]
@@ -44,14 +43,16 @@ def reference_text(prefix: str = "", *, is_markdown: bool = False) -> str:
 def diff_text(path: str, prefix: str = "") -> str:
     """What a config sets to other values than the defaults, a line a key; of a recipe step by step.
 
-    Raises ConfigError for a config that can't be read.
+    Raises ConfigError for a config that can't be read, ValueError for a prefix that no key begins with.
     """
+    _chosen(prefix)
     config = load_config(path)
     runs = recipe_runs(config) if config.kind == "recipe" else [config]
     blocks = []
     for run in runs:
         title = [f"# {run.name} ({run.kind})"] if config.kind == "recipe" else []
-        blocks.append("\n".join([*title, *_differences(run, prefix)]))
+        found = list(_differences(run, prefix)) or [_NOTHING.format(prefix or "all")]
+        blocks.append("\n".join([*title, *found]))
     return "\n\n".join(blocks)
 
 
@@ -62,11 +63,16 @@ def default_text(setting: Setting) -> str:
     return json.dumps(_plain(setting.default))
 
 
-def _chosen(prefix: str) -> Iterator[Setting]:
+def _chosen(prefix: str) -> list[Setting]:
+    found = [setting for key, setting in by_key(RunConfig).items() if _is_in(pattern(key), prefix)]
+    if not found:
+        raise ValueError(f"{prefix}: no setting begins so; {near_miss(prefix)}")
+    return found
+
+
+def _is_in(key: str, prefix: str) -> bool:
     start = pattern(prefix)
-    for key, setting in by_key(RunConfig).items():
-        if not start or key == start or key.startswith((f"{start}.", f"{start}[")):
-            yield setting
+    return not start or key == start or key.startswith((f"{start}.", f"{start}["))
 
 
 def _lines(setting: Setting) -> Iterator[str]:

@@ -26,6 +26,7 @@ from vr1_ray.tracking import load_groups
 from vr1_ray.tracking.jsonl import METRICS, read_rows
 from vr1_ray.training.rows import unit_of_group
 from vr1_ray.types import RolloutGroup
+from vr1_ray.wording import counted
 
 BUCKET_BYTES = 512 << 20
 
@@ -74,7 +75,7 @@ def replay(
     }
     verdict = Verdict(step=step)
     start = f"checkpoint {before.folder}" if before else f"the start, {config.model.path}"
-    verdict.lines.append(f"replayed: {len(groups_by_step)} updates from {start}")
+    verdict.lines.append(f"replayed: {counted(len(groups_by_step), 'update')} from {start}")
     connect(replace(config, kind="sft"))  # it reserves what a trainer alone does
     group = _start(config, folder, before)
     try:

@@ -17,6 +17,7 @@ from vr1_ray.runs.run_folder import CONFIG, METRICS, RESULT
 from vr1_ray.runs.run_state import ERROR_LOG, STATE, RunState, read_state
 from vr1_ray.tracking.jsonl import read_rows
 from vr1_ray.tracking.sinks import format_seconds
+from vr1_ray.wording import did_you_mean
 
 
 def status_text(run: str, *, runs_folder: str = "runs") -> str:
@@ -41,10 +42,10 @@ def find_run(run: str, runs_folder: Path) -> Path:
     for folder in (runs_folder / run, Path(run)):
         if folder.is_dir() and (is_run(folder) or any(map(is_run, folder.iterdir()))):
             return folder
-    known = ", ".join(known_runs(runs_folder)) or "none"
+    known = known_runs(runs_folder)
     raise ConfigError(
-        f"run {run!r} is neither a run folder nor a run in {runs_folder} (there: {known}); "
-        "give one of these, or the folder with --runs_folder"
+        f"run {run!r} is neither a run folder nor a run in {runs_folder} (there: {', '.join(known) or 'none'}); "
+        f"give one of these, or the folder with --runs_folder.{did_you_mean(run, known)}"
     )
 
 

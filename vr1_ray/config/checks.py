@@ -13,6 +13,7 @@ from vr1_ray.config.filter import filter_problems
 from vr1_ray.config.placement import placement_problems
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.config.secrets import secrets_in
+from vr1_ray.wording import did_you_mean
 
 
 def check_config(config: RunConfig) -> None:
@@ -182,7 +183,8 @@ def _reward_pools(config: RunConfig) -> Iterator[str]:
     known = ", ".join(config.reward_pools)
     for number, spec in enumerate(config.rewards):
         if spec.pool not in config.reward_pools:
-            yield f"rewards[{number}].pool: {spec.pool!r} is none of reward_pools ({known}); add it there"
+            meant = did_you_mean(spec.pool, config.reward_pools)
+            yield f"rewards[{number}].pool: {spec.pool!r} is none of reward_pools ({known}); add it there.{meant}"
     for name, pool in config.reward_pools.items():
         where = f"reward_pools.{name}"
         least, most = pool.min_actors or pool.num_actors, pool.max_actors or pool.num_actors

@@ -17,16 +17,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from vr1_ray.config import overrides as setting
 from vr1_ray.config.errors import ConfigError
-from vr1_ray.config.given import idle_in_file, idle_overrides, is_resolved, keys_in
+from vr1_ray.config.given import idle_in_file, idle_overrides, is_resolved
 from vr1_ray.config.interpolation import (
     FILLING_ERRORS,
     broken_interpolations,
     why_not_filled_in,
 )
-from vr1_ray.config.overrides import Override, read_override
+from vr1_ray.config.overrides import Override, read_overrides
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.config.shape import Fault, faults
-from vr1_ray.config.shipped import shipped, shipped_configs
+from vr1_ray.config.shipped import config_file, shipped
 from vr1_ray.config.yaml_file import read_yaml
 
 NOT_A_DEFAULT = ("kind", "name", "steps")  # keys of a recipe that its steps do not inherit
@@ -79,7 +79,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
     """
     source = _read_yaml(Path(path), overrides or [])
     whole = _whole(source)
-    keys = [key for one in source.overrides for key in _keys_of(one)]
+    keys = [key for one in source.overrides for key in one.keys]
     idle = None if is_resolved(source.raw) else _idle_in_file(source, whole)
     error = idle or source.told(idle_overrides(keys, *whole))
     if error is not None:
@@ -89,7 +89,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
 
 def typed_overrides(overrides: list[str]) -> RunConfig:
     """A config of defaults with `key=value` overrides alone: for commands that have no YAML of their own."""
-    read = [read_override(one) for one in overrides]
+    read = read_overrides(overrides)
     return _typed(Source(where=COMMAND_LINE, raw={"kind": "eval"}, overrides=read))
 
 
@@ -216,26 +216,12 @@ def _spell_out(tree: dict[str, Any]) -> None:
             one["rewards"] = [{"name": x} if isinstance(x, str) else x for x in rewards]
 
 
-def _keys_of(override: Override) -> list[str]:
-    """The keys that an override sets: several, if its value is a mapping."""
-    if isinstance(override.value, dict):
-        return list(keys_in(override.value, f"{override.key}."))
-    return [override.key]
-
-
 def _is_below(key: str, other: str) -> bool:
     return key.startswith((f"{other}.", f"{other}["))
 
 
 def _read_yaml(path: Path, overrides: list[str]) -> Source:
-    path = Path(shipped(str(path)))
-    read = [read_override(one) for one in overrides]
-    if path.is_dir():
-        raise ConfigError(
-            f"config {str(path)!r} is a folder; name the file in it, such as {path / 'config.yaml'}"
-        )
-    if not path.is_file():
-        known = ", ".join(shipped_configs())
-        raise ConfigError(f"config {str(path)!r} does not exist; the shipped ones are {known}")
+    path = config_file(str(path))
+    read = read_overrides(overrides)
     raw, lines = read_yaml(path)
     return Source(where=str(path), raw=raw, lines=lines, overrides=read)

@@ -4,8 +4,9 @@ A place in a list is counted from 0, in either form: `curriculum.stages[0].steps
 mapping is merged with what is there, a list replaces it.
 """
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from vr1_ray.config.errors import ConfigError
+from vr1_ray.config.given import keys_in
 from vr1_ray.config.interpolation import broken
+
+log = logging.getLogger(__name__)
 
 Path = tuple[str | int, ...]
 
@@ -37,6 +41,31 @@ class Override:
     def key(self) -> str:
         """The key as messages write it."""
         return key_of(self.path)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys that it sets: several, if its value is a mapping."""
+        if isinstance(self.value, dict):
+            return list(keys_in(self.value, f"{self.key}."))
+        return [self.key]
+
+
+def read_overrides(texts: Sequence[str]) -> list[Override]:
+    """All of a command line. What is set twice counts as it was set last, and a warning says so.
+
+    Raises ConfigError as `read_override` does.
+    """
+    read = [read_override(text) for text in texts]
+    texts_by_key: dict[str, str] = {}
+    for override in read:
+        for key in override.keys:
+            below = (f"{key}.", f"{key}[")
+            lost = [one for one in texts_by_key if one == key or one.startswith(below)]
+            for text in dict.fromkeys(texts_by_key.pop(one) for one in lost):
+                if text != override.text:
+                    log.warning("command line: %s replaces %s before it", override.text, text)
+            texts_by_key[key] = override.text
+    return read
 
 
 def read_override(text: str) -> Override:

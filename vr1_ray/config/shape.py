@@ -21,6 +21,7 @@ from vr1_ray.config.fields import (
     section_of,
 )
 from vr1_ray.config.schema import RunConfig
+from vr1_ray.wording import did_you_mean, nearest
 
 Fault = tuple[str, str]  # key, what is wrong with it
 
@@ -140,7 +141,9 @@ def _value(value: Any, hint: Any, key: str, *, base: str, kinds: frozenset[str])
     elif section is not None:
         yield from _section(value, section, f"{key}.", base=base, kinds=kinds)
     elif not _fits(value, bare(hint)):
-        yield key, f"{value!r} is {_word(value)}; give {_wanted(hint)}"
+        words = [str(x) for x in get_args(bare(hint))] if get_origin(bare(hint)) is Literal else []
+        meant = f".{did}" if (did := did_you_mean(str(value), words)) else ""
+        yield key, f"{value!r} is {_word(value)}; give {_wanted(hint)}{meant}"
 
 
 def _places(value: list | dict, key: str) -> dict[str, Any]:
@@ -180,34 +183,42 @@ def near_miss(key: str, base: str = "", kinds: frozenset[str] = frozenset()) -> 
         near_miss("lr")                     # "did you mean trainer.optimizer.lr?"
         near_miss("rollout.num_engine")     # "did you mean rollout.num_engines?"
     """
-    own = key.removeprefix(base)
-    parent, _, name = own.rpartition(".")
-    known = [one for one in by_key(RunConfig) if one != "steps"]
-    found, siblings = _near(parent, name, [one for one in known if _acts_in(one, kinds)])
+    found = near_keys(key, base, kinds)
     if found:
-        meant = " or ".join(f"{base}{one}".replace("[]", "[0]") for one in found[:3])
-        return f"did you mean {meant}?"
-    listed = f"`vr1 config{f' {parent}' if parent and siblings else ''}` lists all"
-    other, _ = _near(parent, name, [one for one in known if not _acts_in(one, kinds)])
+        return f"did you mean {' or '.join(found)}?"
+    parent = key.removeprefix(base).rpartition(".")[0]
+    is_section = any(one.startswith(f"{pattern(parent)}.") for one in by_key(RunConfig))
+    listed = f"`vr1 config{f' {parent}' if is_section else ''}` lists all"
+    other = near_keys(key.removeprefix(base))
     if not other:
         return listed
-    only = ", ".join(kinds_of(other[0]))
-    cure = meant_by(other[0], next(iter(kinds))) if len(kinds) == 1 else ""
-    return f"{other[0].replace('[]', '[0]')} is for kind {only} only; {cure or listed}"
+    only = ", ".join(kinds_of(pattern(other[0])))
+    cure = meant_by(pattern(other[0]), next(iter(kinds))) if len(kinds) == 1 else ""
+    return f"{other[0]} is for kind {only} only; {cure or listed}"
 
 
-def _near(parent: str, name: str, known: list[str]) -> tuple[list[str], list[str]]:
-    """The keys among those known that were probably meant, and those of the same section."""
+def near_keys(key: str, base: str = "", kinds: frozenset[str] = frozenset()) -> list[str]:
+    """The keys that one which doesn't exist was probably meant to be, at most three; itself if it exists."""
+    own = key.removeprefix(base)
+    parent, _, name = own.rpartition(".")
+    known = [one for one in by_key(RunConfig) if one != "steps" and _acts_in(one, kinds)]
     by_name: dict[str, list[str]] = {}
     for one in known:
         by_name.setdefault(one.rpartition(".")[2], []).append(one)
+    sections = {one.rpartition(".")[0] for one in known if "." in one}
     siblings = [one for one in known if one.rpartition(".")[0] == pattern(parent)]
     close = difflib.get_close_matches(f"{pattern(parent)}.{name}".lstrip("."), siblings, 1, 0.85)
     anywhere = difflib.get_close_matches(name, by_name, 1, 0.75)
     others = difflib.get_close_matches(name, OTHER_NAMES, 1, 0.9)  # also with a slip of the pen
-    elsewhere = [OTHER_NAMES[one] for one in others if OTHER_NAMES[one] in known]
-    found = close or by_name.get(name) or elsewhere or (by_name[anywhere[0]] if anywhere else [])
-    return found, siblings
+    found = (
+        ([own] if pattern(own) in known else [])
+        or close
+        or by_name.get(name)
+        or [OTHER_NAMES[one] for one in others if OTHER_NAMES[one] in known]
+        or [one for one in [nearest(own, sections, 0.8)] if one]
+        or (by_name[anywhere[0]] if anywhere else [])
+    )
+    return [f"{base}{one}".replace("[]", "[0]") for one in found[:3]]
 
 
 def _acts_in(key: str, kinds: frozenset[str]) -> bool:

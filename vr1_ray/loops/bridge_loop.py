@@ -36,6 +36,7 @@ from vr1_ray.runs.figures import shown
 from vr1_ray.runs.run_folder import RESULT, STARTS, keep_config, write_json, write_result
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
+from vr1_ray.wording import counted
 
 STORE, DATASET = "store.sqlite", "dataset"
 FORM = "{:.4f}"
@@ -63,7 +64,7 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         config = replace(config, bridge=servers.start(config.bridge))
         intake = take_in(config.bridge, config.folder)
         print(
-            f"{intake.num_rows:,} rows to bridge, {intake.num_bad:,} of {intake.num_read:,} left out",
+            f"{counted(intake.num_rows, 'row')} to bridge, {intake.num_bad:,} of {intake.num_read:,} left out",
             flush=True,
         )
         connect(config)
@@ -104,7 +105,7 @@ def build(config: RunConfig, intake: Intake, folder: Path) -> dict[str, Any]:
         print(progress.line(), flush=True)
         if log.missing():
             raise RuntimeError(
-                f"{log.missing()} rows came to no end; run it again, they are asked then"
+                f"{counted(log.missing(), 'row')} came to no end; run it again, they are asked then"
             )
         return _write(config.bridge, intake, folder, log)
     finally:
@@ -202,7 +203,7 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     lines += [f"  {name:<22}{n:>8}" for name, n in summary["dropped"].items() if n]
     if failed := sum(n for name, n in summary["dropped"].items() if name.endswith("_failed")):
         lines.append(
-            f"{failed} rows got no reply; remove {RESULT} of the run and give the same command again to ask for them alone"
+            f"{counted(failed, 'row')} got no reply; remove {RESULT} of the run and give the same command again to ask for them alone"
         )
     if "precision" in summary:
         precision, recall = shown(summary["precision"], FORM), shown(summary["recall"], FORM)

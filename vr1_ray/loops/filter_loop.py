@@ -29,6 +29,7 @@ from vr1_ray.runs.run_folder import RESULT, keep_config, write_result
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
 from vr1_ray.types import Prompt, SamplingSpec
+from vr1_ray.wording import counted
 
 if TYPE_CHECKING:  # what was read before is handed in from above
     from vr1_ray.preflight import RunInputs
@@ -52,7 +53,10 @@ def run_filter(config: RunConfig, inputs: "RunInputs", stop: StopSignal) -> dict
         keep_config(config, is_resumed=bool(found.rates))
         begin(config)
         left = [prompt for prompt in inputs.prompts if prompt.prompt_id not in found.rates]
-        print(f"{len(left):,} prompts to try, {len(inputs.prompts) - len(left):,} done", flush=True)
+        print(
+            f"{counted(len(left), 'prompt')} to try, {len(inputs.prompts) - len(left):,} done",
+            flush=True,
+        )
         if left:
             connect(config)
             stop.listen()

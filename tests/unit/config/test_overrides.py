@@ -8,6 +8,7 @@ from vr1_ray.config.effects import kinds_of
 from vr1_ray.config.fields import REQUIRED, bare, by_key, container_of
 from vr1_ray.config.generate import sections
 from vr1_ray.config.loading import typed_overrides
+from vr1_ray.config.overrides import read_overrides
 from vr1_ray.config.shape import OTHER_NAMES, faults, near_miss
 
 KEYS = by_key(RunConfig)
@@ -277,3 +278,23 @@ def test_every_key_refuses_a_value_of_another_type_by_its_name():
             elif "null" not in KEYS[key].type_text:
                 assert found[key].startswith("null; give ")
     assert all(KEYS[key].default != REQUIRED for key in ANY if key != "kind")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["seed=1", "name=x", "seed=2"], ["command line: seed=2 replaces seed=1 before it"]),
+        (["seed=1", "seed=1"], []),
+        (["trainer.zero_stage=1", "trainer={zero_stage: 2}"],
+         ["command line: trainer={zero_stage: 2} replaces trainer.zero_stage=1 before it"]),
+        (["trainer={zero_stage: 1}", "trainer.num_workers=2"], []),
+        (["curriculum.stages.0.steps=2", "curriculum.stages[0].steps=3"],
+         ["command line: curriculum.stages[0].steps=3 replaces curriculum.stages.0.steps=2 before it"]),
+        (["curriculum.stages[0].steps=2", "curriculum.stages=[]"],
+         ["command line: curriculum.stages=[] replaces curriculum.stages[0].steps=2 before it"]),
+        (["curriculum.stages=[]", "curriculum.stages[0].steps=2"], []),
+    ],
+)  # fmt: skip
+def test_what_is_set_twice_is_told(overrides, told, caplog):
+    read_overrides(overrides)
+    assert [record.getMessage() for record in caplog.records] == told
