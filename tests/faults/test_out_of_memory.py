@@ -14,9 +14,9 @@ from ray.exceptions import (
 )
 
 from vr1_ray.actors.losses import how_lost
+from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
 from vr1_ray.actors.rewards.reward_actor import ScoredCall
 from vr1_ray.actors.rewards.reward_pool import RewardPool
-from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
 from vr1_ray.actors.training.trainer_group import TrainerGroup
 from vr1_ray.actors.waiting import ActorLostError, put, wait_for
 from vr1_ray.config import RewardPoolConfig
