@@ -135,13 +135,10 @@ class RewardPool:
                 self._look_for_room(slot, now)
                 continue
             request, slot.call, slot.request = slot.request, None, None
+            limit, setting = self.start_timeout_seconds, "cluster.start_timeout_seconds"
             if request:
-                limit, setting = (
-                    self.config.timeout_seconds,
-                    f"reward_pools.{self.name}.timeout_seconds",
-                )
-            else:
-                limit, setting = self.start_timeout_seconds, "cluster.start_timeout_seconds"
+                limit = self.config.timeout_seconds
+                setting = f"reward_pools.{self.name}.timeout_seconds"
             reason = f"no answer{self.rewards} within {limit:g} s, the limit of {setting}"
             finished += self._failed(slot, request, reason)
         self._dispatch()
@@ -260,10 +257,9 @@ class RewardPool:
         retry_at = self.outages.retry_at(tries=tries, failed_first=first, reason=reason)
         if retry_at is None:
             return ()
-        places = tuple(reasons)
-        changes = {"tries": tries, "failed_first": first, "not_before": retry_at}
-        self.queue.append(replace(request, places=places, **changes))
-        return places
+        again = replace(request, places=tuple(reasons), tries=tries, failed_first=first)
+        self.queue.append(replace(again, not_before=retry_at))
+        return again.places
 
     def _failed(
         self, slot: Slot, request: ScoreRequest | None, reason: str, *, is_blameless: bool = False
