@@ -42,8 +42,21 @@ class ScaleCommand:
     pool: str = "default"
 
 
+def check_types(command: ScaleCommand) -> None:
+    """Raise ConfigError for what is no command: it must not reach the run, which would fail on it."""
+    if not isinstance(command, ScaleCommand):
+        raise ConfigError(f"{command!r:.80} is no ScaleCommand(engines=N, rewards=N, pool=NAME)")
+    for name in ("engines", "rewards"):
+        value = getattr(command, name)
+        if value is not None and type(value) is not int:
+            raise ConfigError(f"--{name} {value!r:.80}: give a whole number")
+    if not isinstance(command.pool, str):
+        raise ConfigError(f"--pool {command.pool!r:.80}: give the name of a reward pool")
+
+
 def check_command(command: ScaleCommand, config: RunConfig) -> None:
     """Raise ConfigError, naming the value and the cure, for what a run can't have."""
+    check_types(command)
     if command.engines is None and command.rewards is None:
         raise ConfigError("nothing to scale: give --engines N, --rewards N, or both")
     rollout = config.rollout
@@ -88,7 +101,8 @@ class ControlActor:
         self.num_sent = 0
 
     def send(self, command: ScaleCommand) -> int:
-        """Queue a command; returns its number, to ask for the answer."""
+        """Queue a command; returns its number, to ask for the answer. Raises ConfigError for what is none."""
+        check_types(command)
         self.num_sent += 1
         self.commands.append((self.num_sent, command))
         return self.num_sent
@@ -151,6 +165,7 @@ def send(folder: Path, command: ScaleCommand, *, wait_seconds: float) -> str:
 
     Raises ConfigError if the run is not alive or refuses, ActorError if it does not answer within `wait_seconds`.
     """
+    check_types(command)
     actor = _find(folder)
     number = _call(actor.send.remote(command), "sending the command")
     if not wait_seconds:

@@ -109,6 +109,9 @@ class RewardPoolConfig:
     # Per call, which scores the responses of one group. Past it the actor is stopped, and each response is
     # tried alone on another actor; one that fails again is invalid, never reward 0.
     timeout_seconds: Above0 = 60.0
+    # A judge or service that is down, which says nothing of a response, is asked again after 1, 2, 4 ... 30 s for so
+    # long; then its rollouts are invalid. It is waited for within cluster.step_timeout_seconds.
+    outage_seconds: From0 = 900.0
 
 
 @dataclass

@@ -16,7 +16,14 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.training.trainer_actor import TrainerActor
-from vr1_ray.actors.waiting import ActorError, ActorLostError, ActorTimeoutError, take, wait_for
+from vr1_ray.actors.waiting import (
+    ActorError,
+    ActorLostError,
+    ActorTimeoutError,
+    put,
+    take,
+    wait_for,
+)
 from vr1_ray.config import ConfigError, RunConfig
 from vr1_ray.training.distributed import LOOPBACK, PeerLostError
 from vr1_ray.training.rows import Unit, balance, deal, images_of
@@ -163,9 +170,9 @@ class TrainerGroup:
                 [row for unit in mini_batch for row in unit] for mini_batch in dealt[rank]
             ]
             own_units = [unit for mini_batch in dealt[rank] for unit in mini_batch]
-            pending[f"trainer {rank}"] = actor.train_step.remote(
-                mini_batches, images_of(prompts, own_units)
-            )
+            rows = put(mini_batches, what="rows to train on")
+            images = put(images_of(prompts, own_units), what="their pictures")
+            pending[f"trainer {rank}"] = actor.train_step.remote(rows, images)
         metrics, alarms = self._wait(pending, phase="training")[0]
         for alarm in alarms:
             self.note(f"ALARM step {step}: {alarm}")
@@ -177,11 +184,9 @@ class TrainerGroup:
         """The policy's log-probabilities of each row's response, by row id. Nothing of the training changes."""
         pending = {}
         for rank, part in enumerate(balance(units, len(self.actors))):
-            rows = [row for unit in part for row in unit]
-            actor = self.actors[rank]
-            pending[f"trainer {rank}"] = actor.compute_logprobs.remote(
-                rows, images_of(prompts, part)
-            )
+            rows = put([row for unit in part for row in unit], what="rows to score")
+            images = put(images_of(prompts, part), what="their pictures")
+            pending[f"trainer {rank}"] = self.actors[rank].compute_logprobs.remote(rows, images)
         answers = self._wait(pending, phase="computing log-probabilities")
         return {row_id: found for answer in answers for row_id, found in answer.items()}
 
@@ -290,8 +295,8 @@ class TrainerGroup:
                 continue
             try:
                 take(ref, actor=name, phase="")
-            except ActorLostError:
-                return name, "died"
+            except ActorLostError as loss:
+                return name, loss.how
             except ActorError:
                 continue  # it raised, so it is there; `error` already holds the first such cause
         if silent and (is_told or isinstance(error, ActorTimeoutError)):
