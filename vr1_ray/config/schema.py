@@ -195,6 +195,9 @@ class TrackingConfig:
     wandb: bool = False  # offline without a key
     tensorboard: bool = False  # event files in the run folder
     project: str = "vr1_ray"  # wandb's
+    # Let others read what the umask lets them: logs, rollouts, evaluations, benchmarks, control.json and the lock are
+    # else for who started the run alone.
+    share: bool = False
 
 
 @dataclass

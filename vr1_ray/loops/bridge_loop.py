@@ -33,6 +33,7 @@ from vr1_ray.bridging.tally import Tally
 from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig
 from vr1_ray.figure_math.dataset import write_split
 from vr1_ray.runs.figures import shown
+from vr1_ray.runs.lock import look
 from vr1_ray.runs.run_folder import RESULT, STARTS, keep_config, write_json, write_result
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
@@ -98,6 +99,7 @@ def build(config: RunConfig, intake: Intake, folder: Path) -> dict[str, Any]:
             timeout_seconds=config.cluster.step_timeout_seconds,
         )
         for outcome in outcomes:
+            look(folder)
             log.add(outcome.row.index, to_json(outcome))
             if line := progress.add(outcome):
                 print(line, flush=True)
@@ -123,6 +125,7 @@ def _write(config: BridgeConfig, intake: Intake, folder: Path, log: OutcomeLog) 
         (folder / "dropped.jsonl").open("w", encoding="utf-8") as dropped,
     ):
         for line in log.lines():
+            look(folder)
             outcome = outcome_from_json(line)
             tally.add(outcome)
             if outcome.chosen is None:

@@ -8,6 +8,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from vr1_ray.report import plot_curves, result_table, write_report
 from vr1_ray.rollout import check_engine
 from vr1_ray.runs.closing import CURVES, closing_lines
 from vr1_ray.runs.figures import HELD_OUT_FIGURES
+from vr1_ray.runs.lock import held
 from vr1_ray.runs.run_folder import EVALUATIONS, METRICS, finished_result, write_json
 from vr1_ray.runs.run_state import begin, now_running, recorded
 from vr1_ray.runs.stopping import StopSignal
@@ -100,10 +102,14 @@ def run_one(
         )
         return result
     print(f"{config.name}: {config.kind} in {config.folder}; reading what it needs", flush=True)
-    with recorded(config), stop.interruptible():
+    with _held(config), recorded(config), stop.interruptible():
         if config.kind == "sft":
             return _sft(config, stop, objects, ahead)
         return RUNS[config.kind](config, stop, objects)
+
+
+def _held(config: RunConfig) -> AbstractContextManager[object]:
+    return held(config.folder, is_shared=config.tracking.share)
 
 
 def run_alone(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS) -> dict[str, Any]:
@@ -128,8 +134,8 @@ def run_recipe(
         check_config(config)
     began = time.monotonic()
     results = {}
-    begin(recipe)
-    with recorded(recipe):
+    with _held(recipe), recorded(recipe):
+        begin(recipe)
         now_running(recipe)
         for number, config in enumerate(runs, start=1):
             step_name = config.name.removeprefix(f"{recipe.name}/")

@@ -21,13 +21,14 @@ from typing import Literal
 
 from vr1_ray.config import RunConfig
 from vr1_ray.runs.checkpoints import Checkpoints
+from vr1_ray.runs.lock import LockLostError
+from vr1_ray.runs.process import process_start
 from vr1_ray.runs.run_folder import write_json
 from vr1_ray.runs.stopping import Stopped
 
 STATE = "state.json"
 ERROR_LOG = Path("logs") / "error.log"
 SEE_TRACEBACK = "full traceback: "
-_PROCESS_FILE = Path("/proc")
 
 Name = Literal["starting", "running", "stopped", "failed", "killed", "finished"]
 
@@ -86,6 +87,8 @@ def recorded(config: RunConfig) -> Iterator[None]:
     """
     try:
         yield
+    except LockLostError:
+        raise  # the folder is another's, and how that one stands
     except BaseException as error:
         if _is_ours(config):
             _record_end(config, error)
@@ -106,27 +109,6 @@ def read_state(run_folder: Path) -> RunState | None:
     if start is None or (found.process_start and start != found.process_start):
         return replace(found, state="killed", cause=f"process {found.pid} is gone without a word")
     return found
-
-
-def process_start(pid: int) -> str | None:
-    """When a process of this machine began, in the kernel's own count; None if there is none, or a dead one.
-
-    "" where the kernel does not tell.
-    """
-    if not _PROCESS_FILE.is_dir():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return None
-        except PermissionError:
-            return ""
-        return ""
-    try:
-        fields = (_PROCESS_FILE / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        boot = (_PROCESS_FILE / "sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else f"{boot[:8]}/{fields[19]}"
 
 
 def _is_ours(config: RunConfig) -> bool:
