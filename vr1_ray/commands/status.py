@@ -76,12 +76,12 @@ def last_change(folder: Path) -> float:
 def screen(folder: Path) -> str:
     """All that is told of one run."""
     config = run_config(folder)
-    state = read_state(folder)
-    if state is not None and state.is_live:
-        lines.append(("held by", str(holder(folder) or "")))
     rows = read_rows(folder / METRICS)
     checkpoints, found = checkpoint_lines(folder)
     lines = [("run", str(folder)), ("kind", kind_of(folder, config)), ("state", summary(folder))]
+    state = read_state(folder)
+    if state is not None and state.is_live:
+        lines.append(("held by", str(holder(folder) or "")))
     if rows:
         total = total_steps(config, found)
         lines.append(("step", f"{rows[-1]['step']}/{total or '?'}{stage_of(rows[-1])}"))

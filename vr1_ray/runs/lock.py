@@ -185,6 +185,7 @@ def newest(folder: Path) -> int:
 
 
 def lock_file(folder: Path, number: int) -> Path:
+    """Where the holder of a number says who it is, until it gives the folder back."""
     return folder / LOCK / f"{number:06d}.json"
 
 
@@ -252,8 +253,8 @@ def _wait_until_gone(folder: Path, number: int) -> None:
 
 def _refusal(folder: Path, who: str) -> RunLockedError:
     return RunLockedError(
-        f"{folder}: is held by {who}, and a run has one process; wait until it has ended (`vr1 status {folder}`), stop "
-        "it, or give this one another name=..."
+        f"{folder}: is held by {who}, and a run has one process; wait until it has ended, stop it, or "
+        "give this one another name=..."
     )
 
 
