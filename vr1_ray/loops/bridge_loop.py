@@ -37,6 +37,7 @@ from vr1_ray.runs.lock import look
 from vr1_ray.runs.run_folder import RESULT, STARTS, keep_config, write_json, write_result
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
+from vr1_ray.tracking.privacy import as_folder, private_folder
 
 STORE, DATASET = "store.sqlite", "dataset"
 FORM = "{:.4f}"
@@ -174,6 +175,9 @@ def _rehearse(config: RunConfig) -> tuple[RunConfig, dict[str, str]]:
     data.mkdir(parents=True, exist_ok=True)
     path = write_split(data, "train", config.seed, config.bridge.rehearsal.num_questions)
     source = BridgeSourceConfig(reader="geometry3k", path=str(path))
+    private_folder(config.folder / "logs")
+    for role in ("mllm", "reasoner"):
+        open(_ledger(config, role), "a", opener=as_folder).close()
     ledgers = {f"{role}_ledger": str(_ledger(config, role)) for role in ("mllm", "reasoner")}
     values = {"data": str(data), "seed": str(config.seed), **ledgers}
     return replace(config, bridge=replace(config.bridge, sources=[source])), values

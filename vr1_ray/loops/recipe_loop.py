@@ -208,10 +208,13 @@ def show(
             curves.append(recipe.folder / CURVES)
             plot_curves(metrics, curves[-1])
     evaluations = [content for config in runs for content in evaluations_of(config.folder)]
-    report = write_report(recipe.folder, summary, curves, examples_of(evaluations, runs, objects))
+    examples = examples_of(evaluations, runs, objects)
+    report = write_report(recipe.folder, summary, curves, examples)
     print("\n" + result_table(summary))
     paths = [recipe.folder / "summary.json", *curves, report]
     print("\n" + "\n".join(str(path) for path in paths if path.is_file()), flush=True)
+    if examples:
+        print(f"note: {report} holds prompts, pictures and responses, for all who may read it")
 
 
 def examples_of(

@@ -21,11 +21,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from vr1_ray.config import ConfigError
-from vr1_ray.runs.process import process_space, process_start
+from vr1_ray.runs.process import Holder, process_space, process_start, this_holder
 
 LOCK = "lock"
 BEAT_SECONDS = 5.0
@@ -43,27 +43,6 @@ class RunLockedError(ConfigError):
 
 class LockLostError(RuntimeError):
     """Another process has taken the run folder over: this one may write nothing more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Holder:
-    """Who is at a run folder.
-
-    Example:
-        Holder(host="node-1", space="2c0f/pid:[4026531836]", pid=4711, process_start="2c0f/88123", job="Slurm job 7", began=1.7e9)
-    """
-
-    host: str
-    space: str  # whose process ids these are
-    pid: int
-    process_start: str
-    job: str = ""
-    began: float  # seconds of the epoch
-
-    def __str__(self) -> str:
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.began))
-        job = f", {self.job}" if self.job else ""
-        return f"process {self.pid} on {self.host}{job}, since {since}"
 
 
 class RunLock:
@@ -198,15 +177,7 @@ def _create(folder: Path, number: int, mode: int) -> RunLock:
         raise FileExistsError
     path = lock_file(folder, number)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    me = Holder(
-        host=socket.gethostname(),
-        space=process_space(),
-        pid=os.getpid(),
-        process_start=process_start(os.getpid()) or "",
-        job=job_of_this_process(),
-        began=time.time(),
-    )
-    text = json.dumps(asdict(me))
+    text = json.dumps(asdict(this_holder()))
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
@@ -280,17 +251,6 @@ def _owner(path: Path) -> str:
         return path.owner()
     except (KeyError, OSError):
         return "another user"
-
-
-def job_of_this_process() -> str:
-    """The scheduler's job that this process is of; "" for one started by hand."""
-    if number := os.environ.get("SLURM_JOB_ID"):
-        return f"Slurm job {number}"
-    with suppress(ValueError, TypeError):
-        ray_job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
-        if name := ray_job.get("metadata", {}).get("job_submission_id"):
-            return f"Ray job {name}"
-    return ""
 
 
 _held: dict[str, RunLock] = {}  # by the run folder, absolute and without links

@@ -16,6 +16,7 @@ from vr1_ray.config import ConfigError, RunConfig, config_text, save_config
 from vr1_ray.config.given import flat
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
 from vr1_ray.tracking.jsonl import METRICS
+from vr1_ray.tracking.privacy import make_folders
 
 # What may not change between the parts of one run: with another value the metrics would not be one curve.
 IDENTITY = (
@@ -80,6 +81,7 @@ def keep_config(config: RunConfig, *, is_resumed: bool) -> None:
 
     What a resumed run has changed since its last start is told, and stands on top of the latter.
     """
+    keep_private(config)
     changes = changes_since(config) if is_resumed else []
     for change in changes:
         logger.info("%s: %s", config.name, change)
@@ -89,6 +91,19 @@ def keep_config(config: RunConfig, *, is_resumed: bool) -> None:
     text = "".join(f"# {change}\n" for change in changes) + config_text(config)
     (starts / f"start_{number:04d}.yaml").write_text(text, encoding="utf-8")
     save_config(config, config.folder / CONFIG)
+
+
+def keep_private(config: RunConfig) -> None:
+    """Make the folders whose content is for who started the run alone; `tracking.share` leaves them to the umask."""
+    is_evaluated = config.kind == "eval" or config.eval.is_during_training
+    used = {
+        "logs": True,
+        "rollouts": config.kind == "rl" and config.rollout.save != "none",
+        EVALUATIONS: config.kind in ("rl", "eval") and is_evaluated,
+        "benchmarks": config.kind in ("rl", "eval") and bool(config.benchmarks),
+    }
+    names = tuple(name for name, is_used in used.items() if is_used)
+    make_folders(config.folder, names, is_shared=config.tracking.share)
 
 
 def changes_since(config: RunConfig) -> list[str]:

@@ -23,8 +23,9 @@ from vr1_ray.config import RunConfig
 from vr1_ray.runs.checkpoints import Checkpoints
 from vr1_ray.runs.lock import LockLostError
 from vr1_ray.runs.process import process_start
-from vr1_ray.runs.run_folder import write_json
+from vr1_ray.runs.run_folder import keep_private, write_json
 from vr1_ray.runs.stopping import Stopped
+from vr1_ray.tracking.privacy import as_folder, private_folder
 
 STATE = "state.json"
 ERROR_LOG = Path("logs") / "error.log"
@@ -132,6 +133,7 @@ def _record_end(config: RunConfig, error: BaseException) -> None:
                 error.add_note(_goes_on(config))
             return
         if not any(note.startswith(SEE_TRACEBACK) for note in getattr(error, "__notes__", [])):
+            keep_private(config)
             error.add_note(f"{SEE_TRACEBACK}{write_traceback(config.folder, error)}")
         _change(config, "failed", in_one_line(error))
     except OSError as failure:
@@ -148,8 +150,8 @@ def in_one_line(error: BaseException) -> str:
 def write_traceback(run_folder: Path, error: BaseException) -> Path:
     """Append the traceback to the run's error log; its full path. Raises OSError."""
     path = (run_folder / ERROR_LOG).resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    private_folder(path.parent)
+    with open(path, "a", encoding="utf-8", opener=as_folder) as file:
         file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n")
         traceback.print_exception(error, file=file)
         file.write("\n")
