@@ -22,7 +22,7 @@ from vr1_ray.config import ConfigError, RunConfig, check_config, load_config
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, find_fault
 from vr1_ray.runs.lock import held
-from vr1_ray.runs.run_folder import CONFIG
+from vr1_ray.runs.run_folder import CONFIG, check_owner
 from vr1_ray.tracking import load_groups
 from vr1_ray.tracking.jsonl import METRICS, read_rows
 from vr1_ray.training.rows import unit_of_group
@@ -69,6 +69,8 @@ def replay(
     check_config(config)
     _check_saved(config, folder, step)
     before = Checkpoints(folder).latest(before=step)
+    if before:
+        check_owner(before.folder, config)
     groups_by_step = {
         number: load_groups(folder, number)
         for number in range((before.step if before else 0) + 1, step + 1)

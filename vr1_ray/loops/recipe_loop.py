@@ -117,10 +117,7 @@ def run_alone(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS
     result = run_one(config, stop, objects)
     if config.kind == "rl":
         summary = summarise(config, [config], {config.name: result})
-        try:  # a picture that can't be drawn is no failure of the run
-            show(config, [config], summary, objects)
-        except (OSError, ValueError) as error:
-            print(f"note: no report was written: {error}", flush=True)
+        show(config, [config], summary, objects)
     print("\n" + "\n".join(closing_lines(config, result)), flush=True)
     return result
 
@@ -200,7 +197,17 @@ def evaluations_of(run_folder: Path) -> list[dict[str, Any]]:
 def show(
     recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any], objects: Objects
 ) -> None:
-    """Print the table and draw the pictures."""
+    """Print the table and draw the pictures. One that can't be drawn, or written to a full disk, is no failure of the run."""
+    try:
+        _show(recipe, runs, summary, objects)
+    except (OSError, ValueError) as error:
+        print(f"note: no report was written: {error}", flush=True)
+
+
+def _show(
+    recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any], objects: Objects
+) -> None:
+    print("\n" + result_table(summary))
     curves = []
     for config in runs:
         metrics = config.folder / METRICS
@@ -210,7 +217,6 @@ def show(
     evaluations = [content for config in runs for content in evaluations_of(config.folder)]
     examples = examples_of(evaluations, runs, objects)
     report = write_report(recipe.folder, summary, curves, examples)
-    print("\n" + result_table(summary))
     paths = [recipe.folder / "summary.json", *curves, report]
     print("\n" + "\n".join(str(path) for path in paths if path.is_file()), flush=True)
     if examples:

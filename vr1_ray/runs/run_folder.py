@@ -14,7 +14,7 @@ import yaml
 
 from vr1_ray.config import ConfigError, RunConfig, config_text, save_config
 from vr1_ray.config.given import flat
-from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
+from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError, other_owner
 from vr1_ray.tracking.jsonl import METRICS
 from vr1_ray.tracking.privacy import make_folders
 
@@ -57,6 +57,8 @@ def open_run(config: RunConfig) -> Checkpoint | None:
     checkpoints = Checkpoints(config.folder)
     if config.checkpoint.resume == "never":
         clear_run(config)
+    for path in checkpoints.remove_unfinished():
+        logger.info("%s: removed, a start that was killed had not finished it", path)
     try:
         latest = checkpoints.latest()
     except TornCheckpointsError as error:
@@ -70,10 +72,20 @@ def open_run(config: RunConfig) -> Checkpoint | None:
         )
     if latest is not None:
         _check_same_run(config)
+        check_owner(latest.folder, config)
     else:
         clear_run(config)
     keep_config(config, is_resumed=latest is not None)
     return latest
+
+
+def check_owner(checkpoint: Path, config: RunConfig) -> None:
+    """Raise ConfigError for a checkpoint of another user: to load DeepSpeed's files is to run what their writer put in."""
+    if not config.checkpoint.trust_other_users and (found := other_owner(checkpoint)):
+        raise ConfigError(
+            f"checkpoint.trust_other_users: false, but {found}, and DeepSpeed's files run code of who wrote them; if you "
+            "trust that user with your account set it to true, else start over with checkpoint.resume=never"
+        )
 
 
 def keep_config(config: RunConfig, *, is_resumed: bool) -> None:
@@ -168,11 +180,15 @@ def write_result(config: RunConfig, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that a reader never sees half of it."""
+    """Write JSON so that a reader never sees half of it. Raises OSError; nothing of it takes room then."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(unfinished, path)
+    try:
+        unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def _check_same_run(config: RunConfig) -> None:

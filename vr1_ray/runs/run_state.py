@@ -95,7 +95,10 @@ def recorded(config: RunConfig) -> Iterator[None]:
             _record_end(config, error)
         raise
     if _is_ours(config):
-        _change(config, "finished")
+        try:
+            _change(config, "finished")
+        except OSError as failure:
+            _tell(config, failure)
 
 
 def read_state(run_folder: Path) -> RunState | None:
@@ -137,7 +140,11 @@ def _record_end(config: RunConfig, error: BaseException) -> None:
             error.add_note(f"{SEE_TRACEBACK}{write_traceback(config.folder, error)}")
         _change(config, "failed", in_one_line(error))
     except OSError as failure:
-        sys.stderr.write(f"vr1: {config.folder / STATE} could not be written: {failure}\n")
+        _tell(config, failure)
+
+
+def _tell(config: RunConfig, failure: OSError) -> None:
+    sys.stderr.write(f"vr1: {config.folder / STATE} could not be written: {failure}\n")
 
 
 def in_one_line(error: BaseException) -> str:
