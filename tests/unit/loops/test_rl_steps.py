@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import (
     CheckpointConfig,
+    ClusterConfig,
     CurriculumConfig,
     EvalConfig,
     ModelConfig,
@@ -129,6 +131,51 @@ def test_a_stop_saves_the_step_just_done_and_leaves_its_evaluation_to_the_resume
     resumed.evaluation.catch_up(found.step)
     assert resumed.evaluated == ["step_000003"]
     assert resumed.saver.result()["best"]["step"] == 3
+
+
+def stopped_while_sampling(run, stop):
+    with stop.held(), run.stopping_at_once():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+
+
+def test_a_stop_while_the_next_step_is_sampled_saves_the_last_whole_one_at_once(make, stop):
+    run = make()
+    run.after_step(1, STAGE)
+    after_one = run.state(STAGE)
+    run.sampler.next(1)  # of step 2, which is not trained
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        stopped_while_sampling(run, stop)
+    assert time.monotonic() - began < 0.9
+    found = run.saver.checkpoints.latest()
+    assert found.step == 1
+    assert {key: found.state[key] for key in after_one} == json.loads(json.dumps(after_one))
+
+
+def test_a_stop_in_the_first_step_has_nothing_to_save(make, stop):
+    run = make()
+    with pytest.raises(Stopped):
+        stopped_while_sampling(run, stop)
+    assert run.saver.checkpoints.steps() == []
+
+
+def test_a_stop_does_not_save_a_step_twice(make, stop):
+    run = make()
+    run.after_step(4, STAGE)
+    before = run.saver.checkpoints.path(4).stat().st_mtime_ns
+    with pytest.raises(Stopped):
+        stopped_while_sampling(run, stop)
+    assert run.saver.checkpoints.path(4).stat().st_mtime_ns == before
+
+
+def test_where_engines_hold_the_trainers_gpus_the_step_is_finished_first(make, stop):
+    run = make()
+    run.config = replace(run.config, cluster=ClusterConfig(placement="colocated"))
+    run.after_step(1, STAGE)
+    stopped_while_sampling(run, stop)
+    assert stop.is_requested
+    assert run.saver.checkpoints.steps() == []
 
 
 def test_an_evaluation_that_was_made_is_not_made_again_by_a_resumed_run(make):
