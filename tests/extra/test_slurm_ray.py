@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SCRIPT = Path(__file__).parents[2] / "examples/slurm/vision_r1.sbatch"
 LIMIT = 600.0
+START_ATTEMPTS = 3
 
 STAND_INS = {
     "scontrol": "#!/usr/bin/env bash\necho localhost\n",
@@ -38,12 +39,13 @@ time.sleep(600)
 }
 
 
-def wait_until(is_so, script):
+def comes_up(running, script):
+    """Whether the run has begun; not, where a busy machine misses the time Ray gives its processes to start."""
     deadline = time.monotonic() + LIMIT
-    while not is_so():
-        assert script.poll() is None, script.returncode
+    while not running.is_file() and script.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.5)
+    return running.is_file()
 
 
 def free_port():
@@ -90,15 +92,15 @@ def test_a_stranger_is_refused_and_a_stopped_run_has_the_time_to_save(tmp_path):
         "SLURM_JOB_NODELIST": "localhost",
         "RAY_PORT": str(free_port()),
         "RAY_DASHBOARD_PORT": str(port),
-        "RAY_START_SECONDS": "300",
+        "RAY_START_SECONDS": "120",
     }
-    script = subprocess.Popen(
-        ["bash", SCRIPT, "config.yaml", "runs_folder=/shared/my runs"],
-        env=environment,
-        start_new_session=True,
-    )
+    command = ["bash", SCRIPT, "config.yaml", "runs_folder=/shared/my runs"]
     try:
-        wait_until((tmp_path / "running").is_file, script)
+        for _ in range(START_ATTEMPTS):
+            script = subprocess.Popen(command, env=environment, start_new_session=True)
+            if comes_up(tmp_path / "running", script):
+                break
+            end_all(f"HOME={tmp_path / 'home'}")
         assert (tmp_path / "running").read_text() == "run config.yaml runs_folder=/shared/my runs"
         token = (tmp_path / "home/.ray/vision-r1-7.token").read_text()
         assert submit_without_slurm(port) in (401, 403)
