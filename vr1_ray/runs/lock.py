@@ -63,7 +63,7 @@ class RunLock:
 
     def look(self) -> None:
         """Raise LockLostError if the folder is no longer this process's."""
-        if not self._is_ours():
+        if not self.is_ours():
             now = holder(self.folder)
             raise LockLostError(
                 f"{self.folder}: this process was taken for lost and the run is another's: "
@@ -74,7 +74,7 @@ class RunLock:
         """Give the folder back; one that nothing was written to is removed."""
         self._ended.set()
         self._beating.join(STALE_SECONDS)
-        if not self._is_ours():
+        if not self.is_ours():
             return
         if self.made and [path.name for path in self.folder.iterdir()] == [LOCK]:
             self.file.unlink()
@@ -84,7 +84,8 @@ class RunLock:
         else:
             self.file.rename(self.file.with_suffix(".free"))
 
-    def _is_ours(self) -> bool:
+    def is_ours(self) -> bool:
+        """Whether the folder is still this process's."""
         try:
             is_there = self.file.read_text(encoding="utf-8") == self.text
             return is_there and newest(self.folder) == self.number
@@ -94,7 +95,7 @@ class RunLock:
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
             try:
-                if not self._is_ours():
+                if not self.is_ours():
                     return  # whoever writes next ends with it
                 os.utime(self.file)  # needs no room, unlike writing to it
             except OSError as error:
@@ -124,6 +125,8 @@ def take(folder: Path, *, is_shared: bool = False) -> RunLock:
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / LOCK).mkdir(mode=0o777 if is_shared else 0o700, exist_ok=True)
+    if not os.access(folder / LOCK, os.R_OK | os.W_OK | os.X_OK):
+        raise _refusal(folder, f"user {_owner(folder / LOCK)}")
     while True:
         number = newest(folder)
         if number and lock_file(folder, number).exists():
@@ -132,6 +135,9 @@ def take(folder: Path, *, is_shared: bool = False) -> RunLock:
             lock = _create(folder, number + 1, 0o666 if is_shared else 0o600)
         except FileExistsError:
             continue  # another was quicker: look at that one
+        if not lock.is_ours():  # two were, one behind the other
+            lock.release()
+            continue
         for path in (folder / LOCK).iterdir():
             if _number(path) <= number:
                 path.unlink(missing_ok=True)
@@ -270,7 +276,8 @@ def _watch(event: str, arguments: tuple) -> None:
         if isinstance(arguments[2], int) and arguments[2] & _WRITES:
             _look_at(arguments[0])
     elif event in _CHANGES:
-        _look_at(arguments[0])
+        for path in arguments[:2]:  # of a renaming both
+            _look_at(path)
 
 
 def _look_at(path: object) -> None:

@@ -13,7 +13,7 @@ from vr1_ray.runs import lock
 from vr1_ray.runs.lock import LockLostError, RunLockedError, held, holder, look, newest
 from vr1_ray.runs.run_folder import write_json
 
-DEADLINE = 60.0
+DEADLINE = 240.0  # of a machine that does much else
 
 # A run that writes all the time: JSON, metrics through a file that stays open, a folder, a removal.
 WRITER = """
