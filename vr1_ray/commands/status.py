@@ -13,6 +13,7 @@ from vr1_ray.curriculum import make_curriculum
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
 from vr1_ray.runs.closing import closing_lines
 from vr1_ray.runs.figures import STEP_FIGURES, shown
+from vr1_ray.runs.lock import holder
 from vr1_ray.runs.run_folder import CONFIG, METRICS, RESULT
 from vr1_ray.runs.run_state import ERROR_LOG, STATE, RunState, read_state
 from vr1_ray.tracking.jsonl import read_rows
@@ -79,6 +80,9 @@ def screen(folder: Path) -> str:
     rows = read_rows(folder / METRICS)
     checkpoints, found = checkpoint_lines(folder)
     lines = [("run", str(folder)), ("kind", kind_of(folder, config)), ("state", summary(folder))]
+    state = read_state(folder)
+    if state is not None and state.is_live:
+        lines.append(("held by", str(holder(folder) or "")))
     if rows:
         total = total_steps(config, found)
         lines.append(("step", f"{rows[-1]['step']}/{total or '?'}{stage_of(rows[-1])}"))
@@ -86,7 +90,6 @@ def screen(folder: Path) -> str:
     lines += [("early end", end) for end in early_ends(folder, found)]
     lines += [("checkpoint", line) for line in checkpoints]
     lines.append(("logs", str(folder / "logs")))
-    state = read_state(folder)
     if state is not None and state.state == "failed":
         lines.append(("traceback", str((folder / ERROR_LOG).resolve())))
     text = "\n".join(f"{name:<11} {value}" for name, value in lines if value)

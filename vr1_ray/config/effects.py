@@ -79,6 +79,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "checkpoint.keep_best": ("rl",),
     "checkpoint.resume": RUNS,
     "tracking": TRAINS,
+    "tracking.share": (*RUNS, "recipe"),
     "cluster": ACTORS,
     "cluster.placement": ("rl",),
     "cluster.start_timeout_seconds": MODEL,

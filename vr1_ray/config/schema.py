@@ -15,6 +15,7 @@ from vr1_ray.config.blindness import BlindnessConfig
 from vr1_ray.config.bridge import BridgeConfig
 from vr1_ray.config.evaluation import EvalConfig
 from vr1_ray.config.filter import FilterConfig
+from vr1_ray.config.keeping import CheckpointConfig, TrackingConfig
 from vr1_ray.config.machines import MachinesConfig
 from vr1_ray.config.ranges import (
     Above0,
@@ -151,31 +152,6 @@ class CurriculumConfig:
     alarm_informative_group_rate: Annotated[float, Range(most=1.0)] = 0.0
     max_restarts: CountFrom0 = 3  # of its actor, 0: never; the driver holds the state
     options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the curriculum
-
-
-@dataclass
-class CheckpointConfig:
-    """What is kept on disk. Paths are POSIX folders that every trainer node sees."""
-
-    every_steps: CountFrom0 = 0  # 0: only at the end, and at SIGTERM or Ctrl-C
-    keep_last: CountFrom1 = 2  # older ones are removed
-    # A step whose evaluation (eval.every_steps) is the best so far by eval.best_by is saved too, and kept.
-    keep_best: bool = True
-    # auto: from the last checkpoint if there is one. never: start over. must: refuse without one.
-    resume: Literal["auto", "never", "must"] = "auto"
-    # What the scheduler gives between SIGTERM and SIGKILL; a checkpoint that takes longer is told.
-    # `ray job stop` gives 3 s unless RAY_JOB_STOP_WAIT_TIME_S is set, see examples/TROUBLESHOOTING.md.
-    grace_seconds: Above0 = 30.0
-
-
-@dataclass
-class TrackingConfig:
-    """Where metrics go. `metrics.jsonl` is always written."""
-
-    console: bool = True  # a line a step
-    wandb: bool = False  # offline without a key
-    tensorboard: bool = False  # event files in the run folder
-    project: str = "vr1_ray"  # wandb's
 
 
 @dataclass

@@ -33,9 +33,11 @@ from vr1_ray.bridging.tally import Tally
 from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig
 from vr1_ray.figure_math.dataset import write_split
 from vr1_ray.runs.figures import shown
+from vr1_ray.runs.lock import look
 from vr1_ray.runs.run_folder import RESULT, STARTS, keep_config, write_json, write_result
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
+from vr1_ray.tracking.privacy import as_folder, private_folder
 from vr1_ray.wording import counted
 
 STORE, DATASET = "store.sqlite", "dataset"
@@ -99,6 +101,7 @@ def build(config: RunConfig, intake: Intake, folder: Path) -> dict[str, Any]:
             timeout_seconds=config.cluster.step_timeout_seconds,
         )
         for outcome in outcomes:
+            look(folder)
             log.add(outcome.row.index, to_json(outcome))
             if line := progress.add(outcome):
                 print(line, flush=True)
@@ -124,6 +127,7 @@ def _write(config: BridgeConfig, intake: Intake, folder: Path, log: OutcomeLog) 
         (folder / "dropped.jsonl").open("w", encoding="utf-8") as dropped,
     ):
         for line in log.lines():
+            look(folder)
             outcome = outcome_from_json(line)
             tally.add(outcome)
             if outcome.chosen is None:
@@ -172,6 +176,9 @@ def _rehearse(config: RunConfig) -> tuple[RunConfig, dict[str, str]]:
     data.mkdir(parents=True, exist_ok=True)
     path = write_split(data, "train", config.seed, config.bridge.rehearsal.num_questions)
     source = BridgeSourceConfig(reader="geometry3k", path=str(path))
+    private_folder(config.folder / "logs")
+    for role in ("mllm", "reasoner"):
+        open(_ledger(config, role), "a", opener=as_folder).close()
     ledgers = {f"{role}_ledger": str(_ledger(config, role)) for role in ("mllm", "reasoner")}
     values = {"data": str(data), "seed": str(config.seed), **ledgers}
     return replace(config, bridge=replace(config.bridge, sources=[source])), values

@@ -25,6 +25,7 @@ from vr1_ray.data.filtered import (
     verdict_of,
     write_dataset,
 )
+from vr1_ray.runs.lock import look
 from vr1_ray.runs.run_folder import RESULT, keep_config, write_result
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
@@ -165,6 +166,7 @@ class PassRates:
         self._write({"prompt_id": prompt.prompt_id, "pass_rate": rate})
 
     def _write(self, row: dict[str, Any]) -> None:
+        look(self.path)
         self._file.write(json.dumps(row).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())

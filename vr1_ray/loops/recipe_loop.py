@@ -8,6 +8,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from vr1_ray.report import plot_curves, result_table, write_report
 from vr1_ray.rollout import check_engine
 from vr1_ray.runs.closing import CURVES, closing_lines
 from vr1_ray.runs.figures import HELD_OUT_FIGURES
+from vr1_ray.runs.lock import held
 from vr1_ray.runs.run_folder import EVALUATIONS, METRICS, finished_result, write_json
 from vr1_ray.runs.run_state import begin, now_running, recorded
 from vr1_ray.runs.stopping import StopSignal
@@ -100,10 +102,14 @@ def run_one(
         )
         return result
     print(f"{config.name}: {config.kind} in {config.folder}; reading what it needs", flush=True)
-    with recorded(config), stop.interruptible():
+    with _held(config), recorded(config), stop.interruptible():
         if config.kind == "sft":
             return _sft(config, stop, objects, ahead)
         return RUNS[config.kind](config, stop, objects)
+
+
+def _held(config: RunConfig) -> AbstractContextManager[object]:
+    return held(config.folder, is_shared=config.tracking.share)
 
 
 def run_alone(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS) -> dict[str, Any]:
@@ -111,10 +117,7 @@ def run_alone(config: RunConfig, stop: StopSignal, objects: Objects = NO_OBJECTS
     result = run_one(config, stop, objects)
     if config.kind == "rl":
         summary = summarise(config, [config], {config.name: result})
-        try:  # a picture that can't be drawn is no failure of the run
-            show(config, [config], summary, objects)
-        except (OSError, ValueError) as error:
-            print(f"note: no report was written: {error}", flush=True)
+        show(config, [config], summary, objects)
     print("\n" + "\n".join(closing_lines(config, result)), flush=True)
     return result
 
@@ -128,8 +131,8 @@ def run_recipe(
         check_config(config)
     began = time.monotonic()
     results = {}
-    begin(recipe)
-    with recorded(recipe):
+    with _held(recipe), recorded(recipe):
+        begin(recipe)
         now_running(recipe)
         for number, config in enumerate(runs, start=1):
             step_name = config.name.removeprefix(f"{recipe.name}/")
@@ -194,7 +197,17 @@ def evaluations_of(run_folder: Path) -> list[dict[str, Any]]:
 def show(
     recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any], objects: Objects
 ) -> None:
-    """Print the table and draw the pictures."""
+    """Print the table and draw the pictures. One that can't be drawn, or written to a full disk, is no failure of the run."""
+    try:
+        _show(recipe, runs, summary, objects)
+    except (OSError, ValueError) as error:
+        print(f"note: no report was written: {error}", flush=True)
+
+
+def _show(
+    recipe: RunConfig, runs: list[RunConfig], summary: dict[str, Any], objects: Objects
+) -> None:
+    print("\n" + result_table(summary))
     curves = []
     for config in runs:
         metrics = config.folder / METRICS
@@ -202,10 +215,12 @@ def show(
             curves.append(recipe.folder / CURVES)
             plot_curves(metrics, curves[-1])
     evaluations = [content for config in runs for content in evaluations_of(config.folder)]
-    report = write_report(recipe.folder, summary, curves, examples_of(evaluations, runs, objects))
-    print("\n" + result_table(summary))
+    examples = examples_of(evaluations, runs, objects)
+    report = write_report(recipe.folder, summary, curves, examples)
     paths = [recipe.folder / "summary.json", *curves, report]
     print("\n" + "\n".join(str(path) for path in paths if path.is_file()), flush=True)
+    if examples:
+        print(f"note: {report} holds prompts, pictures and responses, for all who may read it")
 
 
 def examples_of(

@@ -28,7 +28,8 @@ def train(run: RlRun) -> None:
         step, stage = curriculum.begin_step()
         run.enter(stage)
         run.submit(stage, step)
-        groups = fleet.collect(step)
+        with run.stopping_at_once():
+            groups = fleet.collect(step)
         clock.lap("generate")
         if algorithm.kl_in_reward:
             groups = fleet.add_reference_logprobs(groups)

@@ -25,7 +25,7 @@ def write_report(
     examples: Sequence[dict[str, Any]] = (),
     title: str = "Vision-R1 run",
 ) -> Path:
-    """Writes `report.html` into a run folder and returns its path.
+    """Writes `report.html` into a run folder and returns its path. It holds prompts and responses, for all who may read it.
 
     Example:
         write_report(folder, summary, [folder / "curves.png"], [{
