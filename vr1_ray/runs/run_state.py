@@ -21,7 +21,7 @@ from typing import Literal
 
 from vr1_ray.config import RunConfig
 from vr1_ray.runs.checkpoints import Checkpoints
-from vr1_ray.runs.run_folder import write_json
+from vr1_ray.runs.run_folder import RESULT, write_json
 from vr1_ray.runs.stopping import Stopped
 
 STATE = "state.json"
@@ -106,6 +106,14 @@ def read_state(run_folder: Path) -> RunState | None:
     if start is None or (found.process_start and start != found.process_start):
         return replace(found, state="killed", cause=f"process {found.pid} is gone without a word")
     return found
+
+
+def state_word(folder: Path) -> str:
+    """The state in one word; "unfinished" for a folder of a run that kept none."""
+    state = read_state(folder)
+    if state is not None:
+        return state.state
+    return "finished" if (folder / RESULT).is_file() else "unfinished"
 
 
 def process_start(pid: int) -> str | None:
