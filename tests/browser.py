@@ -26,14 +26,22 @@ MISSING = "no Chromium on this machine (chromium, chromium-browser or google-chr
 class Browser:
     """One tab. `errors` has what the console and the page's scripts complained of."""
 
-    def __init__(self, folder: Path, *, width: int = 1440, height: int = 1000, dark: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, width: int = 1440, height: int = 1000, dark: bool = False
+    ) -> None:
         self.profile = Path(folder) / "browser"
         self.errors: list[str] = []
         self.requests: list[str] = []  # addresses that the page asked for
         self._size, self._dark, self._count = (width, height), dark, 0
 
     def __enter__(self) -> "Browser":
-        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0"]
+        flags = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--remote-debugging-port=0",
+        ]
         self._process = subprocess.Popen(
             [PROGRAM, *flags, f"--user-data-dir={self.profile}", "about:blank"],
             stdout=subprocess.DEVNULL,
@@ -109,7 +117,9 @@ class Browser:
             details = params["exceptionDetails"]
             self.errors.append(details.get("exception", {}).get("description", details["text"]))
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning"):
-            self.errors.append(str([one.get("value", one.get("description")) for one in params["args"]]))
+            self.errors.append(
+                str([one.get("value", one.get("description")) for one in params["args"]])
+            )
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.errors.append(params["entry"]["text"])
         elif method == "Network.requestWillBeSent":

@@ -5,7 +5,6 @@ that was stopped goes on where it was. `vr1 run configs/quickstart.yaml`.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -22,12 +21,12 @@ from vr1_ray.preflight.cold_start import run_ahead
 from vr1_ray.report import plot_curves, result_table, write_report
 from vr1_ray.rollout import check_engine
 from vr1_ray.runs.closing import CURVES, REPORT, closing_lines
-from vr1_ray.runs.examples import evaluations_of, examples_of
-from vr1_ray.runs.figures import HELD_OUT_FIGURES
+from vr1_ray.runs.examples import examples_of
 from vr1_ray.runs.reporting import reported_runs
 from vr1_ray.runs.run_folder import METRICS, finished_result, write_json
 from vr1_ray.runs.run_state import begin, now_running, recorded
 from vr1_ray.runs.stopping import StopSignal
+from vr1_ray.runs.summary import evaluations_of, summarise
 
 
 def _figure_math(
@@ -141,43 +140,6 @@ def run_recipe(
         write_json(recipe.folder / "summary.json", summary)
         show(recipe, runs, summary, objects)
     print("\n" + "\n".join(closing_lines(runs[-1], results[step_name])), flush=True)
-    return summary
-
-
-def summarise(
-    recipe: RunConfig, runs: list[RunConfig], results: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
-    """The five figures by policy, the stages of the RL run, and the seconds of each step."""
-    evaluations = [content for config in runs for content in evaluations_of(config.folder)]
-    summary: dict[str, Any] = {"name": recipe.name, "seed": recipe.seed}
-    for figure in HELD_OUT_FIGURES:
-        summary[figure] = {
-            content["label"]: content["metrics"][figure]
-            for content in evaluations
-            if figure in content["metrics"]
-        }
-    summary["benchmarks"] = {
-        content["label"]: {
-            name: value
-            for name, value in content["metrics"].items()
-            if name not in HELD_OUT_FIGURES
-        }
-        for content in evaluations
-    }
-    summary["num_prompts"] = {content["label"]: len(content["rows"]) for content in evaluations}
-    summary["errors"] = {
-        content["label"]: dict(
-            Counter(row["error"] for row in content["rows"] if "error" in row).most_common()
-        )
-        for content in evaluations
-    }
-    summary["stages"] = [stage for result in results.values() for stage in result.get("stages", [])]
-    summary["early_ends"] = [
-        end for result in results.values() for end in result.get("early_ends", [])
-    ]
-    summary["wall_seconds"] = {
-        name: result.get("wall_seconds", 0.0) for name, result in results.items()
-    }
     return summary
 
 

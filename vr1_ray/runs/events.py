@@ -1,6 +1,7 @@
 """What happened in a run and when, for the time axis of its report: read from its metrics, notes, checkpoints and result."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -24,6 +25,7 @@ _KINDS = (
     (" actors: ", "scaling"),
     ("the curriculum ends the run", "stage"),
 )
+_STEP = re.compile(r"ALARM step (\d+):")
 MAX_EVENTS = 2_000  # of a page; later ones are those that are looked for
 
 
@@ -88,7 +90,8 @@ def _notes(folder: Path) -> Iterator[Event]:
         text = row["text"].replace(f"{folder.resolve()}/", "").replace(f"{folder}/", "")
         kind = next((kind for sign, kind in _KINDS if sign in text), None)
         if kind is not None:
-            yield Event(step=row["step"], kind=kind, text=text)
+            of = _STEP.match(text)  # an alarm may be told when the next step has begun
+            yield Event(step=int(of[1]) if of else row["step"], kind=kind, text=text)
 
 
 def _noted(path: Path) -> Iterator[dict[str, Any]]:

@@ -1,23 +1,10 @@
 """Held-out questions with what each policy of a run or recipe answered, for its report."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import RunConfig
 from vr1_ray.config.objects import Objects, named
 from vr1_ray.data import load_prompts
-from vr1_ray.runs.run_folder import EVALUATIONS
-
-
-def evaluations_of(run_folder: Path) -> list[dict[str, Any]]:
-    """The evaluations a run left, oldest first; those in between (`step_...`) stay in their run folder."""
-    paths = sorted((run_folder / EVALUATIONS).glob("*.json"), key=lambda path: path.stat().st_mtime)
-    return [
-        json.loads(path.read_text(encoding="utf-8"))
-        for path in paths
-        if not path.stem.startswith("step_")
-    ]
 
 
 def examples_of(

@@ -63,11 +63,12 @@ function smooth(values) {
 function tracesOf(panel, runs) {
   const traces = [];
   runs.forEach((run, number) => panel.series.forEach((series, place) => {
-    const values = run.figures[series.key];
-    if (!values) return;
+    const figures = run.figures[series.key];
+    if (!figures) return;
+    const values = panel.axis === "log" ? figures.map((value) => value > 0 ? value : null) : figures;
     const of = palette()[(runs.length > 1 ? number : place) % 7];
     const name = runs.length > 1 ? escaped(run.name) + (panel.series.length > 1 ? ", " + series.label : "") : series.label;
-    const trace = {x: run.steps, y: values, name, type: "scatter", mode: "lines", line: {color: of, width: 1.9}, hovertemplate: "%{y:.4~g}", connectgaps: false,
+    const trace = {x: run.steps, y: values, name, type: "scatter", mode: "lines", line: {color: of, width: 1.9}, hovertemplate: "%{y:.4~g}", connectgaps: panel.axis === "log",
       showlegend: runs.length > 1 ? place === 0 : panel.series.length > 1};
     if (runs.length > 1 && place > 0) trace.line.dash = "dot";
     if (values.filter((value) => value !== null).length < 3) trace.mode = "lines+markers";
@@ -128,6 +129,7 @@ function startCurves(data) {
         addDrawing(parent, title, panel.unit, isStacked, () => {
           const layout = layoutOf(runs, panel.axis, true);
           if (panel.axis === "share") layout.yaxis.range = shareRange(panel, runs);
+          if (isStacked) legendBelow(layout);
           return [[...tracesOf(panel, runs), ...eventTraces(runs)], layout];
         });
       });
@@ -136,6 +138,13 @@ function startCurves(data) {
   startHistograms(data);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAgain);
   addEventListener("beforeprint", () => drawings.forEach(drawOne));
+}
+
+// more names than a line holds
+function legendBelow(layout) {
+  Object.assign(layout.legend, {x: 0, xanchor: "left", y: innerWidth < 640 ? -0.22 : -0.26, yanchor: "top", traceorder: "normal"});
+  layout.margin.t = 8;
+  layout.xaxis.title.text = "";
 }
 
 function shareRange(panel, runs) {
