@@ -12,6 +12,7 @@ import json
 import shutil
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Browser:
         self._size, self._dark, self._count = (width, height), dark, 0
 
     def __enter__(self) -> "Browser":
+        self._open = ExitStack()
         flags = [
             "--headless=new",
             "--no-sandbox",
@@ -55,6 +57,7 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._open.close()
         self._process.terminate()
         try:
             self._process.wait(timeout=20)
@@ -70,8 +73,9 @@ class Browser:
                 raise TimeoutError(f"{PROGRAM} did not start within 60 s")
             time.sleep(0.1)
         port, path = port_file.read_text().split("\n")[:2]
-        self._socket = connect(
-            f"ws://127.0.0.1:{port}{path}", max_size=None, open_timeout=30, compression=None
+        address = f"ws://127.0.0.1:{port}{path}"
+        self._socket = self._open.enter_context(
+            connect(address, max_size=None, open_timeout=30, compression=None)
         )
         self._session: str | None = None
         [target] = [

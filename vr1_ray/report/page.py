@@ -75,7 +75,7 @@ def _fitting(runs: Sequence[ReportedRun], held_out: dict[str, Any], title: str, 
     least = (limit - spare) / 1e6
     raise ValueError(
         f"max_mb: {limit / 1e6:g} is too small; the page needs {least:.1f} MB without any group, "
-        "so give more, or report fewer runs"
+        "so give more (--max-mb), or report fewer runs"
     )
 
 
@@ -178,4 +178,4 @@ def _example(example: dict[str, Any]) -> dict[str, Any]:
 @functools.cache
 def _plotly() -> str:
     """plotly.js as the package ships it, compressed: unpacked by the page before its first curve."""
-    return packed((files("plotly") / "package_data" / "plotly.min.js").read_bytes(), level=9)
+    return packed((files("plotly") / "package_data" / "plotly.min.js").read_bytes())

@@ -2,6 +2,7 @@
 
 import io
 import random
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -102,8 +103,6 @@ def rollout(rng, index, asked, stage, *, tokens, good):
 def with_advantages(rollouts):
     rewards = np.array([one.reward for one in rollouts])
     advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
-    from dataclasses import replace
-
     return tuple(
         replace(one, advantage=float(advantage))
         for one, advantage in zip(rollouts, advantages, strict=True)
@@ -139,7 +138,7 @@ def make_run(folder, *, steps=6, groups=4, size=4, prompts=8, tokens=70, images=
         StageConfig(max_response_tokens=2 * tokens, group_size=size, steps=max(steps - half, 1)),
     ]
     settings = RunConfig(kind="rl", name=folder.name, runs_folder=str(folder.parent), **config)
-    settings.rollout.save = "all"
+    settings.rollout.save, settings.model.path = "all", str(TINY_MODEL)
     settings.curriculum.stages = stages
     save_config(settings, folder / CONFIG)
     asked = [prompt(number, images[number] if images else None) for number in range(prompts)]

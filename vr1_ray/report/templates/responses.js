@@ -49,7 +49,8 @@ function textBlock(response, tokens, from, to) {
 const lengthOf = (text) => Array.from(text).length;
 function answerOf(text) {
   const found = [...text.matchAll(/<answer>([\s\S]*?)<\/answer>/g)];
-  const content = found.length ? found[found.length - 1][1] : text.includes("</think>") ? text.slice(text.lastIndexOf("</think>") + 8) : text;
+  if (!found.length && /<think|<answer/.test(text)) return "(no answer)";
+  const content = found.length ? found[found.length - 1][1] : text;
   return content.replace(/^\s*Final Answer:\s*/i, "").trim();
 }
 
