@@ -150,7 +150,8 @@ class Browser:
     def wait(self, script: str, timeout: float = 60.0) -> Any:
         """The first true value of an expression. Raises TimeoutError with what the page complained of."""
         until = time.monotonic() + timeout
-        while not (value := self.run(script)):
+        plain = f"(value => value instanceof Node ? true : value)({script})"
+        while not (value := self.run(plain)):
             if time.monotonic() > until:
                 raise TimeoutError(f"{script} stayed {value!r} for {timeout} s; {self.errors}")
             time.sleep(0.05)
