@@ -14,7 +14,8 @@ def settings_table(runs: Sequence[ReportedRun]) -> dict[str, Any]:
     """
     with_settings = [run for run in runs if run.settings]
     by_run = [{one.key: one for one in run.settings} for run in with_settings]
-    changed, others = [], []
+    changed: list[list[str]] = []
+    others: list[list[str]] = []
     for key in dict.fromkeys(key for own in by_run for key in own):
         found = [own.get(key) for own in by_run]
         default = next((one.default for one in found if one is not None), "")

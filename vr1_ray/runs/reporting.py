@@ -146,7 +146,7 @@ def _by_prefixes(tokenizer: Any, ids: Sequence[int], text: str) -> list[int] | N
     """The slow way, for texts whose characters are split between tokens (Chinese, emoji): what each prefix reads."""
     if len(ids) > _MAX_BY_PREFIXES:
         return None
-    ends = []
+    ends: list[int] = []
     for end in range(1, len(ids) + 1):
         prefix = tokenizer.decode(list(ids[:end]), skip_special_tokens=True).rstrip("\ufffd")
         if not text.startswith(prefix):
