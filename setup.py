@@ -41,6 +41,10 @@ CORE = [
     "rich>=14",
     # Curves of a run as PNG.
     "matplotlib>=3.10,<4",
+    # Curves inside a report: plotly.js comes with the package, and into the page.
+    "plotly>=6.3,<8",
+    # Reports and pages; escapes what models write. vllm brings it too.
+    "jinja2>=3.1,<4",
     # Event files for runs without wandb.
     "tensorboard>=2.20,<3",
     # `vr1 check` reads what this file declares.
@@ -129,7 +133,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["vr1_ray", "vr1_ray.*"]),
-    package_data={"vr1_ray": ["py.typed", "**/*.yaml", "**/*.txt"]},
+    package_data={"vr1_ray": ["py.typed", "**/*.yaml", "**/*.txt", "report/templates/*"]},
     install_requires=CORE,
     extras_require=EXTRAS,
     cmdclass={"build_py": BuildWithShippedFiles},

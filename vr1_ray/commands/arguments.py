@@ -46,6 +46,8 @@ MAX_TOKENS_DEFAULT = "what the policy was trained with, else 4096"
 INIT = "write a commented config for your data, after looking at it; nothing is started"
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 RUNS = "the runs in a folder: kind, state, step, best score, last change"
+REPORT = "one HTML page of a run or recipe, or of several side by side: curves, events, settings, groups with pictures"
+COMPARE = "the figures of several runs as a table, and the page of `vr1 report` with all of them"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
 CONFIG = "every setting: key, type, default, range, kinds of run and meaning; --diff: what a config changes"
@@ -149,6 +151,7 @@ def make_parser() -> argparse.ArgumentParser:
     runs.add_argument("folder", nargs="?", default="runs", help="default: runs")
     runs.add_argument("--debug", action="store_true", help="show tracebacks")
     _add_config(commands)
+    _add_report(commands)
     status = commands.add_parser("status", help=STATUS, description=STATUS)
     again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
     scale = commands.add_parser("scale", help=SCALE, description=SCALE)
@@ -181,6 +184,23 @@ def _add_config(commands: Any) -> None:
     command.add_argument("--markdown", action="store_true", help="as a table in Markdown")
     command.add_argument("--diff", metavar="CONFIG", help="what this YAML sets to other values")
     command.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def _add_report(commands: Any) -> None:
+    for name, purpose, least in (("report", REPORT, 1), ("compare", COMPARE, 2)):
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        add = command.add_argument
+        add("runs", nargs="+", metavar="RUN", help="a run folder, or a name in the runs folder")
+        add(
+            "--to",
+            default="",
+            metavar="FILE",
+            help="default: report.html, in the folder of a single run",
+        )
+        add("--max-mb", type=float, default=40.0, help="the page's largest size; default: 40")
+        add("--runs_folder", default="runs", help="default: runs")
+        add("--debug", action="store_true", help="show tracebacks")
+        command.set_defaults(least=least)
 
 
 def _add_init(commands: Any) -> None:

@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
-import yaml
-
-from vr1_ray.config import RunConfig, config_text, load_config, recipe_runs
+from vr1_ray.config import RunConfig, load_config, recipe_runs
+from vr1_ray.config.differences import NO_DEFAULT, key_values
 from vr1_ray.config.effects import kinds_of
 from vr1_ray.config.fields import REQUIRED, Setting, by_key
-from vr1_ray.config.given import flat
 from vr1_ray.config.shape import near_miss, pattern
 
 _NOTHING = "{}: as by default"
@@ -113,11 +111,11 @@ def _is_own(section: Any, field: Any) -> bool:
 
 
 def _differences(run: RunConfig, prefix: str) -> Iterator[str]:
-    now = flat(yaml.safe_load(config_text(run)))
-    defaults = flat(yaml.safe_load(config_text(RunConfig(kind=run.kind))))
-    for key, value in now.items():
-        is_asked = not prefix or key == prefix or key.startswith((f"{prefix}.", f"{prefix}["))
-        counts = run.kind in kinds_of(key)  # what a recipe hands down may not
-        if is_asked and counts and (key not in defaults or defaults[key] != value):
-            default = f"    (default: {json.dumps(defaults[key])})" if key in defaults else ""
-            yield f"{key}: {json.dumps(value)}{default}"
+    for one in key_values(run):
+        is_asked = (
+            not prefix or one.key == prefix or one.key.startswith((f"{prefix}.", f"{prefix}["))
+        )
+        if is_asked and one.is_changed:
+            has_none = one.default is NO_DEFAULT
+            default = "" if has_none else f"    (default: {json.dumps(one.default)})"
+            yield f"{one.key}: {json.dumps(one.value)}{default}"

@@ -115,14 +115,6 @@ def summary(folder: Path) -> str:
     return f"not finished; step {rows[-1]['step']} was logged {age(folder / METRICS)} ago"
 
 
-def state_word(folder: Path) -> str:
-    """The state in one word; "unfinished" for a folder of a run that kept none."""
-    state = read_state(folder)
-    if state is not None:
-        return state.state
-    return "finished" if (folder / RESULT).is_file() else "unfinished"
-
-
 def told(state: RunState) -> str:
     """A state with its age and its cause, or with its process."""
     if state.is_live:

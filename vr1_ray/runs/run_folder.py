@@ -15,7 +15,7 @@ import yaml
 from vr1_ray.config import ConfigError, RunConfig, config_text, save_config
 from vr1_ray.config.given import flat
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError, other_owner
-from vr1_ray.tracking.jsonl import METRICS
+from vr1_ray.tracking.jsonl import METRICS, NOTES
 from vr1_ray.tracking.privacy import make_folders
 
 # What may not change between the parts of one run: with another value the metrics would not be one curve.
@@ -152,7 +152,7 @@ def clear_run(config: RunConfig) -> None:
         shutil.rmtree(config.folder / name, ignore_errors=True)
     for folder in config.folder.glob("reference_stage_*"):
         shutil.rmtree(folder)
-    for name in (METRICS, RESULT):
+    for name in (METRICS, NOTES, RESULT):
         (config.folder / name).unlink(missing_ok=True)
 
 

@@ -23,7 +23,7 @@ from vr1_ray.config import RunConfig
 from vr1_ray.runs.checkpoints import Checkpoints
 from vr1_ray.runs.lock import LockLostError
 from vr1_ray.runs.process import process_start
-from vr1_ray.runs.run_folder import keep_private, write_json
+from vr1_ray.runs.run_folder import RESULT, keep_private, write_json
 from vr1_ray.runs.stopping import Stopped
 from vr1_ray.tracking.privacy import as_folder, private_folder
 
@@ -113,6 +113,14 @@ def read_state(run_folder: Path) -> RunState | None:
     if start is None or (found.process_start and start != found.process_start):
         return replace(found, state="killed", cause=f"process {found.pid} is gone without a word")
     return found
+
+
+def state_word(folder: Path) -> str:
+    """The state in one word; "unfinished" for a folder of a run that kept none."""
+    state = read_state(folder)
+    if state is not None:
+        return state.state
+    return "finished" if (folder / RESULT).is_file() else "unfinished"
 
 
 def _is_ours(config: RunConfig) -> bool:
