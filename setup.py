@@ -75,6 +75,8 @@ EXTRAS = {
         "build>=1.3,<2",
         # Reads ignore patterns in the tests of packages and images.
         "pathspec>=0.12,<2",
+        # Speaks to a browser in the tests of pages.
+        "websockets>=13",
         # Only for examples/compare_answer_checkers.py; mathruler declares none of what it imports.
         "math-verify==0.9.0",
         "mathruler==0.1.0",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vr1_ray.data.refusals import DataError
+from vr1_ray.wording import counted
 
 _SHARD = re.compile(r"[-_.](?:part[-_]?)?(\d+)(?:-of-(\d+))?(?:-[0-9a-f]{8,})?")
 _SHOWN = 4
@@ -106,4 +107,4 @@ def _check_shards(files: list[Path], numbers: dict[Path, "re.Match[str]"], field
 
 def _shown(files: list[Path], folder: Path) -> str:
     names = ", ".join(str(file.relative_to(folder)) for file in files[:_SHOWN])
-    return f"{names} ... ({len(files)} files)" if len(files) > _SHOWN else names
+    return f"{names} ... ({counted(len(files), 'file')})" if len(files) > _SHOWN else names

@@ -28,7 +28,7 @@ from vr1_ray.training.weights import named_weights
 TAG = "deepspeed"  # the folder DeepSpeed writes into
 MAX_SHARD_SIZE = "5GB"
 # Of numpy's random state: nothing of these runs code of a file's.
-_ARRAYS = [_reconstruct, np.ndarray, np.dtype, np.dtypes.UInt32DType]
+_ARRAYS: list[Any] = [_reconstruct, np.ndarray, np.dtype, np.dtypes.UInt32DType]
 PROGRESS = ("num_updates", "num_skipped", "horizon")  # of the trainer, kept in DeepSpeed's state
 
 
