@@ -78,7 +78,7 @@ class _Notes(logging.Handler):
     """What reading data has to say (forms, skipped rows): one line each on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        from vr1_ray.commands.quiet import to_user
+        from vr1_ray.runs.quiet import to_user
 
         print(f"note: {record.getMessage()}", file=to_user(), flush=True)
 
@@ -230,8 +230,8 @@ def _check(config: Any, parsed: argparse.Namespace) -> int:
     """One table of everything that can be known before a run; exit code 1 if a row is bad."""
     from vr1_ray.commands.check import run_check
     from vr1_ray.commands.contamination import contamination_lines
-    from vr1_ray.commands.quiet import quiet
     from vr1_ray.preflight import is_sound, render
+    from vr1_ray.runs.quiet import quiet
 
     with quiet("check") as talk:
         rows = run_check(config, is_probed=parsed.probe)
