@@ -196,7 +196,10 @@ def _report(parsed: argparse.Namespace) -> int:
 
 def _replay(parsed: argparse.Namespace) -> int:
     """The verdict of a replay; exit code 1 if the update is not reproduced."""
-    from vr1_ray.commands.replay import replay
+    from vr1_ray.commands.status import REPLAYED, find_rl_run
+
+    folder = find_rl_run(parsed.run, Path(parsed.runs_folder), REPLAYED)
+    from vr1_ray.commands.replay import replay  # seconds, which a wrong name should not take
 
     verdict = replay(
         parsed.run,
@@ -205,9 +208,7 @@ def _replay(parsed: argparse.Namespace) -> int:
         overrides=parsed.overrides,
     )
     print(verdict.text())
-    from vr1_ray.commands.status import find_run
-
-    print(f"logs and policy: {find_run(parsed.run, Path(parsed.runs_folder)) / 'replay'}")
+    print(f"logs and policy: {folder / 'replay'}")
     return 0 if verdict.is_identical else 1
 
 
