@@ -20,7 +20,6 @@ from vr1_ray.tracking.jsonl import read_rows
 from vr1_ray.tracking.sinks import format_seconds
 from vr1_ray.wording import did_you_mean
 
-
 REPLAYED = "only an rl run saves rollouts to replay"
 
 
