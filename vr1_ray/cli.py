@@ -78,7 +78,7 @@ class _Notes(logging.Handler):
     """What reading data has to say (forms, skipped rows): one line each on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        from vr1_ray.commands.quiet import to_user
+        from vr1_ray.runs.quiet import to_user
 
         print(f"note: {record.getMessage()}", file=to_user(), flush=True)
 
@@ -196,7 +196,10 @@ def _report(parsed: argparse.Namespace) -> int:
 
 def _replay(parsed: argparse.Namespace) -> int:
     """The verdict of a replay; exit code 1 if the update is not reproduced."""
-    from vr1_ray.commands.replay import replay
+    from vr1_ray.commands.status import REPLAYED, find_rl_run
+
+    folder = find_rl_run(parsed.run, Path(parsed.runs_folder), REPLAYED)
+    from vr1_ray.commands.replay import replay  # seconds, which a wrong name should not take
 
     verdict = replay(
         parsed.run,
@@ -205,9 +208,7 @@ def _replay(parsed: argparse.Namespace) -> int:
         overrides=parsed.overrides,
     )
     print(verdict.text())
-    from vr1_ray.commands.status import find_run
-
-    print(f"logs and policy: {find_run(parsed.run, Path(parsed.runs_folder)) / 'replay'}")
+    print(f"logs and policy: {folder / 'replay'}")
     return 0 if verdict.is_identical else 1
 
 
@@ -230,8 +231,8 @@ def _check(config: Any, parsed: argparse.Namespace) -> int:
     """One table of everything that can be known before a run; exit code 1 if a row is bad."""
     from vr1_ray.commands.check import run_check
     from vr1_ray.commands.contamination import contamination_lines
-    from vr1_ray.commands.quiet import quiet
     from vr1_ray.preflight import is_sound, render
+    from vr1_ray.runs.quiet import quiet
 
     with quiet("check") as talk:
         rows = run_check(config, is_probed=parsed.probe)

@@ -247,6 +247,8 @@ class TrainRow:
 
 def held_here(prompt: Prompt) -> Prompt:
     """The prompt with the bytes of its pictures, for a node that does not see their files. Raises ValueError."""
+    if all(image.source is None for image in prompt.images):
+        return prompt
     return replace(prompt, images=tuple(image.held_here() for image in prompt.images))
 
 

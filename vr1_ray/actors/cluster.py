@@ -92,8 +92,8 @@ def _check_resources(config: RunConfig) -> None:
 class PictureSight:
     """Which way pictures go to actors: by reference as long as every node sees the files, else as bytes from here.
 
-    A node that joins later is asked when it is first seen. What was submitted before it joined is on its way by
-    reference; a row that an engine there can't read is told by its name.
+    A node that joins later is asked when it is first seen. Prompts that wait for an engine are made ready when they go to
+    one, so that what was submitted before the node joined comes to it as bytes too.
 
     Example:
         sight = PictureSight(note=print)

@@ -128,6 +128,7 @@ class Fleet:
             self.reward_pools,  # an evaluation has none: it is judged on the driver
             max_concurrent_responses=rollout.max_concurrent_responses,
             timeout_seconds=self.timeout,
+            prepare=self.for_actors,
             invalid=InvalidRollouts(
                 self.config.invalid_rollouts, note=self._tell, log=self.config.folder / REWARD_LOG
             ),
@@ -174,7 +175,7 @@ class Fleet:
             temperature=self.config.rollout.temperature,
             top_p=self.config.rollout.top_p,
         )
-        self.pool.submit(self.for_actors(prompts), spec, stage, step, rendered=rendered)
+        self.pool.submit(prompts, spec, stage, step, rendered=rendered)
 
     def collect(self, step: int) -> list[RolloutGroup]:
         """The step's groups, complete and scored, in prompt order."""
@@ -192,7 +193,6 @@ class Fleet:
         """Responses through the same engines, in prompt order, outside any stage and not scored."""
         limits = {"max_response_tokens": spec.max_response_tokens, "group_size": spec.group_size}
         outside = Stage(number=0, steps=0, **limits)
-        prompts = self.for_actors(prompts)
         self.pool.submit(prompts, spec, outside, step=EVALUATION_STEP, is_scored=False)
         return self.pool.collect(EVALUATION_STEP)
 
@@ -206,7 +206,7 @@ class Fleet:
         self, prompts: list[Prompt], spec: SamplingSpec, *, at_once: int
     ) -> Iterator[tuple[Prompt, RolloutGroup | None]]:
         """Scored groups of a filter, each as it ends; see `evaluating.py`."""
-        return sample_each(self.pool, prompts, spec, at_once=at_once, prepare=self.for_actors)
+        return sample_each(self.pool, prompts, spec, at_once=at_once)
 
     def add_reference_logprobs(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
         """Fill `ref_logprobs` of every rollout."""

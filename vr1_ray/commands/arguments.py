@@ -1,11 +1,13 @@
 """What `vr1` takes: its commands, their arguments and what `--help` says of them."""
 
 import argparse
+import math
 import re
 import sys
 from typing import Any, NoReturn
 
 from vr1_ray import __version__
+from vr1_ray.config.paths import unfilled, written_out
 from vr1_ray.wording import nearest
 
 COMMANDS = {
@@ -148,7 +150,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_init(commands)
     _add_generate(commands)
     runs = commands.add_parser("runs", help=RUNS, description=RUNS)
-    runs.add_argument("folder", nargs="?", default="runs", help="default: runs")
+    runs.add_argument("folder", nargs="?", type=_path, default="runs", help="default: runs")
     runs.add_argument("--debug", action="store_true", help="show tracebacks")
     _add_config(commands)
     _add_report(commands)
@@ -156,8 +158,10 @@ def make_parser() -> argparse.ArgumentParser:
     again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
     scale = commands.add_parser("scale", help=SCALE, description=SCALE)
     for command in (status, again, scale):
-        command.add_argument("run", help="a run folder, or the name of a run in the runs folder")
-        command.add_argument("--runs_folder", default="runs", help="default: runs")
+        command.add_argument(
+            "run", type=_path, help="a run folder, or the name of a run in the runs folder"
+        )
+        command.add_argument("--runs_folder", type=_path, default="runs", help="default: runs")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
     again.add_argument("--step", type=int, required=True, help="the step whose update is redone")
     _add_overrides(again, "cluster.address=local")
@@ -165,11 +169,29 @@ def make_parser() -> argparse.ArgumentParser:
     scale.add_argument("--rewards", type=int, metavar="N", help="actors of a reward pool to have")
     scale.add_argument("--pool", default="default", help="which reward pool; default: default")
     scale.add_argument(
-        "--wait", type=float, default=600.0, metavar="SECONDS", help="for the answer; 0: none"
+        "--wait", type=_seconds, default=600.0, metavar="SECONDS", help="for the answer; 0: none"
     )
     for command in commands.choices.values():
         command.set_defaults(parser=command)  # whose usage a mistake is told with
     return parser
+
+
+def _path(text: str) -> str:
+    """A path with its `~` and `$NAME`, which a shell leaves where they stand behind `=`."""
+    if wrong := unfilled(text):
+        raise argparse.ArgumentTypeError(wrong)
+    return written_out(text)
+
+
+def _seconds(text: str) -> float:
+    """A time of at least 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds, such as 600")
+    return seconds
 
 
 def _add_overrides(command: Any, example: str) -> None:
@@ -190,15 +212,22 @@ def _add_report(commands: Any) -> None:
     for name, purpose, least in (("report", REPORT, 1), ("compare", COMPARE, 2)):
         command = commands.add_parser(name, help=purpose, description=purpose)
         add = command.add_argument
-        add("runs", nargs="+", metavar="RUN", help="a run folder, or a name in the runs folder")
+        add(
+            "runs",
+            nargs="+",
+            type=_path,
+            metavar="RUN",
+            help="a run folder, or a name in the runs folder",
+        )
         add(
             "--to",
+            type=_path,
             default="",
             metavar="FILE",
             help="default: report.html, in the folder of a single run",
         )
         add("--max_mb", type=float, default=40.0, help="the page's largest size; default: 40")
-        add("--runs_folder", default="runs", help="default: runs")
+        add("--runs_folder", type=_path, default="runs", help="default: runs")
         add("--debug", action="store_true", help="show tracebacks")
         command.set_defaults(least=least)
 
@@ -206,11 +235,14 @@ def _add_report(commands: Any) -> None:
 def _add_init(commands: Any) -> None:
     command = commands.add_parser("init", help=INIT, description=INIT)
     command.add_argument("name", help="of the run; the config is NAME.yaml in the current folder")
-    command.add_argument("--data", default="", help="your rows: a file, a folder or a hub name")
+    command.add_argument(
+        "--data", type=_path, default="", help="your rows: a file, a folder or a hub name"
+    )
     _add_overrides(command, "data.image_root=pictures")
     command.add_argument("--split", default="", help="of a folder or hub name; default: train")
     command.add_argument(
         "--model",
+        type=_path,
         default="",
         help="a model folder or hub name; default: the quickstart's policy, or the tiny one",
     )
@@ -220,11 +252,22 @@ def _add_init(commands: Any) -> None:
 def _add_generate(commands: Any) -> None:
     command = commands.add_parser("generate", help=GENERATE, description=GENERATE)
     add = command.add_argument
-    add("policy", help="a model folder, such as runs/quickstart/rl/policy, or a hub name")
-    add("--image", action="append", default=[], help="a picture; again for a second one")
+    add(
+        "policy",
+        type=_path,
+        help="a model folder, such as runs/quickstart/rl/policy, or a hub name",
+    )
+    add(
+        "--image", action="append", type=_path, default=[], help="a picture; again for a second one"
+    )
     add("--question", default="", help="what is asked; <image> marks where a picture stands")
-    add("--input", default="", help="a folder of pictures, or a .jsonl of questions")
-    add("--output", default="", help="a .jsonl for the responses; default: standard output")
+    add("--input", type=_path, default="", help="a folder of pictures, or a .jsonl of questions")
+    add(
+        "--output",
+        type=_path,
+        default="",
+        help="a .jsonl for the responses; default: standard output",
+    )
     add("--engine", default="vllm", help="vllm (default) or hf, plain transformers")
     add(
         "--max_tokens",

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from vr1_ray.answers import answers_match
 from vr1_ray.answers.text import without_prefix
-from vr1_ray.commands.quiet import quiet, to_user
 from vr1_ray.config import ConfigError
 from vr1_ray.config.generate import GenerateConfig, check_settings
 from vr1_ray.config.model_path import check_model_path
 from vr1_ray.data.questions import load_questions, one_question
 from vr1_ray.rewards import parse_response
+from vr1_ray.runs.quiet import quiet, to_user
 from vr1_ray.types import Prompt, SamplingSpec, sample_seed
 from vr1_ray.wording import counted
 

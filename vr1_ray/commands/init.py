@@ -14,13 +14,13 @@ from typing import Any
 import yaml
 
 from vr1_ray.commands.init_parts import BOTH, HEAD, MACHINES, RL, SFT, SHARED
-from vr1_ray.commands.quiet import quiet, to_user
 from vr1_ray.config import ConfigError, DataConfig, check_config, load_config
 from vr1_ray.config.loading import typed_overrides
 from vr1_ray.config.model_path import check_model_path
 from vr1_ray.config.overrides import read_overrides
 from vr1_ray.config.shipped import shipped
 from vr1_ray.data.looking import Looked, look_at
+from vr1_ray.runs.quiet import quiet, to_user
 from vr1_ray.wording import counted
 
 TINY = "examples/vr1_tiny/model"

@@ -17,7 +17,7 @@ from vr1_ray.actors.cluster import connect, with_absolute_paths
 from vr1_ray.actors.training.trainer_group import TrainerGroup
 from vr1_ray.actors.waiting import wait_for
 from vr1_ray.algorithms import make_algorithm
-from vr1_ray.commands.status import find_run
+from vr1_ray.commands.status import REPLAYED, find_rl_run
 from vr1_ray.config import ConfigError, RunConfig, check_config, load_config
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, find_fault
@@ -65,7 +65,7 @@ def replay(
 
     Raises ConfigError, a ValueError, naming what the run did not save; ActorError if an actor fails.
     """
-    folder = find_run(run, Path(runs_folder))
+    folder = find_rl_run(run, Path(runs_folder), REPLAYED)
     config = load_config(folder / CONFIG, overrides)
     check_config(config)
     _check_saved(config, folder, step)
@@ -107,10 +107,6 @@ def _replay(
 
 def _check_saved(config: RunConfig, folder: Path, step: int) -> None:
     """Raise ConfigError if the run did not keep what the replay of a step needs."""
-    if config.kind != "rl":
-        raise ConfigError(
-            f"kind: {config.kind} in {folder}; only an rl run saves rollouts to replay"
-        )
     if config.rollout.save != "all":
         raise ConfigError(
             f"rollout.save: {config.rollout.save} in {folder} keeps too little to replay; "

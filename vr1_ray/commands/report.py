@@ -3,13 +3,20 @@
 `vr1 compare RUN RUN ...` prints their figures as a table and writes the same page.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.commands.status import find_run, is_run, last_change, read_result
+from vr1_ray.commands.status import (
+    find_run,
+    is_run,
+    kind_of,
+    last_change,
+    read_json,
+    read_result,
+    run_config,
+)
 from vr1_ray.config import ConfigError, RunConfig, load_config
 from vr1_ray.config.objects import NO_OBJECTS
 from vr1_ray.report import result_table, write_report
@@ -20,6 +27,7 @@ from vr1_ray.runs.examples import examples_of
 from vr1_ray.runs.figures import STEP_FIGURES, shown
 from vr1_ray.runs.reporting import reported_runs
 from vr1_ray.runs.run_folder import CONFIG, RESULT
+from vr1_ray.runs.run_state import read_state
 from vr1_ray.runs.summary import evaluations_of, summarise
 
 _TABLES = ("accuracy", "hard_reward", "format_rate", "mean_response_tokens", "truncation_rate")
@@ -76,15 +84,27 @@ def _folders(top: Path) -> list[Path]:
 def _runs(top: Path, *, is_alone: bool) -> list[ReportedRun]:
     runs = reported_runs(_folders(top), top)
     if not runs:
-        raise ConfigError(
-            f"run: {top} has no step to report yet; wait for its first (vr1 status {top})"
-        )
+        raise ConfigError(_why_no_steps(top))
     if is_alone:
         return runs
     return [
         replace(run, name=top.name if run.name == top.name else f"{top.name}/{run.name}")
         for run in runs
     ]
+
+
+def _why_no_steps(top: Path) -> str:
+    """What is said of a run without a step, and the cure: others have none, it will have, or it ended before."""
+    folders = _folders(top)
+    kinds = {kind_of(folder, run_config(folder)) for folder in folders}
+    told = f"vr1 status {top}"
+    if not kinds & {"sft", "rl"}:
+        named = ", ".join(sorted(kinds))
+        return f"run: {top} is of kind {named}, which makes no steps; `{told}` says what it has"
+    states = [state for folder in folders if (state := read_state(folder)) is not None]
+    if any(state.is_live for state in states):
+        return f"run: {top} has no step to report yet; wait for its first ({told})"
+    return f"run: {top} has no step to report, and no process is at it; start it again ({told})"
 
 
 def _configs(top: Path) -> list[RunConfig]:
@@ -114,7 +134,7 @@ def _summary(tops: Sequence[Path]) -> dict[str, Any]:
 def _summary_of(top: Path) -> dict[str, Any]:
     path = top / "summary.json"
     if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     configs = _configs(top)
     if not configs:
         return {}

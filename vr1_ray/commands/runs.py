@@ -67,7 +67,8 @@ def _row(folder: Path, runs_folder: Path) -> tuple[str, ...]:
             f"{age} ago",
         )
     except (ValueError, KeyError, OSError) as error:  # one run that can't be read hides no other
-        return (name, "-", f"can't be read: {error!s:.60}".split("\n")[0], "-", "-", f"{age} ago")
+        why = f"no sound {CONFIG} or {STATE}" if isinstance(error, OSError) else f"{error!s:.60}"
+        return (name, "-", f"can't be read: {why}".split("\n")[0], "-", "-", f"{age} ago")
 
 
 def _step(folder: Path, config: RunConfig | None, found: Checkpoint | None) -> str:

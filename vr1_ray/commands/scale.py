@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from vr1_ray.actors.control import ScaleCommand, check_command, send
-from vr1_ray.commands.status import find_run, is_run
-from vr1_ray.config import ConfigError, load_config
+from vr1_ray.commands.status import find_rl_run
+from vr1_ray.config import load_config
 from vr1_ray.runs.run_folder import CONFIG
 
 
@@ -21,12 +21,8 @@ def scale(
 
     Raises ConfigError if there is no such live run or it can't have that size, ActorError if no answer comes.
     """
-    folder = find_run(run, Path(runs_folder))
-    if not is_run(folder):
-        raise ConfigError(f"{run}: is a recipe; name the step that runs, such as {run}/rl")
+    folder = find_rl_run(run, Path(runs_folder), "only an rl run changes its size")
     config = load_config(folder / CONFIG)
-    if config.kind != "rl":
-        raise ConfigError(f"{run}: is of kind {config.kind}; only an rl run changes its size")
     command = ScaleCommand(engines=engines, rewards=rewards, pool=pool)
     check_command(command, config)
     return send(folder, command, wait_seconds=wait_seconds, named=config.cluster.address)

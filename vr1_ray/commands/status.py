@@ -20,6 +20,8 @@ from vr1_ray.tracking.jsonl import read_rows
 from vr1_ray.tracking.sinks import format_seconds
 from vr1_ray.wording import did_you_mean
 
+REPLAYED = "only an rl run saves rollouts to replay"
+
 
 def status_text(run: str, *, runs_folder: str = "runs") -> str:
     """The screen of a run, given its folder or its name in `runs_folder`.
@@ -41,6 +43,10 @@ def status_text(run: str, *, runs_folder: str = "runs") -> str:
 def find_run(run: str, runs_folder: Path) -> Path:
     """The folder of a run or recipe."""
     for folder in (runs_folder / run, Path(run)):
+        if folder.resolve() == runs_folder.resolve() and not is_run(folder):
+            raise ConfigError(
+                f"run {run!r} is the folder of the runs; name one of them (`vr1 runs {runs_folder}` lists them)"
+            )
         if folder.is_dir() and (is_run(folder) or any(map(is_run, folder.iterdir()))):
             return folder
     known = known_runs(runs_folder)
@@ -48,6 +54,19 @@ def find_run(run: str, runs_folder: Path) -> Path:
         f"run {run!r} is neither a run folder nor a run in {runs_folder} (there: {', '.join(known) or 'none'}); "
         f"give one of these, or the folder with --runs_folder.{did_you_mean(run, known)}"
     )
+
+
+def find_rl_run(run: str, runs_folder: Path, because: str) -> Path:
+    """The folder of one RL run. Raises ConfigError for a recipe, naming its RL runs, and for a run of another kind."""
+    folder = find_run(run, runs_folder)
+    inner = [folder] if is_run(folder) else sorted(one for one in folder.iterdir() if is_run(one))
+    kinds = {one: kind_of(one, run_config(one)) for one in inner}
+    of_rl = [str(one) for one, kind in kinds.items() if kind == "rl"]
+    if inner == [folder] and of_rl:
+        return folder
+    what = f"of kind {kinds[folder]}" if folder in kinds else "a recipe"
+    cure = f"; name its step, such as {of_rl[0]}" if of_rl else ""
+    raise ConfigError(f"{run}: is {what}; {because}{cure}")
 
 
 def known_runs(runs_folder: Path) -> list[str]:
@@ -187,8 +206,19 @@ def checkpoint_lines(folder: Path) -> tuple[list[str], Checkpoint | None]:
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """What a finished run left."""
-    return json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    """What a finished run left. Raises ConfigError if it is damaged."""
+    return read_json(folder / RESULT)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a run wrote. Raises ConfigError naming a file that is not as a run writes it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged ({error!s:.80}); run its command again") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} is damaged (it is no mapping); run its command again")
+    return found
 
 
 def age(path: Path) -> str:

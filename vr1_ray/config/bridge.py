@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from omegaconf import MISSING
 
+from vr1_ray.config.paths import PathText
 from vr1_ray.config.ranges import Above0, CountFrom0, CountFrom1, From0
 
 
@@ -13,8 +14,8 @@ class BridgeSourceConfig:
     """One source of questions with images."""
 
     reader: str = MISSING  # a row of vr1_ray/bridging/readers, or package.module:Name
-    path: str = MISSING  # a .jsonl, .json or .parquet file
-    image_root: str = ""  # folder that image paths may not leave; default: the file's folder
+    path: PathText = MISSING  # a .jsonl, .json or .parquet file
+    image_root: PathText = ""  # folder that image paths may not leave; default: the file's folder
 
 
 @dataclass
@@ -68,8 +69,8 @@ class BridgeConfig:
     # reuse: the caption and reasoning that the source has (LLaVA-CoT, Mulberry); rows without are asked for
     pseudo_cot: Literal["ask", "reuse"] = "ask"
     reasoner_sees_answer: bool = True  # as the paper's author says it was
-    prompts: str = ""  # folder of templates that replace those of vr1_ray/bridging/prompts
-    rules: str = ""  # YAML in place of vr1_ray/bridging/rules.yaml
+    prompts: PathText = ""  # folder of templates that replace those of vr1_ray/bridging/prompts
+    rules: PathText = ""  # YAML in place of vr1_ray/bridging/rules.yaml
     max_candidates: CountFrom1 = 1  # chains asked for of one question, at most
     candidates_at_once: CountFrom1 = (
         1  # a question is done after the round in which one passed the rules

@@ -6,6 +6,7 @@ Which benchmarks are evaluated is `benchmarks`, a key of the run itself: `benchm
 from dataclasses import dataclass, field
 from typing import Literal
 
+from vr1_ray.config.paths import PathText
 from vr1_ray.config.ranges import Above0, Above0To1, CountFrom0, CountFrom1, From0, Share
 
 
@@ -45,7 +46,7 @@ class PolicyConfig:
 class EvalConfig:
     """Evaluation through the run's own engines; of `benchmarks` too, if the run names some."""
 
-    data: str = ""  # held-out prompts: a file, folder or hub name as in data.train
+    data: PathText = ""  # held-out prompts: a file, folder or hub name as in data.train
     split: str = "test"  # of a hub name or folder
     max_prompts: CountFrom0 = 0  # of eval.data; 0: all
     max_response_tokens: CountFrom0 = 0  # 0: the longest stage's
@@ -64,7 +65,7 @@ class EvalConfig:
     # package.module:function that says of a row without hard reward what kind of error it is; the summary counts them.
     diagnosis: str = ""
     # Holds a folder or file per benchmark, in any published form, see examples/evaluation; "hub": from there.
-    benchmarks_folder: str = "hub"
+    benchmarks_folder: PathText = "hub"
     max_questions: CountFrom0 = 0  # of each benchmark, spread evenly over it; 0: all
     # Responses a question of a benchmark: mean@n and pass@k need more than one.
     num_samples: CountFrom1 = 1
@@ -72,7 +73,7 @@ class EvalConfig:
     protocol: Literal["honest", "paper"] = "honest"
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     # A file of responses made elsewhere, or a folder with one per benchmark: they are scored, nothing is asked.
-    responses: str = ""
+    responses: PathText = ""
     # A line after each question of a benchmark, by its name: {mathvista: "Answer in the form <answer> ... </answer>."}
     instructions: dict[str, str] = field(default_factory=dict)
     policy: PolicyConfig = field(default_factory=PolicyConfig)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from vr1_ray.config.paths import PathText
 from vr1_ray.config.ranges import AnyNumber, CountFrom0, CountFrom1, CountFrom2, Share
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class FilterConfig:
     pass_at: AnyNumber = 1.0  # it passes if that is at least so much
     max_response_tokens: CountFrom0 = 0  # 0: the first stage's
     prompts_at_once: CountFrom1 = 256  # handed to the engines; more keeps more of them busy
-    output: str = ""  # folder of the data set; default: RUN_FOLDER/dataset
+    output: PathText = ""  # folder of the data set; default: RUN_FOLDER/dataset
 
 
 def as_filter(config: "RunConfig") -> "RunConfig":

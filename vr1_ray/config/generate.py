@@ -9,6 +9,7 @@ from vr1_ray.config.loading import typed_overrides
 from vr1_ray.config.overrides import read_override
 from vr1_ray.config.ranges import Above0, Above0To1, CountFrom0, CountFrom1, From0, Seed
 from vr1_ray.config.schema import DataConfig, ModelConfig, RolloutConfig
+from vr1_ray.config.shape import near_keys
 
 
 @dataclass
@@ -104,8 +105,7 @@ def sections(
     read = {override: read_override(override).keys for override in overrides}
     for override, keys in read.items():
         if any(key in ARGUMENTS or key.split(".")[0] not in TAKEN for key in keys):
-            meant = ARGUMENTS.get(keys[0])
-            cure = meant or f"use {', '.join(f'{name}.KEY=value' for name in TAKEN)}"
+            cure = ARGUMENTS.get(keys[0]) or _meant(keys[0])
             raise ConfigError(f"--set {override}: not a setting here; {cure}")
     config = typed_overrides(overrides)
     for override, keys in read.items():
@@ -121,6 +121,17 @@ def sections(
                 )
     rollout = replace(config.rollout, engine=engine) if engine else config.rollout
     return config.model, rollout, config.data
+
+
+def _meant(key: str) -> str:
+    """The setting of `TAKEN` that a key which is none was probably meant to be, else how one is written."""
+    found = [ARGUMENTS.get(one, f"did you mean {one}?") for one in near_keys(key) if _is_taken(one)]
+    return found[0] if found else f"use {', '.join(f'{name}.KEY=value' for name in TAKEN)}"
+
+
+def _is_taken(key: str) -> bool:
+    section, _, name = key.partition(".")
+    return key in ARGUMENTS or (not name and section in TAKEN) or name in TAKEN.get(section, ())
 
 
 def check_settings(config: GenerateConfig) -> None:

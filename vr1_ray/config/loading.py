@@ -8,7 +8,7 @@ OmegaConf's and sees the whole file, so a recipe's steps can name each other's f
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vr1_ray.config import overrides as setting
 from vr1_ray.config.errors import ConfigError
+from vr1_ray.config.fields import hints_of
 from vr1_ray.config.given import idle_in_file, idle_overrides, is_resolved
 from vr1_ray.config.interpolation import (
     FILLING_ERRORS,
@@ -24,6 +25,7 @@ from vr1_ray.config.interpolation import (
     why_not_filled_in,
 )
 from vr1_ray.config.overrides import Override, read_overrides
+from vr1_ray.config.paths import is_path, written_out
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.config.shape import Fault, faults
 from vr1_ray.config.shipped import config_file, shipped
@@ -165,17 +167,17 @@ def _merged(blame: Callable[[str, str], str], *trees: Any) -> RunConfig:
         raise ConfigError(blame(key, why_not_filled_in(error))) from error
 
 
-def _found(value: Any) -> Any:
-    """The value with every shipped file that it names, such as the tiny model, where it is on this machine."""
+def _found(value: Any, hint: Any = None) -> Any:
+    """The value with its paths written out, and every shipped file, such as the tiny model, where it is on this machine."""
     if isinstance(value, str):
-        return shipped(value)
+        return shipped(written_out(value) if is_path(hint) else value)
     if isinstance(value, dict):
         return {key: _found(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_found(item) for item in value]
+        return [_found(item, hint) for item in value]
     if is_dataclass(value):
-        for field in fields(value):
-            setattr(value, field.name, _found(getattr(value, field.name)))
+        for name, kind in hints_of(type(value)).items():
+            setattr(value, name, _found(getattr(value, name), kind))
     return value
 
 

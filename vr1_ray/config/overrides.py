@@ -18,6 +18,7 @@ from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from vr1_ray.config.errors import ConfigError
 from vr1_ray.config.given import keys_in
 from vr1_ray.config.interpolation import broken
+from vr1_ray.config.shape import is_known, near_miss
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +156,15 @@ def _check_place(here: Any, part: str | int, override: Override, depth: int) -> 
     elif isinstance(here, dict):
         if isinstance(part, str) and place != part:
             return
-        wrong = f"{where} is no list, so it has no place {place}"
+        wrong = _no_list(where, place, override)
     else:
         wrong = f"{where} is {here!r}, which has no keys; set it as a whole"
     raise ConfigError(f"command line: {override.text}: {wrong}{override.in_a_step}")
+
+
+def _no_list(where: str, place: str, override: Override) -> str:
+    step = override.path[:2] if override.path[0] == "steps" and len(override.path) > 2 else ()
+    base = f"{key_of(step)}." if step else ""
+    if is_known(where.removeprefix(base)):
+        return f"{where} is no list, so it has no place {place}"
+    return f"{where}: no such setting; {near_miss(override.key, base)}"

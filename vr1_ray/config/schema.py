@@ -17,6 +17,7 @@ from vr1_ray.config.evaluation import EvalConfig
 from vr1_ray.config.filter import FilterConfig
 from vr1_ray.config.keeping import CheckpointConfig, TrackingConfig
 from vr1_ray.config.machines import MachinesConfig
+from vr1_ray.config.paths import PathText
 from vr1_ray.config.ranges import (
     Above0,
     AnyNumber,
@@ -37,7 +38,7 @@ from vr1_ray.config.trainer import LOGPROB_LIMITS, TrainerConfig
 class ModelConfig:
     """Which vision-language model, and how its images are scaled."""
 
-    path: str = ""  # local folder or hub name in Hugging Face format
+    path: PathText = ""  # local folder or hub name in Hugging Face format
     revision: str | None = None  # of a hub name: a branch, tag or commit
     # Of a family kept outside: package.module:Name; "": by config.json's model_type.
     adapter: str = ""
@@ -60,27 +61,29 @@ class ModelConfig:
 class DataConfig:
     """Where rows come from. `train` etc. are a local .parquet/.jsonl/.json file, a folder or a hub name."""
 
-    train: str = ""  # RL: prompts
+    train: PathText = ""  # RL: prompts
     revision: str | None = None  # of a hub name: a branch, tag or commit
     split: str = "train"  # split of a hub name or folder
     prompt_column: str = "problem"  # the question
     answer_column: str = "answer"  # the reference answer
     images_column: str = "images"  # "": text alone, whatever other columns hold
-    image_root: str = ""  # image paths may not leave it; default: the data file's folder
+    image_root: PathText = ""  # image paths may not leave it; default: the data file's folder
     # Rows that can't be used: "error" refuses the file, "skip" leaves them out, counts and lists them.
     bad_rows: Literal["error", "skip"] = "error"
     max_bad_rows: Share = 0.1  # skip: the share of a file's rows that may be left out
-    bad_rows_file: str = ""  # skip: the list of them; default: bad_rows.jsonl in the run folder
+    bad_rows_file: PathText = (
+        ""  # skip: the list of them; default: bad_rows.jsonl in the run folder
+    )
     max_prompt_tokens: CountFrom1 = 512  # text and images, as the model's template makes them
     overlong_prompts: Literal["skip", "error"] = "skip"  # skipped ones are counted
     max_image_pixels: CountFrom1 = 64_000_000  # more is refused as a decompression bomb
     max_rows: CountFrom0 = 0  # 0: all
     # What was checked, so that the next start opens no picture, and pictures that were unpacked from texts or a
     # stream. "": data_index in runs_folder, which its runs share.
-    index_folder: str = ""
+    index_folder: PathText = ""
     streaming: bool = False  # read a hub name over the network, without a copy of it here
     cutoff_len: CountFrom1 = 16384  # SFT: longer rows are dropped and counted, never cut
-    demonstrations: list[str] = field(default_factory=list)  # SFT: sharegpt .json files
+    demonstrations: list[PathText] = field(default_factory=list)  # SFT: sharegpt .json files
     # SFT: the share of demonstrations that may earn no reward in RL (no format, or a wrong answer where the right one
     # is known); 1 turns this off, for a cold start without chains or with a format of its own.
     max_unrewarded_share: Share = 0.1
@@ -177,7 +180,7 @@ class FigureMathConfig:
     num_validation: CountFrom1 = 200  # of validation.parquet
     num_test: CountFrom1 = 600  # of test.parquet
     num_demonstrations: CountFrom1 = 3000  # of demonstrations.json, for a cold start
-    folder: str = "data/figure_math"  # where the files are written
+    folder: PathText = "data/figure_math"  # where the files are written
 
 
 @dataclass
@@ -191,7 +194,7 @@ class RunConfig:
     # the prompts that a policy is sometimes right on.
     kind: Literal["recipe", "figure_math", "bridge", "sft", "rl", "eval", "filter"] = MISSING
     name: str = ""  # the run folder is RUNS_FOLDER/NAME
-    runs_folder: str = "runs"  # all run folders lie in it
+    runs_folder: PathText = "runs"  # all run folders lie in it
     seed: Seed = 0  # of everything that is drawn
     deterministic: bool = True  # CPU, fp32: the same seed gives bit-identical weights
     num_epochs: Above0 = 1.0  # SFT: passes over the demonstrations

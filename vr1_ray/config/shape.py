@@ -20,6 +20,8 @@ from vr1_ray.config.fields import (
     may_be_none,
     section_of,
 )
+from vr1_ray.config.given import keys_in
+from vr1_ray.config.paths import is_path, unfilled
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.wording import did_you_mean, nearest
 
@@ -114,7 +116,8 @@ def _section(
     hints = hints_of(schema)
     for name in tree:
         if name not in hints:
-            yield f"{prefix}{name}", f"no such setting; {near_miss(f'{prefix}{name}', base, kinds)}"
+            meant = _near_of_unknown(f"{prefix}{name}", tree[name], base, kinds)
+            yield f"{prefix}{name}", f"no such setting; {meant}"
     for field in fields(schema):
         key, hint = f"{prefix}{field.name}", hints[field.name]
         value = tree.get(field.name, REQUIRED if field.default == REQUIRED else None)
@@ -131,6 +134,8 @@ def _value(value: Any, hint: Any, key: str, *, base: str, kinds: frozenset[str])
         if not may_be_none(hint) and bare(hint) is not Any:
             yield key, f"null; give {_wanted(hint)}"
         return
+    if isinstance(value, str) and is_path(hint) and (wrong := unfilled(value)):
+        yield key, wrong
     kind, section = container_of(hint), section_of(hint)
     expected = kind or (dict if section else None)
     if expected is not None and not isinstance(value, expected):
@@ -197,6 +202,12 @@ def near_miss(key: str, base: str = "", kinds: frozenset[str] = frozenset()) -> 
     return f"{other[0]} is for kind {only} only; {cure or listed}"
 
 
+def _near_of_unknown(key: str, value: Any, base: str, kinds: frozenset[str]) -> str:
+    """As `near_miss`; of a section that does not exist, as `optimizer: {lr: 1}`, the keys in it tell more than its name."""
+    first = next(iter(keys_in(value, f"{key}.")), "") if isinstance(value, dict) else ""
+    return near_miss(first if near_keys(first, base) else key, base, kinds)
+
+
 def near_keys(key: str, base: str = "", kinds: frozenset[str] = frozenset()) -> list[str]:
     """The keys that one which doesn't exist was probably meant to be, at most three; itself if it exists."""
     own = key.removeprefix(base)
@@ -213,12 +224,30 @@ def near_keys(key: str, base: str = "", kinds: frozenset[str] = frozenset()) -> 
     found = (
         ([own] if pattern(own) in known else [])
         or close
+        or _in_a_near_section(pattern(parent), pattern(name), known, sections)
         or by_name.get(name)
         or [OTHER_NAMES[one] for one in others if OTHER_NAMES[one] in known]
         or [one for one in [nearest(own, sections, 0.8)] if one]
         or (by_name[anywhere[0]] if anywhere else [])
     )
     return [f"{base}{one}".replace("[]", "[0]") for one in found[:3]]
+
+
+def _in_a_near_section(parent: str, name: str, known: list[str], sections: set[str]) -> list[str]:
+    """The key in the section that one which doesn't exist was meant to be, or that section."""
+    if not parent or parent in sections:
+        return []
+    ends = [one for one in sections if one.endswith(f".{parent}")]
+    section = ends[0] if ends else nearest(parent, sections, 0.8)
+    of_it = {one.rpartition(".")[2]: one for one in known if one.rpartition(".")[0] == section}
+    found = of_it.get(nearest(name, of_it, 0.75), section)
+    return [found] if found else []
+
+
+def is_known(key: str) -> bool:
+    """Whether a key, or a section, is in the schema."""
+    own = pattern(key)
+    return any(f"{one}.".startswith((f"{own}.", f"{own}[")) for one in by_key(RunConfig))
 
 
 def _acts_in(key: str, kinds: frozenset[str]) -> bool:

@@ -9,6 +9,7 @@
 from pathlib import Path
 
 from vr1_ray.config.errors import ConfigError
+from vr1_ray.config.paths import written_out
 from vr1_ray.wording import nearest
 
 SUFFIXES = (".yaml", ".yml")  # of configs
@@ -34,6 +35,7 @@ def config_file(given: str) -> Path:
     Example:
         config_file("mine")     # Path("mine.yaml"), where there is one
     """
+    given = written_out(given)
     path = Path(shipped(given))
     if path.is_file():
         return path

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from vr1_ray.config.fields import by_key
+from vr1_ray.config.paths import written_out
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.wording import did_you_mean, nearest
 
@@ -66,7 +67,7 @@ def _module(name: str) -> ModuleType:
     """A module by its name, or a file by its path; each file is executed once."""
     if not name.endswith(".py"):
         return importlib.import_module(name)
-    path = _file(Path(name).expanduser())
+    path = _file(Path(written_out(name)))
     own_name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if own_name in sys.modules:
         return sys.modules[own_name]

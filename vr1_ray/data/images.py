@@ -19,6 +19,7 @@ from vr1_ray.pictures import PictureError, TooManyPixelsError, check_picture
 from vr1_ray.types import EncodedImage
 
 MAX_ASPECT_RATIO = 200  # the processors of the Qwen-VL families take no longer strip
+PICTURES = "pictures"  # in data.index_folder: what was unpacked
 ANIMATED = "pictures are animated: their first frame is used"
 HELD = "pictures from texts are held in memory, for data.index_folder can't be written ({})"
 
@@ -65,7 +66,7 @@ class ImageReader(PictureCells):
         """The image of one cell, the `index`th of `column` if it is one of a column. Raises DataError."""
         found, name = self.file(value)
         if isinstance(found, Path):
-            return self._of_file(found, name)
+            return self.of_file(found, name)
         facts = self._facts(found, name)
         if self.by_reference and self.place is not None and column:
             path, row = self.place
@@ -83,7 +84,8 @@ class ImageReader(PictureCells):
         """The images of a column that holds one image, several, or nothing. Raises DataError."""
         return tuple(self.read(item) for item in self.cells(value))
 
-    def _of_file(self, file: Path, name: str) -> EncodedImage:
+    def of_file(self, file: Path, name: str) -> EncodedImage:
+        """The image of a file, wherever it is. Raises DataError."""
         if not self.by_reference:
             data = read_file(file, name)
             return self._hold(data, self._facts(data, name))

@@ -69,7 +69,7 @@ def look_at(source: str, split: str, given: Mapping[str, Any] = MappingProxyType
     start = replace(DataConfig(split=split), **given)
     config = _columns([row for _, row in rows if isinstance(row, dict)], start)
     config = replace(config, **given)
-    root = Path(config.image_root).expanduser() if config.image_root else None
+    root = Path(config.image_root) if config.image_root else None
     root = root or _image_root(table.root, [row for _, row in rows], config, table.pictures)
     if root is not None and root != table.root and not config.image_root:
         config = replace(config, image_root=str(root))

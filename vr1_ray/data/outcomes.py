@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import DataConfig
-from vr1_ray.data.images import ImageReader, PictureFacts
+from vr1_ray.data.images import PICTURES, ImageReader, PictureFacts
 from vr1_ray.data.refusals import DataError
 from vr1_ray.data.rows import Kind, ReadRow, RowReader
 from vr1_ray.data.stored import StoredFile
@@ -35,7 +35,7 @@ class Reading:
             self.root,
             self.config.max_image_pixels,
             by_reference=True,
-            unpack=Path(folder) / "pictures" if folder else None,
+            unpack=Path(folder) / PICTURES if folder else None,
             known=known,
         )
         return RowReader(

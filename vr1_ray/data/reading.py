@@ -46,7 +46,7 @@ def read_table(
         kind=kind,
         field=field,
         source=table.source,
-        root=Path(config.image_root).expanduser() if config.image_root else table.root,
+        root=Path(config.image_root) if config.image_root else table.root,
         pictures=table.pictures,
         max_images=max_images,
     )

@@ -20,6 +20,13 @@ _SHOWN = re.compile(
     r"|<\|image_?\d*\|>",
     re.IGNORECASE,
 )
+_OWN_MARK = re.compile(r"<image(?:[ _]?\d{1,3})?>", re.IGNORECASE)
+# Where other programs say that a picture stands.
+_OTHER_MARK = re.compile(
+    r"</?img>|\[(?:img|image|picture)[ _-]?\d*\]|<image_?(?:here|placeholder|token)>|<\|image_?\d*\|>|<pic(?:ture)?>"
+    r"|\{\{?\s*image\s*\}?\}",
+    re.IGNORECASE,
+)
 
 
 def check_all_read(
@@ -43,18 +50,34 @@ def check_all_read(
         )
     if has_pictures and pictures:
         _check_siblings(row, pictures)
+        other = _OTHER_MARK.search(question)
+        if other and not _OWN_MARK.search(question):
+            raise DataError(
+                f"{column}: {other[0]!r} is no mark that is read; write <image> there, or, if it is a text, <image> "
+                "where the picture stands"
+            )
 
 
 def _check_siblings(row: dict[str, Any], pictures: str) -> None:
-    """Refuses `image_2` beside `image` or `image_1`: other pictures of the same question."""
+    """Refuses `image_2` beside `image` or `image_1`, and another `image` beside `images`: pictures of the same question."""
     stem = _stem(pictures)
     for name in row:
         is_sibling = name != pictures and isinstance(name, str) and _stem(name) == stem
-        if is_sibling and re.search(r"\d$", name) and other_pictures({name: row[name]}, ()):
+        if (
+            is_sibling
+            and other_pictures({name: row[name]}, ())
+            and (re.search(r"\d$", name) or not _is_within(row[name], row.get(pictures)))
+        ):
             raise DataError(
                 f"{name}: pictures stand here and in {pictures!r}, and one column is read; write them all into "
                 f"{pictures!r}, as a list in their order"
             )
+
+
+def _is_within(cell: Any, pictures: Any) -> bool:
+    """Whether the pictures of one cell are among those of another, as `image` may repeat the first of `images`."""
+    held = pictures if isinstance(pictures, list) else [pictures]
+    return all(one in held for one in (cell if isinstance(cell, list) else [cell]))
 
 
 def _stem(name: str) -> str:

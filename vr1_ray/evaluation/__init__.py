@@ -66,8 +66,9 @@ def load_selections(
     *,
     max_image_pixels: int = 64_000_000,
     bad_rows: BadRows | None = None,
+    unpack: Path | None = None,
 ) -> list[Selection]:
-    """The questions of every name in `benchmarks`. Raises ConfigError or DataError before anything is started."""
+    """The questions of every name in `benchmarks`, read as `read_questions` does. Raises ConfigError or DataError before anything is started."""
     _check_instructions(names, config)
     selections, read = [], {}
     for name in names:
@@ -75,14 +76,18 @@ def load_selections(
         benchmark = make_benchmark(base)
         if config.protocol == "paper":
             _check_paper(benchmark, config)
-        if base not in read:
-            read[base] = read_questions(
+        source = base
+        if part in benchmark.other_splits:
+            benchmark, part, source = benchmark.of_split(part), "", name
+        if source not in read:
+            read[source] = read_questions(
                 benchmark,
                 config.benchmarks_folder,
                 max_image_pixels=max_image_pixels,
                 bad_rows=bad_rows,
+                unpack=unpack,
             )
-        questions = _part(name, part, read[base]) if part else read[base]
+        questions = _part(name, part, read[source], benchmark) if part else read[source]
         questions = spread(questions, config.max_questions)
         selections.append(
             Selection(
@@ -149,11 +154,13 @@ def _check_paper(benchmark: Benchmark, config: EvalConfig) -> None:
         )
 
 
-def _part(name: str, part: str, questions: list[Question]) -> list[Question]:
+def _part(name: str, part: str, questions: list[Question], of: Benchmark) -> list[Question]:
     def key(label: str) -> str:
         return re.sub(r"[\s_]+", " ", label).lower()
 
-    labels = list(dict.fromkeys(x for q in questions for x in (*q.labels, *q.groups)))
+    labels = list(of.other_splits) + list(
+        dict.fromkeys(x for q in questions for x in (*q.labels, *q.groups))
+    )
     chosen = [q for q in questions if key(part) in {key(x) for x in (*q.labels, *q.groups)}]
     if not chosen:
         raise ConfigError(

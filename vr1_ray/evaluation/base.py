@@ -23,7 +23,7 @@ To add a benchmark, write one file and a row in `vr1_ray/evaluation/benchmarks/_
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from vr1_ray.answers import compare
 from vr1_ray.evaluation.extraction import Answer
@@ -99,6 +99,18 @@ class Judged:
         return sum(verdict.is_correct for verdict in self.verdicts) / len(self.verdicts)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OtherSplit:
+    """A published split beside the one that is asked by default.
+
+    Example:
+        OtherSplit(size=304, files=("MathVision_MINI.tsv",))
+    """
+
+    size: int
+    files: tuple[str, ...] = ()
+
+
 class Benchmark(ABC):
     """One benchmark. Class attributes describe it; the methods are pure."""
 
@@ -112,12 +124,19 @@ class Benchmark(ABC):
     hub_config: ClassVar[str | None] = None
     splits: ClassVar[tuple[str, ...]] = ()  # more than one: all are read, in order
     file_splits: ClassVar[tuple[str, ...]] = ()  # the splits as file names call them, if otherwise
+    other_splits: ClassVar[dict[str, OtherSplit]] = {}  # asked as NAME/SPLIT
     files: ClassVar[
         tuple[str, ...]
     ] = ()  # published file names beside the usual SPLIT.parquet and the like
     warning: ClassVar[str] = ""  # why a figure of it may mislead
     headline: ClassVar[str] = "overall"
     main_labels: ClassVar[tuple[str, ...]] = ()  # sub-scores the table shows; () all
+
+    def of_split(self, name: str) -> "Benchmark":
+        """The same benchmark on another of its splits."""
+        other = self.other_splits[name]
+        own = {"split": name, "splits": (), "size": other.size, "files": other.files}
+        return cast(Benchmark, type(type(self).__name__, (type(self),), own)())
 
     @abstractmethod
     def question(self, row: Row) -> Question:

@@ -45,16 +45,17 @@ def read_elsewhere(path: Path, benchmark: str, questions: Sequence[Question]) ->
     wanted = {question.question_id for question in questions}
     found: dict[str, list[Response]] = defaultdict(list)
     others: list[str] = []
-    for number, row in enumerate(file_rows(file)):
+    for number, row in enumerate(file_rows(file, FIELD)):
         if not isinstance(row, dict):
-            raise DataError(f"{FIELD}: {file}, row {number}: is no row of columns; mend the file")
+            why = getattr(row, "reason", "is no row of columns")
+            raise DataError(f"{FIELD}: {file}, row {number}: {why}; mend the file")
         if str(row.get("benchmark", benchmark)) not in (benchmark, ""):
             continue
         name = _cell(row, IDS, file, number)
         if name not in wanted:
             others.append(name)
             continue
-        sample = int(row.get("sample") or len(found[name]))
+        sample = _count(row, "sample", 0, file, number) or len(found[name])
         found[name].append(_response(row, name, sample, file, number))
     missing = sorted(wanted - set(found))
     if missing:
@@ -94,6 +95,16 @@ def _cell(row: dict[str, Any], names: tuple[str, ...], file: Path, number: int) 
     return str(value)
 
 
+def _count(row: dict[str, Any], name: str, default: int, file: Path, number: int) -> int:
+    value = row.get(name)
+    try:
+        return default if is_empty(value) else int(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"{FIELD}: {file}, row {number}: {name} is {value!r:.60}; give a whole number, or leave it out"
+        ) from error
+
+
 def _response(row: dict[str, Any], name: str, sample: int, file: Path, number: int) -> Response:
     texts = [row[column] for column in TEXTS if column in row]
     if not texts:
@@ -102,7 +113,7 @@ def _response(row: dict[str, Any], name: str, sample: int, file: Path, number: i
         question_id=name,
         sample=sample,
         response="" if is_empty(texts[0]) else str(texts[0]),
-        tokens=int(row.get("tokens") or 0),
+        tokens=_count(row, "tokens", 0, file, number),
         is_cut=str(row.get("is_cut", "")).lower() == "true" or row.get("finish_reason") == "length",
-        times_asked=int(row.get("times_asked") or 1),
+        times_asked=_count(row, "times_asked", 1, file, number),
     )

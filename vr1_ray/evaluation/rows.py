@@ -78,7 +78,10 @@ class Row:
             value = self.columns[name]
             cells = value if isinstance(value, list) else [value]
             try:
-                return tuple(self.reader.read(_image_cell(cell)) for cell in cells)
+                return tuple(
+                    self.reader.read(_image_cell(cell), name, index)
+                    for index, cell in enumerate(cells)
+                )
             except DataError as error:
                 raise DataError(f"{name}: {error}") from error
         return ()

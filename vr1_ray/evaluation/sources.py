@@ -6,6 +6,8 @@ Looked for in `eval.benchmarks_folder`, in this order: a folder NAME/ that holds
 
 import csv
 import json
+import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,8 @@ from vr1_ray.data.json_cells import UnreadableRow, json_rows
 from vr1_ray.data.refusals import BadRows, DataError, RowProblems, shortened
 from vr1_ray.evaluation.base import Benchmark, Question
 from vr1_ray.evaluation.rows import MAX_REFERENCE, Row, is_empty, literal
+
+log = logging.getLogger(__name__)
 
 FIELD = "eval.benchmarks_folder"
 HUB = "hub"
@@ -38,18 +42,26 @@ def read_questions(
     *,
     max_image_pixels: int = 64_000_000,
     bad_rows: BadRows | None = None,
+    unpack: Path | None = None,
 ) -> list[Question]:
     """All questions of a benchmark, in file order. Raises DataError naming the file, the row and the cure.
+
+    Pictures are references, as those of prompts; what has no place of its own (a TSV's, the hub's) is written into the
+    folder `unpack`, or held without one.
 
     Example:
         read_questions(make_benchmark("mathvista"), "data/benchmarks")
     """
     questions: list[Question] = []
-    for rows, root, name in _tables(benchmark, folder):
-        images = ImageReader(root, max_image_pixels, setting="")
+    for rows, path, name in _tables(benchmark, folder):
+        root = _image_root(path) if path else None
+        images = ImageReader(root, max_image_pixels, by_reference=True, unpack=unpack, setting="")
         problems = RowProblems(FIELD if folder != HUB else "benchmarks", name, bad_rows)
         number = -1
         for number, columns in enumerate(rows):
+            images.where = f"{benchmark.name}: {name}, row {number}"
+            if path is not None and path.suffix == ".parquet":
+                images.place = (os.path.abspath(path), number)
             try:
                 check_columns(columns)
                 questions.append(
@@ -58,6 +70,8 @@ def read_questions(
             except DataError as error:
                 problems.add(number, str(error))
         problems.raise_if_any(number + 1)
+        for note, count in images.notes.items():
+            log.info("%s: %s: %d %s", benchmark.name, name, count, note)
     if not questions:
         raise DataError(f"{FIELD}: {benchmark.name} has no rows; check the file")
     _check_ids(benchmark, questions)
@@ -86,18 +100,23 @@ def _check_ids(benchmark: Benchmark, questions: list[Question]) -> None:
 def _tables(
     benchmark: Benchmark, folder: str
 ) -> Iterator[tuple[Iterator[dict[str, Any]], Path | None, str]]:
-    """(rows, folder of relative image paths, name) of each file or hub split."""
+    """(rows, file, name) of each file or hub split."""
     splits = benchmark.splits or (benchmark.split,)
     if folder == HUB:
         for split in splits:
             yield _hub_rows(benchmark, split), None, f"{benchmark.hub}[{split}]"
         return
     for path in find_files(benchmark, Path(folder)):
-        yield file_rows(path), _image_root(path), path.name
+        yield file_rows(path), path, path.name
 
 
 def find_files(benchmark: Benchmark, folder: Path) -> list[Path]:
     """The files of a benchmark in a folder of benchmarks: of each split in order, or the one TSV."""
+    if not folder.is_dir():
+        what = "a file" if folder.exists() else "no folder that is there"
+        raise DataError(
+            f"{FIELD}: {folder} is {what}; give the folder that holds {benchmark.name}/, or {HUB}"
+        )
     own = folder / benchmark.name
     if own.is_dir():
         for splits in (benchmark.file_splits, benchmark.splits or (benchmark.split,)):
@@ -130,11 +149,11 @@ def _image_root(path: Path) -> Path:
     return path.parent.parent if path.parent.name == "data" else path.parent
 
 
-def file_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of one file. Raises DataError for one that can't be read."""
+def file_rows(path: Path, field: str = FIELD) -> Iterator[dict[str, Any]]:
+    """The rows of one file that the setting `field` names. Raises DataError for one that can't be read."""
     try:
         if path.suffix == ".parquet":
-            yield from _parquet_rows(path)
+            yield from _parquet_rows(path, field)
         elif path.suffix == ".tsv":
             yield from tsv_rows(path)
         elif path.suffix == ".jsonl":
@@ -142,10 +161,10 @@ def file_rows(path: Path) -> Iterator[dict[str, Any]]:
         elif path.suffix == ".json":
             yield from _json_rows(json.loads(path.read_text(encoding="utf-8")))
         else:
-            raise DataError(f"{FIELD}: {path} is none of {', '.join(SUFFIXES)}; convert it to one")
+            raise DataError(f"{field}: {path} is none of {', '.join(SUFFIXES)}; convert it to one")
     except (OSError, json.JSONDecodeError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
-            f"{FIELD}: {path} can't be read ({error!s:.200}); check that the file is whole"
+            f"{field}: {path} can't be read ({error!s:.200}); check that the file is whole"
         ) from error
 
 
@@ -153,12 +172,12 @@ def _json_rows(content: Any) -> Iterator[dict[str, Any]]:
     """A list of rows, or a mapping from id to row (MathVista's testmini.json, DynaMath's dataset.json)."""
     if isinstance(content, dict):
         for key, row in content.items():
-            yield {"id": key, **row}
+            yield {"id": key, **row} if isinstance(row, dict) else row
     else:
-        yield from content
+        yield from content if isinstance(content, list) else [content]
 
 
-def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+def _parquet_rows(path: Path, field: str) -> Iterator[dict[str, Any]]:
     import pyarrow.parquet as pq
     from pyarrow.lib import ArrowException
 
@@ -167,7 +186,7 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
             yield from batch.to_pylist()
     except ArrowException as error:
         raise DataError(
-            f"{FIELD}: {path} is no sound parquet file ({error!s:.200}); download it again"
+            f"{field}: {path} is no sound parquet file ({error!s:.200}); download it again"
         ) from error
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import ConfigError, RunConfig
+from vr1_ray.data.images import PICTURES
 from vr1_ray.data.refusals import BadRows, RowProblems
 from vr1_ray.evaluation import Judged, Question, Selection, Verdict, load_selections, paper
 from vr1_ray.evaluation.elsewhere import digest
@@ -58,6 +59,11 @@ class BenchmarkSet:
     def folder(self, label: str) -> Path:
         """Where an evaluation is kept."""
         return self.config.folder / BENCHMARKS / label
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """Of all questions, answered or not."""
+        return [question.prompt for one in self.selections for question in one.questions]
 
     def start_over(self, label: str) -> None:
         """Forget what an earlier policy of this label answered: during RL nothing is taken over."""
@@ -187,6 +193,7 @@ def read_benchmarks(
         config.eval,
         max_image_pixels=config.data.max_image_pixels,
         bad_rows=BadRows.of(config.data_here),
+        unpack=Path(config.data_here.index_folder) / PICTURES,
     )
     if config.eval.protocol == "paper":
         selections = [

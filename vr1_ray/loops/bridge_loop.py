@@ -5,6 +5,7 @@ runs/NAME/  rows.jsonl  bad_rows.jsonl   what the sources held
             outcomes.jsonl               what became of each row: replies, chains, rules
             dropped.jsonl                the rows without a chain, with the reason
             dataset/                     the demonstrations and their data card
+            logs/libraries.log           what Ray and others print, which is no matter of the console
             summary.json  result.json
 """
 
@@ -34,6 +35,7 @@ from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig
 from vr1_ray.figure_math.dataset import write_split
 from vr1_ray.runs.figures import shown
 from vr1_ray.runs.lock import look
+from vr1_ray.runs.quiet import quiet
 from vr1_ray.runs.run_folder import RESULT, STARTS, keep_config, write_json, write_result
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
@@ -62,7 +64,8 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
     values: dict[str, str] = {}
     if rehearsal.num_questions:
         config, values = _rehearse(config)
-    with Servers(config.folder / "logs", values) as servers:
+    logs = config.folder / "logs"
+    with quiet("bridge", logs), Servers(logs, values) as servers:
         config = replace(config, bridge=servers.start(config.bridge))
         intake = take_in(config.bridge, config.folder)
         print(

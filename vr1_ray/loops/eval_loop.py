@@ -79,7 +79,7 @@ def run_eval(config: RunConfig, held_out: HeldOut, stop: StopSignal) -> dict[str
         connect(config)
         stop.listen()
         with Fleet(config) as fleet:
-            fleet.place_pictures(held_out.prompts)
+            fleet.place_pictures(held_out.asked)
             fleet.start()
             now_running(config)
             metrics = evaluate(fleet, config, held_out, label=label)

@@ -32,6 +32,11 @@ class HeldOut:
     benchmarks: "BenchmarkSet | None"
     max_response_tokens: int
 
+    @property
+    def asked(self) -> list[Prompt]:
+        """Every prompt, those of benchmarks too: what engines must see the pictures of."""
+        return [*self.prompts, *(self.benchmarks.prompts if self.benchmarks else [])]
+
 
 def evaluate(
     fleet: Fleet | None, config: RunConfig, held_out: HeldOut, *, label: str

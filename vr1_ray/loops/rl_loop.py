@@ -87,7 +87,7 @@ def run_rl(
         run.tracker.note(f"logs in {config.folder / 'logs'}")
         for note in inputs.notes:
             run.tracker.note(note)
-        fleet.place_pictures([*inputs.prompts, *held_out.prompts])
+        fleet.place_pictures([*inputs.prompts, *held_out.asked])
         fleet.start(total_updates=run.saver.total_steps * config.trainer.mini_batches_per_step)
         now_running(config)
         if found:

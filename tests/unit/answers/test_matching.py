@@ -1,5 +1,6 @@
 """The answer checker against its table (`answer_cases.tsv`), hostile text, and properties that hold for all text."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -259,3 +260,20 @@ def test_accuracy_reads_the_answer_block_else_the_whole_response(response, answe
 def test_a_relation_with_words_beside_its_letters_is_compared_and_wrong(prediction, answer):
     assert not answers_match(prediction, answer)
     assert not answers_match(answer, prediction)
+
+
+def refused_on_purpose():
+    """The pairs of that section of the page: each form with its reference."""
+    page = PAIRS.with_name("README.md").read_text(encoding="utf-8")
+    section = page.partition("## Refused on purpose")[2].partition("\n## ")[0]
+    for line in section.splitlines():
+        cells = line.split("|")
+        if line.startswith("| `"):
+            forms, references = (re.findall("`([^`]+)`", cell) for cell in cells[1:3])
+            yield from zip(forms, references * len(forms), strict=False)
+
+
+@pytest.mark.parametrize(("form", "reference"), list(refused_on_purpose()))
+def test_what_the_page_says_is_refused_on_purpose_is_refused(form, reference):
+    assert not answers_match(form, reference)
+    assert answers_match(reference, reference)

@@ -182,10 +182,35 @@ def test_set_of_generate_is_read_by_the_same_reader():
         ("max_grad_norm", "trainer.optimizer.max_grad_norm"),
         ("every_steps", "checkpoint.every_steps"),
         ("steps.rl.lr", "steps.rl.trainer.optimizer.lr"),
+        ("modle.path", "model.path"),
+        ("Model.pth", "model.path"),
+        ("modle.x", "model"),
+        ("optimizer.lr", "trainer.optimizer.lr"),
+        ("trainr.optimiser.lr", "trainer.optimizer.lr"),
+        ("stages[1].steps", "curriculum.stages[0].steps"),
+        ("steps.rl.curiculum.stages[0].steps", "steps.rl.curriculum.stages[0].steps"),
     ],
 )
 def test_a_near_miss_names_the_key_that_was_meant(wrong, meant):
     assert meant in near_miss(wrong, base="steps.rl." if wrong.startswith("steps.") else "")
+
+
+@pytest.mark.parametrize(
+    ("override", "meant"),
+    [
+        ("modle.path=x", "modle: no such setting; did you mean model.path?"),
+        ("optimizer={lr: 1}", "optimizer={lr: 1}: no such setting; trainer.optimizer.lr is for kind sft, rl only; `vr1 config` lists all"),
+        ("modle={path: x}", "modle={path: x}: no such setting; did you mean model.path?"),
+        ("stages[0].steps=1", "stages: no such setting; did you mean curriculum.stages[0].steps?"),
+        ("curiculum.stages.0.steps=1", "curiculum.stages: no such setting; did you mean curriculum.stages[0].steps?"),
+        ("rollout[0]=1", "rollout is no list, so it has no place [0]"),
+    ],
+)  # fmt: skip
+def test_a_section_that_does_not_exist_is_told_with_the_key_that_was_meant(override, meant):
+    with pytest.raises(ConfigError) as raised:
+        typed_overrides([override])
+    assert str(raised.value).startswith(f"command line: {override}")
+    assert str(raised.value).endswith(meant.rpartition(f"{override}: ")[2])
 
 
 BRIDGE, COLD, EVAL = (frozenset([kind]) for kind in ("bridge", "sft", "eval"))

@@ -199,3 +199,72 @@ def test_mathvista_has_a_part_by_grade_and_by_type_of_answer():
     [part] = load_selections(["mathvista/type: integer"], config)
     assert part.questions
     assert {one.fields["answer_type"] for one in part.questions} == {"integer"}
+
+
+def test_math_visions_mini_set_is_asked_by_its_name_from_the_hub(monkeypatch):
+    import datasets
+
+    asked = []
+    shipped = sorted((FIXTURES / "math_vision").rglob("*.parquet"))[0]
+
+    def load(hub, config, *, split):
+        asked.append((hub, split))
+        return datasets.Dataset(pq.read_table(shipped))
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    whole, mini = load_selections(["math_vision", "math_vision/testmini"], EvalConfig())
+    assert asked == [("MathLLMs/MathVision", "test"), ("MathLLMs/MathVision", "testmini")]
+    assert (whole.benchmark.size, mini.benchmark.size) == (3040, 304)
+    assert (whole.slug, mini.slug) == ("math_vision", "math_vision_testmini")
+    assert mini.benchmark.name == "math_vision"
+
+
+def test_the_mini_set_of_a_folder_is_its_own_file(tmp_path):
+    shipped = sorted((FIXTURES / "math_vision").rglob("*.parquet"))[0]
+    (tmp_path / "math_vision").mkdir()
+    (tmp_path / "math_vision" / "test.parquet").write_bytes(shipped.read_bytes())
+    config = EvalConfig(benchmarks_folder=str(tmp_path))
+    with pytest.raises(DataError, match=r"MathVision_MINI\.tsv"):
+        load_selections(["math_vision/testmini"], config)
+    (tmp_path / "math_vision" / "testmini.parquet").write_bytes(shipped.read_bytes())
+    [mini] = load_selections(["math_vision/testmini"], config)
+    assert mini.questions
+    with pytest.raises(ConfigError, match="its parts: testmini, "):
+        load_selections(["math_vision/testmany"], config)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("form", ["published", "tsv"])
+def test_pictures_of_benchmarks_are_references_wherever_they_come_from(name, form, tmp_path):
+    folder = str(FIXTURES / "tsv") if form == "tsv" else str(FIXTURES)
+    if form == "tsv" and name == "geometry3k":
+        pytest.skip("VLMEvalKit has no TSV of it")
+    held = read_questions(make_benchmark(name), folder)
+    found = read_questions(make_benchmark(name), folder, unpack=tmp_path)
+    for one, other in zip(found, held, strict=True):
+        assert all(image.source is not None and not image.held for image in one.prompt.images)
+        assert [image.data for image in one.prompt.images] == [image.data for image in other.prompt.images]  # fmt: skip
+
+
+def test_pictures_of_the_hub_are_unpacked_and_without_a_folder_held(tmp_path, monkeypatch):
+    import datasets
+
+    shipped = sorted((FIXTURES / "math_vision").rglob("*.parquet"))[0]
+    rows = datasets.Dataset(pq.read_table(shipped))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args, split: rows)
+    benchmark = make_benchmark("math_vision")
+    [unpacked, *_] = read_questions(benchmark, "hub", unpack=tmp_path)[0].prompt.images
+    [held, *_] = read_questions(benchmark, "hub")[0].prompt.images
+    assert unpacked.source.path.startswith(str(tmp_path))
+    assert unpacked.data == held.held
+
+
+def test_a_picture_of_a_benchmark_that_changed_since_is_told_by_its_row(tmp_path):
+    shipped = sorted((FIXTURES / "math_vision").rglob("*.parquet"))[0]
+    (tmp_path / "math_vision").mkdir()
+    path = tmp_path / "math_vision" / "test.parquet"
+    path.write_bytes(shipped.read_bytes())
+    [image, *_] = read_questions(make_benchmark("math_vision"), str(tmp_path))[0].prompt.images
+    pq.write_table(pq.read_table(shipped).slice(1), path)
+    with pytest.raises(ValueError, match=r"math_vision: test\.parquet, row 0: .*is not the picture that was checked"):  # fmt: skip
+        _ = image.data

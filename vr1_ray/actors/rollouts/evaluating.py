@@ -2,11 +2,13 @@
 before all are."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
 
+AT_ONCE = 1024  # questions of an evaluation: more than any number of engines answers at a time
 EVALUATION_STEP = -1  # seeds and queues of an evaluation never meet those of a training step
 
 
@@ -16,20 +18,21 @@ def evaluate_each(
     """One group a prompt, not scored, outside any stage, in the order in which they end.
 
     `attempt` 1, 2 ... samples the same prompts with other seeds. Raises ActorTimeoutError if no group ends within
-    the pool's time limit. A group that ended meanwhile is kept for the next call of `next`.
+    the pool's time limit. A group that ended meanwhile is kept for the next call of `next`. A group's
+    prompt is the one that was given.
     """
     found = sample_each(
         pool,
         prompts,
         spec,
         step=EVALUATION_STEP - attempt,
-        at_once=len(prompts),
+        at_once=AT_ONCE,
         is_scored=False,
         stage_number=0,
     )
-    for _, group in found:
+    for prompt, group in found:
         assert group is not None, "only groups that are scored can be dropped"
-        yield group
+        yield replace(group, prompt=prompt)
 
 
 def sample_each(
@@ -41,12 +44,11 @@ def sample_each(
     step: int = 0,
     is_scored: bool = True,
     stage_number: int = 1,
-    prepare: Callable[[list[Prompt]], list[Prompt]] = list,
 ) -> Iterator[tuple[Prompt, RolloutGroup | None]]:
     """One group a prompt, in the order in which they end; None for one that no reward could be found for.
 
     At most `at_once` prompts are handed to the pool: its queue, and the pictures in the object store, stay small.
-    `prepare` makes of prompts what actors are sent. Raises ActorTimeoutError as above, InvalidRolloutsError as `RolloutPool.collect` does.
+    Raises ActorTimeoutError as above, InvalidRolloutsError as `RolloutPool.collect` does.
     """
     stage = Stage(
         number=stage_number,
@@ -59,7 +61,7 @@ def sample_each(
         room = at_once - (submitted - given)
         if room > 0 and submitted < len(prompts):
             more = list(prompts[submitted : submitted + room])
-            pool.submit(prepare(more), spec, stage, step, is_scored=is_scored)
+            pool.submit(more, spec, stage, step, is_scored=is_scored)
             submitted += len(more)
         groups = pool.steps[step].groups
         if not groups:

@@ -12,6 +12,7 @@ same seeds, on another engine. What the lost one may still answer is not looked 
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -57,12 +58,14 @@ class RolloutPool:
         max_concurrent_responses: int,
         timeout_seconds: float,
         invalid: InvalidRollouts,
+        prepare: Callable[[list[Prompt]], list[Prompt]] = list,
     ) -> None:
         self.engines = engines
         self.reward_pools = reward_pools
         self.max_concurrent_responses = max_concurrent_responses
         self.timeout_seconds = timeout_seconds
         self.invalid = invalid
+        self.prepare = prepare  # makes of prompts what actors are sent
         self.waiting: deque[SampleRequest] = deque()
         self.sampling: dict[Any, Sampling] = {}  # by the ref of the group to come
         self.scoring: dict[Any, ScoringGroup] = {}  # by the same
@@ -206,13 +209,21 @@ class RolloutPool:
             if not free:
                 return
             chosen = least_loaded(free, loads)
-            request = self.waiting.popleft()
+            request = self._prepared(self.waiting.popleft())
             ref = chosen.actor.generate_group.remote(*request.arguments)
             self.sampling[ref] = Sampling(
                 request=request, engine=chosen, actor=chosen.actor, version=self.engines.version
             )
             loads[chosen.index] += request.load
             responses[chosen.index] += size
+
+    def _prepared(self, request: SampleRequest) -> SampleRequest:
+        """The request as actors can read it now: a node that joined since it was made may not see its pictures."""
+        [prompt] = self.prepare([request.prompt])
+        if prompt is request.prompt:
+            return request
+        ref = put(prompt, what=f"prompt {prompt.prompt_id}")
+        return replace(request, prompt=prompt, prompt_ref=ref)
 
     def _sampled(self, ref: Any) -> None:
         """A group is sampled, or lost with its engine: it goes to every reward pool, or is handed back."""
@@ -235,6 +246,7 @@ class RolloutPool:
         if not request.is_scored:
             self.steps[request.step].groups[request.order] = replace(group, prompt=request.prompt)
             return
+        request = self._prepared(request)
         self.scoring[ref] = ScoringGroup(request=request, group=group)
         group_ref = put(group, what=request.where)  # the engine's copy may go with its node
         places = tuple(range(len(request.indices)))

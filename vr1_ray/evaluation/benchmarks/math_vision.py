@@ -4,8 +4,9 @@ Its harness asks for `\\boxed{}`; here the question alone is sent, and a box cou
 """
 
 import re
+from typing import ClassVar
 
-from vr1_ray.evaluation.base import Benchmark, Question, Verdict, by_checker
+from vr1_ray.evaluation.base import Benchmark, OtherSplit, Question, Verdict, by_checker
 from vr1_ray.evaluation.choosing import choice_verdict
 from vr1_ray.evaluation.extraction import Answer, as_choices, number_of
 from vr1_ray.evaluation.rows import Row
@@ -14,11 +15,12 @@ _MARK = re.compile(r"<image\d*>")  # all pictures of a row are merged in one fil
 
 
 class MathVision(Benchmark):
-    """3,040 questions; level 1 to 5, 16 subjects."""
+    """3,040 questions, or the 304 of `math_vision/testmini`; level 1 to 5, 16 subjects."""
 
     name = "math_vision"
     hub, split, size = "MathLLMs/MathVision", "test", 3040
     files = ("MathVision.tsv", "MathVision_MINI.tsv", "data/testmini-*.parquet", "testmini.parquet")
+    other_splits: ClassVar = {"testmini": OtherSplit(size=304, files=("MathVision_MINI.tsv",))}
     schema_source = (
         "hub card's dataset_info of MathLLMs/MathVision, mathllm/MATH-V @ a1f5cc3a data/*.jsonl; TSV columns as read "
         "by VLMEvalKit's utils/mathv.py"

@@ -93,7 +93,7 @@ def _named_image(row: Row) -> tuple[EncodedImage, ...]:
         folders += [outer / inner for outer in folders[1:] for inner in FOLDERS]
         for path in (folder / name for folder in folders):
             if path.is_file():
-                return (row.reader.read(path.read_bytes()),)
+                return (row.reader.of_file(path, name),)
     raise DataError(f"file_name: {name!r} is in none of {', '.join(FOLDERS)} beside the file")
 
 

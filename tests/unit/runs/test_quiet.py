@@ -1,14 +1,17 @@
 """What libraries print is in a file, the command's own lines are on the terminal; in processes with real streams."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from vr1_ray.runs.quiet import quiet
+
 CODE = """
 import ctypes, logging, os, subprocess, sys, warnings
 from vr1_ray.cli import _tell_notes, _tell
-from vr1_ray.commands.quiet import quiet
+from vr1_ray.runs.quiet import quiet
 _tell_notes()
 def work(fails):
     with quiet("check") as talk:
@@ -55,3 +58,29 @@ def test_a_failure_names_the_file_with_all_that_was_printed():
     path.unlink()
     for said in ("a logger", "a handler", "a warning", "from C", "a child"):
         assert said in text
+
+
+def test_a_run_keeps_what_was_printed_in_its_logs_and_a_later_start_goes_on_there(tmp_path):
+    logs = tmp_path / "logs"
+    for word in ("first", "second"):
+        with quiet("bridge", logs) as talk:
+            os.write(2, f"{word}\n".encode())
+    assert talk.path == logs / "libraries.log"
+    assert talk.path.read_text() == "first\nsecond\n"
+    assert talk.path.stat().st_mode & 0o077 == 0  # as its folder is
+
+
+def test_an_empty_file_of_a_run_is_not_left(tmp_path):
+    with quiet("bridge", tmp_path / "logs"):
+        pass
+    assert not (tmp_path / "logs" / "libraries.log").exists()
+
+
+def test_nothing_joins_a_ray_that_the_run_did_not_name():
+    """What a thread asks after the run's end would otherwise join, or start, another cluster."""
+    code = "import vr1_ray.actors.cluster, ray; ray.nodes()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 1
+    assert "has not been started" in done.stderr.splitlines()[-1]

@@ -1,6 +1,7 @@
 """What libraries print while a command works goes to a file: vLLM, Transformers, Hugging Face, Ray, and C code below them.
 
-The terminal is for the command's own lines. The file is removed if all went well, and named if not.
+The terminal is for the command's own lines. The file is removed if all went well, and named if not; in the folder of a run
+it stays.
 """
 
 import os
@@ -11,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from vr1_ray.tracking.privacy import as_folder, private_folder
+
+PRINTED = "libraries.log"  # in the `logs` of a run
 _streams: list[TextIO] = []  # of the quiet blocks under way: where the user reads
 
 
@@ -44,10 +48,12 @@ class Talk:
 
 
 @contextmanager
-def quiet(command: str) -> Iterator[Talk]:
-    """A block in which standard error, of this process and of those it starts, is a file. An error in it names the file."""
-    descriptor, name = tempfile.mkstemp(prefix=f"vr1_{command}_", suffix=".log")
-    talk = Talk(Path(name))
+def quiet(command: str, logs: Path | None = None) -> Iterator[Talk]:
+    """A block in which standard error, of this process and of those it starts, is a file. An error in it names the file.
+
+    A run gives its folder of `logs`: the file stays there, and a later start's goes on in it.
+    """
+    descriptor, talk = _file(command, logs)
     sys.stderr.flush()
     before = os.dup(2)
     os.dup2(descriptor, 2)
@@ -72,3 +78,12 @@ def quiet(command: str) -> Iterator[Talk]:
         os.close(before)
         if not talk.is_kept or not talk.where:
             talk.path.unlink(missing_ok=True)
+
+
+def _file(command: str, logs: Path | None) -> tuple[int, Talk]:
+    if logs is None:
+        descriptor, name = tempfile.mkstemp(prefix=f"vr1_{command}_", suffix=".log")
+        return descriptor, Talk(Path(name))
+    talk = Talk(private_folder(logs) / PRINTED)
+    talk.keep()
+    return as_folder(str(talk.path), os.O_WRONLY | os.O_CREAT | os.O_APPEND), talk
