@@ -21,6 +21,7 @@ from vr1_ray.actors.rollouts.evaluating import EVALUATION_STEP, evaluate_each, s
 from vr1_ray.actors.rollouts.fleet_size import FleetSize
 from vr1_ray.actors.rollouts.invalid_rollouts import REWARD_LOG, InvalidRollouts
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
+from vr1_ray.actors.rollouts.stepping_back import stepping_back
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.starting import arrivals, what_starts
 from vr1_ray.actors.training.reference_actor import ReferenceGroup
@@ -266,7 +267,8 @@ class Fleet:
     def restart_trainers(self) -> None:
         """Replace all trainer ranks after a TrainerLostError. They have the start weights then."""
         assert self.trainers is not None
-        self.trainers.restart()
+        with stepping_back(self.engines):
+            self.trainers.restart()
 
     def reset_reference(self, model_path: str) -> None:
         """Make another policy folder the reference; "" is the policy that the run began with."""
@@ -283,8 +285,7 @@ class Fleet:
                 self.engines.close(seconds=0.0 if error else CLOSE_SECONDS)
         finally:
             rewards = [actor for pool in self.reward_pools for actor in pool.actors]
-            references = self.references.actors if self.references else []
-            for actor in [*rewards, *references]:
+            for actor in [*rewards, *(self.references.actors if self.references else [])]:
                 ray.kill(actor)
             if self.size is not None:
                 self.size.control.close()

@@ -23,6 +23,11 @@ def has_place(actor: Any) -> bool:
     return bool(state.actors(actor._actor_id.hex()).get("Address", {}).get("Port"))
 
 
+def is_gone(actor: Any) -> bool:
+    """Whether Ray knows that an actor's process has ended for good, its node with it or not."""
+    return state.actors(actor._actor_id.hex()).get("State") == "DEAD"
+
+
 def bundle_of(
     cpus: float, gpus: float, resources: Mapping[str, float] | None = None
 ) -> dict[str, float]:

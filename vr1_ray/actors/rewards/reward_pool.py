@@ -135,13 +135,10 @@ class RewardPool:
                 self._look_for_room(slot, now)
                 continue
             request, slot.call, slot.request = slot.request, None, None
+            limit, setting = self.start_timeout_seconds, "cluster.start_timeout_seconds"
             if request:
-                limit, setting = (
-                    self.config.timeout_seconds,
-                    f"reward_pools.{self.name}.timeout_seconds",
-                )
-            else:
-                limit, setting = self.start_timeout_seconds, "cluster.start_timeout_seconds"
+                limit = self.config.timeout_seconds
+                setting = f"reward_pools.{self.name}.timeout_seconds"
             reason = f"no answer{self.rewards} within {limit:g} s, the limit of {setting}"
             finished += self._failed(slot, request, reason)
         self._dispatch()

@@ -104,7 +104,7 @@ class EngineSet:
             self.num_launched += 1
             self.engines.append(engine)
             engine.arrival = "" if self.is_starting else "joins"
-            self._start(engine)
+            self.start(engine)
         by_use = sorted(self.wanted, key=lambda one: (one.health.state != HEALTHY, one.index))
         for engine in by_use[number:]:
             engine.health.retire()
@@ -194,7 +194,8 @@ class EngineSet:
         for engine in self.engines:
             engine.bury()
 
-    def _start(self, engine: Engine) -> None:
+    def start(self, engine: Engine) -> None:
+        """Ask for a place for one that is RESTARTING, and begin its start there."""
         occupied = [one.node or one.place.likely_node for one in self.wanted if one.place]
         engine.place = self.launch(engine.index, occupied)
         engine.call, engine.phase, engine.has_room = engine.place.starting, STARTING, False
@@ -287,7 +288,7 @@ class EngineSet:
             return
         self.num_restarts += 1
         engine.arrival = "serves again"
-        self._start(engine)
+        self.start(engine)
 
     def _died(self, engine: Engine) -> None:
         self.note(f"{engine.health.reason.splitlines()[0]}; {engine.name} is started anew")
