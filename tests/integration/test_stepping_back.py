@@ -67,7 +67,7 @@ def start(cluster, tmp_path, monkeypatch, *, num_engines):
     trainers._wait(trainers.starting(1, None), phase="starting", timeout=LIMIT)
     cluster.add_node(num_cpus=2)
 
-    def launch(index, occupied):
+    def launch(index, occupied, avoided):
         group = ray.util.placement_group([bundle(rollout)])
         actor = (
             ray.remote(Starts)

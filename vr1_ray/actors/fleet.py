@@ -22,6 +22,7 @@ from vr1_ray.actors.rollouts.fleet_size import FleetSize
 from vr1_ray.actors.rollouts.invalid_rollouts import REWARD_LOG, InvalidRollouts
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.actors.rollouts.stepping_back import stepping_back
+from vr1_ray.actors.room import RoomWatch
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.starting import arrivals, what_starts
 from vr1_ray.actors.training.reference_actor import ReferenceGroup
@@ -63,8 +64,7 @@ class Fleet:
         self.references: ReferenceGroup | None = None
         self.curriculum: CurriculumHandle | None = None
         self.size: FleetSize | None = None
-        # As bytes from here; else each actor reads them where they are used.
-        self.sends_pictures = False
+        self.sends_pictures = False  # as bytes from here; else each actor reads them where they are
 
     def start(self, *, total_updates: int = 0, model_path: str | None = None) -> None:
         """Start the actors this kind of run needs, side by side. Raises ActorError with the cause first."""
@@ -85,10 +85,8 @@ class Fleet:
             self._wait_for(starting)
             self._start_engines(model_path)
         if self.config.kind == "rl" and self.engines is not None:
-            control = Control(self.config)
-            self.size = FleetSize(
-                self.config, self.engines, self.reward_pools, control, note=self._tell
-            )
+            pools, control = self.reward_pools, Control(self.config)
+            self.size = FleetSize(self.config, self.engines, pools, control, note=self._tell)
         self._wait_for(starting)
         if self.engines is not None:
             began = time.monotonic()
@@ -99,11 +97,13 @@ class Fleet:
             self.note(self.trainers.describe())
 
     def _wait_for(self, starting: dict[str, Any]) -> None:
+        waiting = self.references.named_actors() if self.references else {}
         wait_for(
             starting,
             phase="starting the run's actors",
             timeout_seconds=self.start_timeout,
             arrived=arrivals(list(starting), self._tell),
+            look=RoomWatch(waiting, note=self._tell, limit_seconds=self.start_timeout),
         )
 
     def _start_trainers(self, total_updates: int, model_path: str | None) -> dict[str, Any]:

@@ -10,7 +10,16 @@ from typing import Any
 
 import ray
 
-from vr1_ray.actors.waiting import ActorTimeoutError, wait_for
+from vr1_ray.actors.room import RoomWatch
+from vr1_ray.actors.waiting import (
+    ActorError,
+    ActorTimeoutError,
+    DeviceFaultError,
+    take,
+    wait_for,
+)
+
+ROOM_SECONDS = 1800.0  # that an actor whose node is gone may wait for another
 
 
 def restarts(max_restarts: int) -> dict[str, int]:
@@ -26,8 +35,8 @@ class RestartWatch:
         [answer] = watch.call({"reference 0": (actor, "compute_logprobs", arguments)}, phase="...", timeout_seconds=60)
     """
 
-    def __init__(self, note: Callable[[str], None]) -> None:
-        self.note = note
+    def __init__(self, note: Callable[[str], None], *, room_seconds: float = ROOM_SECONDS) -> None:
+        self.note, self.room_seconds = note, room_seconds
         self.processes: dict[str, str] = {}  # of each actor, as it answered last
         self.num_restarts = 0
 
@@ -36,28 +45,47 @@ class RestartWatch:
     ) -> list[Any]:
         """The values of `calls` (name -> actor, method, arguments), in order.
 
-        An actor that does not answer in time is ended, and asked once more. Raises ActorError if an actor is
-        lost for good, or is late a second time.
+        An actor that does not answer in time, or whose GPU failed, is ended, and asked once more. Raises ActorError if an
+        actor is lost for good, is late a second time, or finds no room within `room_seconds`.
         """
         pending = {
             name: getattr(actor, method).remote(*arguments)
             for name, (actor, method, arguments) in calls.items()
         }
+        look = RoomWatch(
+            {name: actor for name, (actor, _, _) in calls.items()},
+            note=self.note,
+            limit_seconds=self.room_seconds,
+        )
+        limit = {"phase": phase, "timeout_seconds": timeout_seconds, "look": look}
         try:
-            answers = wait_for(pending, phase=phase, timeout_seconds=timeout_seconds)
-        except ActorTimeoutError as error:
-            self.note(f"{error}; it is started again")
+            answers = wait_for(pending, **limit)
+        except (ActorTimeoutError, DeviceFaultError) as error:
+            self.note(f"{str(error).splitlines()[0]}; it is started again")
             for name, (actor, method, arguments) in calls.items():
-                if not ray.wait([pending[name]], timeout=0, fetch_local=False)[0]:
+                if not _is_sound(pending[name], name, is_late=isinstance(error, ActorTimeoutError)):
                     ray.kill(actor, no_restart=False)
                     pending[name] = getattr(actor, method).remote(*arguments)
-            answers = wait_for(pending, phase=phase, timeout_seconds=timeout_seconds)
+            answers = wait_for(pending, **limit)
         for name, (process, _) in zip(calls, answers, strict=True):
             if self.processes.setdefault(name, process) != process:
                 self.processes[name] = process
                 self.num_restarts += 1
                 self.note(f"{name} was lost and started again, while {phase}; nothing else is")
         return [value for _, value in answers]
+
+
+def _is_sound(ref: Any, name: str, *, is_late: bool) -> bool:
+    """Whether a call may stay as it is: it was answered, or others alone were to blame."""
+    if not ray.wait([ref], timeout=0, fetch_local=False)[0]:
+        return not is_late
+    try:
+        take(ref, actor=name, phase="")
+    except DeviceFaultError:
+        return False
+    except ActorError:
+        pass  # told by the next wait
+    return True
 
 
 def this_process() -> str:

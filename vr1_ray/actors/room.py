@@ -5,13 +5,20 @@ Ray tells at once whether an actor waits for room; these are the questions that 
 
 import math
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
 from ray._private import state  # what Ray offers for this in public needs a dashboard
 
+from vr1_ray.actors.waiting import ActorError
+
 Bundle = Mapping[str, float]
+
+
+class NoRoomError(ActorError):
+    """The cluster has had no room for an actor for too long. The message names it."""
 
 
 def has_place(actor: Any) -> bool:
@@ -21,6 +28,35 @@ def has_place(actor: Any) -> bool:
         has_place(ray.remote(num_cpus=10_000)(Worker).remote())  # False
     """
     return bool(state.actors(actor._actor_id.hex()).get("Address", {}).get("Port"))
+
+
+class RoomWatch:
+    """For `wait_for`: tells at once which actors wait for a place, and bounds how long they may.
+
+    Example:
+        watch = RoomWatch({"reference 0": actor}, note=print, limit_seconds=1800.0)
+        watch(["reference 0"])  # "reference 0 waits for room in the cluster"; NoRoomError after half an hour
+    """
+
+    def __init__(
+        self, actors: Mapping[str, Any], *, note: Callable[[str], None], limit_seconds: float
+    ) -> None:
+        self.actors, self.note, self.limit_seconds = actors, note, limit_seconds
+        self.since: dict[str, float] = {}
+
+    def __call__(self, names: list[str]) -> None:
+        now = time.monotonic()
+        for name in names:
+            if name not in self.actors or has_place(self.actors[name]):
+                self.since.pop(name, None)
+                continue
+            if name not in self.since:
+                self.since[name] = now
+                self.note(f"{name} waits for room in the cluster")
+            if now - self.since[name] >= self.limit_seconds:
+                raise NoRoomError(
+                    f"{name} has found no room in the cluster for {self.limit_seconds:.0f} s; add nodes, or reserve less"
+                )
 
 
 def is_gone(actor: Any) -> bool:

@@ -16,16 +16,20 @@ import ray
 
 from vr1_ray.actors.rollouts.engine import LOADING, NEVER, STARTING, Engine, is_interrupted, is_loss
 from vr1_ray.actors.rollouts.engine_health import (
+    ASLEEP,
     DEAD,
     HEALTHY,
     LOADED,
+    RESTARTING,
     RETIRED,
     SUSPECT,
+    EngineFloor,
     EngineHealth,
     HealthyMinimum,
 )
-from vr1_ray.actors.rollouts.engine_place import Launch
-from vr1_ray.actors.waiting import ActorError, ActorTimeoutError, take
+from vr1_ray.actors.rollouts.engine_place import AvoidedNodes, Launch
+from vr1_ray.actors.rollouts.first_start import until_started
+from vr1_ray.actors.waiting import ActorError, take
 from vr1_ray.config import EngineHealthConfig
 
 if TYPE_CHECKING:  # a set is handed its transport, which is built on sets like this one
@@ -59,10 +63,13 @@ class EngineSet:
     ) -> None:
         self.launch, self.limits, self.note, self.clock = launch, limits, note, clock
         self.start_seconds, self.call_seconds = start_seconds, call_seconds
+        self.avoided = AvoidedNodes(clock=clock)
+        self.floor = EngineFloor(limits, note=note, clock=clock)
         self.minimum = HealthyMinimum(limits, clock=clock)
         self.transport: WeightTransport | None = None
         self.is_busy: Callable[[Engine], bool] = lambda engine: False  # whether it has requests
         self.is_starting = True  # the run's first engines have not all started
+        self.is_gathering = False  # a sync is about to load all that have started
         self.num_restarts = 0
         self.num_launched = 0
         self.engines: list[Engine] = []
@@ -98,6 +105,7 @@ class EngineSet:
 
         Those that serve are kept before others, older ones before younger ones.
         """
+        self.number = number
         for _ in range(number - len(self.wanted)):
             health = EngineHealth(self.limits, clock=self.clock)
             engine = Engine(index=self.num_launched, health=health)
@@ -118,8 +126,12 @@ class EngineSet:
         for engine in self.wanted:
             if engine.phase == LOADING:
                 engine.call, engine.deadline = None, NEVER  # it would answer for the version before
-        self.tick()
         self.transport, transport.checksum = transport, None
+        self.is_gathering = (
+            True  # one that has just started gets its weights with all the others, once
+        )
+        self.tick()
+        self.is_gathering = False
         loading = [engine for engine in self.wanted if engine.health.state in LOADED]
         for engine in loading:
             engine.health.outdated()
@@ -132,26 +144,8 @@ class EngineSet:
             transport.check()  # with a trainer rank its weights are lost, and no engine was to blame
 
     def wait_until_started(self) -> None:
-        """Until the engines of the start serve. One without room is not waited for if enough others do.
-
-        Raises ActorError with the engine's own cause first.
-        """
-        deadline = self.clock() + self.start_seconds
-        while starting := [e for e in self.wanted if e.health.state != HEALTHY]:
-            enough = len(self.serving) >= self.limits.min_healthy
-            if enough and not any(engine.has_room for engine in starting):
-                break
-            if self.clock() > deadline:
-                names = ", ".join(engine.name for engine in starting)
-                raise ActorTimeoutError(
-                    f"starting the engines: no answer from {names} within {self.start_seconds:.0f} s"
-                )
-            limit = max(0.0, min(deadline, self.next_deadline) - self.clock())
-            if self.pending:
-                ray.wait(self.pending, num_returns=1, timeout=limit)
-            else:
-                time.sleep(min(limit, LOOK_SECONDS))
-            self.tick()
+        """See `first_start.py`."""
+        until_started(self)
         self.is_starting = False
 
     def tick(self) -> None:
@@ -174,8 +168,17 @@ class EngineSet:
             engine.bury()
             if not engine.health.reason:  # one that was given up stays, to tell why
                 self.engines.remove(engine)
-        problem = self.minimum.problem(engine.health for engine in self.engines)
-        if problem:
+        self._count()
+
+    def _count(self) -> None:
+        """Bring back who was given up for a while and is still wanted, and see that enough serve."""
+        for engine in self.engines:
+            if len(self.wanted) < self.number and engine.health.come_back():
+                engine.arrival = "serves again"
+        if not self.is_starting:
+            there = [e for e in self.engines if e.health.state in (HEALTHY, SUSPECT, ASLEEP)]
+            self.floor.look(len(there), self.number)
+        if problem := self.minimum.problem(engine.health for engine in self.engines):
             raise ActorError(problem)
 
     def lost(self, engine: Engine, reason: str) -> None:
@@ -183,6 +186,8 @@ class EngineSet:
         if engine.health.state == RETIRED:
             engine.bury()
         elif engine.health.state != DEAD:
+            if engine.place is not None and engine.health.state == RESTARTING:
+                self.avoided.add(engine.place.node())
             engine.health.died(reason)
             self._died(engine)
 
@@ -197,7 +202,7 @@ class EngineSet:
     def start(self, engine: Engine) -> None:
         """Ask for a place for one that is RESTARTING, and begin its start there."""
         occupied = [one.node or one.place.likely_node for one in self.wanted if one.place]
-        engine.place = self.launch(engine.index, occupied)
+        engine.place = self.launch(engine.index, occupied, self.avoided.now())
         engine.call, engine.phase, engine.has_room = engine.place.starting, STARTING, False
         engine.deadline = self.clock() + LOOK_SECONDS
 
@@ -205,7 +210,7 @@ class EngineSet:
         """Bring one engine to the published version; without one, its own weights are the present ones."""
         if self.transport is None:
             self._serve(engine)
-        else:
+        elif not self.is_gathering:
             self._await_load(engine, self.transport.load(engine))
 
     def _await_load(self, engine: Engine, call: Any) -> None:

@@ -103,7 +103,7 @@ class ReferenceGroup:
         self.timeout = config.cluster.step_timeout_seconds
         self.start_timeout = config.cluster.start_timeout_seconds
         self.model_path = config.model.path
-        self.watch = RestartWatch(note)
+        self.watch = RestartWatch(note, room_seconds=self.start_timeout)
         self.actors: list[Any] = [
             self._launch(index, seats) for index in range(config.reference.num_actors)
         ]
@@ -120,6 +120,9 @@ class ReferenceGroup:
         num_restarts = 0 if reference.sharded or seats else reference.max_restarts
         remote = ray.remote(ReferenceActor).options(**options, **restarts(num_restarts))
         return remote.remote(self.config, index, seats.gpus_of_rank(index) if seats else "")
+
+    def named_actors(self) -> dict[str, Any]:
+        return {f"reference {index}": actor for index, actor in enumerate(self.actors)}
 
     def starting(self) -> dict[str, Any]:
         """Begin loading on every actor; returns the refs to wait for."""
