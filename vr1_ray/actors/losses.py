@@ -62,6 +62,10 @@ DEVICE_FAULTS = re.compile(
 )
 
 
+# What a process says of another one; its own GPU is sound.
+TOLD_BY_OTHERS = ("PeerLostError", "BroadcastLostError")
+
+
 def device_fault(error: BaseException) -> str:
     """What a GPU that failed under a live process is said to have, such as "unspecified launch failure"; "" for none.
 
@@ -70,7 +74,8 @@ def device_fault(error: BaseException) -> str:
     Example:
         device_fault(RuntimeError("CUDA error: unspecified launch failure"))  # "unspecified launch failure"
     """
-    found = DEVICE_FAULTS.search(str(error))
+    is_of_another = type(error).__name__ in TOLD_BY_OTHERS
+    found = None if is_of_another else DEVICE_FAULTS.search(str(error))
     return found[0] if found else ""
 
 

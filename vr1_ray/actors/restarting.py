@@ -57,7 +57,7 @@ class RestartWatch:
             note=self.note,
             limit_seconds=self.room_seconds,
         )
-        limit = {"phase": phase, "timeout_seconds": timeout_seconds, "look": look}
+        limit: dict[str, Any] = {"phase": phase, "timeout_seconds": timeout_seconds, "look": look}
         try:
             answers = wait_for(pending, **limit)
         except (ActorTimeoutError, DeviceFaultError) as error:

@@ -17,6 +17,9 @@ from vr1_ray.actors.waiting import ActorError
 Bundle = Mapping[str, float]
 
 
+TELL_SECONDS = 15.0  # a process needs a moment to be placed, also where there is room
+
+
 class NoRoomError(ActorError):
     """The cluster has had no room for an actor for too long. The message names it."""
 
@@ -31,11 +34,11 @@ def has_place(actor: Any) -> bool:
 
 
 class RoomWatch:
-    """For `wait_for`: tells at once which actors wait for a place, and bounds how long they may.
+    """For `wait_for`: tells which actors wait for a place, and bounds how long they may.
 
     Example:
         watch = RoomWatch({"reference 0": actor}, note=print, limit_seconds=1800.0)
-        watch(["reference 0"])  # "reference 0 waits for room in the cluster"; NoRoomError after half an hour
+        watch(["reference 0"])  # in time "reference 0 waits for room in the cluster"; NoRoomError after half an hour
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class RoomWatch:
     ) -> None:
         self.actors, self.note, self.limit_seconds = actors, note, limit_seconds
         self.since: dict[str, float] = {}
+        self.told: set[str] = set()
 
     def __call__(self, names: list[str]) -> None:
         now = time.monotonic()
@@ -50,10 +54,11 @@ class RoomWatch:
             if name not in self.actors or has_place(self.actors[name]):
                 self.since.pop(name, None)
                 continue
-            if name not in self.since:
-                self.since[name] = now
+            waited = now - self.since.setdefault(name, now)
+            if waited >= TELL_SECONDS and name not in self.told:
+                self.told.add(name)
                 self.note(f"{name} waits for room in the cluster")
-            if now - self.since[name] >= self.limit_seconds:
+            if waited >= self.limit_seconds:
                 raise NoRoomError(
                     f"{name} has found no room in the cluster for {self.limit_seconds:.0f} s; add nodes, or reserve less"
                 )

@@ -34,3 +34,10 @@ def test_a_gpu_that_failed_is_told_from_its_words(text):
 )
 def test_what_would_come_again_is_no_fault_of_the_gpu(text):
     assert device_fault(RuntimeError(text)) == ""
+
+
+def test_what_a_process_says_of_another_ones_gpu_is_no_fault_of_its_own():
+    class PeerLostError(RuntimeError):
+        pass
+
+    assert device_fault(PeerLostError("rank 1: unhandled cuda error")) == ""

@@ -257,10 +257,9 @@ class RewardPool:
         retry_at = self.outages.retry_at(tries=tries, failed_first=first, reason=reason)
         if retry_at is None:
             return ()
-        places = tuple(reasons)
-        changes = {"tries": tries, "failed_first": first, "not_before": retry_at}
-        self.queue.append(replace(request, places=places, **changes))
-        return places
+        again = replace(request, places=tuple(reasons), tries=tries, failed_first=first)
+        self.queue.append(replace(again, not_before=retry_at))
+        return again.places
 
     def _failed(
         self, slot: Slot, request: ScoreRequest | None, reason: str, *, is_blameless: bool = False
