@@ -8,6 +8,8 @@ import time
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.util.placement_group import placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from vr1_ray.actors.rollouts.engine_place import EnginePlace, bundle
 from vr1_ray.actors.rollouts.engine_set import EngineSet
@@ -68,17 +70,9 @@ def start(cluster, tmp_path, monkeypatch, *, num_engines):
     cluster.add_node(num_cpus=2)
 
     def launch(index, occupied, avoided):
-        group = ray.util.placement_group([bundle(rollout)])
-        actor = (
-            ray.remote(Starts)
-            .options(
-                num_cpus=2,
-                scheduling_strategy=ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(
-                    placement_group=group
-                ),
-            )
-            .remote()
-        )
+        group = placement_group([bundle(rollout)])
+        strategy = PlacementGroupSchedulingStrategy(placement_group=group)
+        actor = ray.remote(Starts).options(num_cpus=2, scheduling_strategy=strategy).remote()
         return EnginePlace(group=group, actor=actor, starting=actor.start.remote(), likely_node="")
 
     engines = EngineSet(
