@@ -29,6 +29,8 @@ class Hoards(Reward):
         blocks, end = [], time.monotonic() + SECONDS
         while time.monotonic() < end:
             blocks.append(bytearray(BLOCK))
-            blocks[-1][:: 1 << 12] = b"x" * (BLOCK >> 12)  # memory that is only asked for is not taken
+            blocks[-1][:: 1 << 12] = b"x" * (
+                BLOCK >> 12
+            )  # memory that is only asked for is not taken
             time.sleep(0.05)
         return RewardOutput(value=0.0)

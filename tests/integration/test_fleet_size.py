@@ -37,6 +37,12 @@ class Starts:
     def ready(self):
         return True
 
+    def probe(self):
+        """Nothing to say: it is there."""
+
+    def close(self):
+        """Nothing to stop."""
+
 
 @pytest.fixture
 def size(local_ray, tmp_path):
