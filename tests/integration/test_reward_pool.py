@@ -196,7 +196,7 @@ def test_too_many_invalid_rollouts_stop_the_run_and_name_reward_prompt_and_cause
     first_line = message.splitlines()[0]
     assert first_line.startswith(f"reward '{FAILS}' failed at ")
     assert re.search(
-        r"on prompt (p\d) \(1 rollouts\): KeyError: 'no such column for \1/\d/0'$", first_line
+        r"on prompt (p\d) \(1 rollout\): KeyError: 'no such column for \1/\d/0'$", first_line
     )
     assert "failing_rewards.py" in message
     assert "2 of 12 rollouts have no reward" in message

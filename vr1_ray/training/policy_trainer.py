@@ -250,19 +250,20 @@ class PolicyTrainer:
         """Run the policy over a micro-batch, and put beside its log-probabilities what the loss needs."""
         entropy = "gradient" if self.algorithm.needs_entropy_gradient else "value"
         logprobs_N, entropy_N = self.engine(micro_batch, entropy=entropy)
-        if self.algorithm.old_logprobs == "rollout":
-            old_N = micro_batch.per_token(lambda row: row.rollout_logprobs)
-        ref_N = None
+        rollout_N = ref_N = None
+        if self.algorithm.old_logprobs == "rollout" or self.algorithm.needs_rollout_logprobs:
+            rollout_N = micro_batch.per_token(lambda row: row.rollout_logprobs)
+            old_N = rollout_N if self.algorithm.old_logprobs == "rollout" else old_N
         if self.algorithm.needs_reference:
             ref_N = micro_batch.per_token(lambda row: row.ref_logprobs)
-        advantages_B = micro_batch.per_row(lambda row: row.advantage)
         return TokenBatch(
             logprobs_N=logprobs_N,
             old_logprobs_N=logprobs_N.detach() if old_N is None else old_N,
             ref_logprobs_N=ref_N,
-            advantages_N=advantages_B[micro_batch.row_index_N],
+            advantages_N=micro_batch.per_row(lambda row: row.advantage)[micro_batch.row_index_N],
             entropy_N=entropy_N,
             row_index_N=micro_batch.row_index_N,
+            rollout_logprobs_N=rollout_N,
         )
 
     def _compare(

@@ -50,11 +50,7 @@ class TrainerGroup:
     """
 
     def __init__(
-        self,
-        config: RunConfig,
-        seats: Seats | None = None,
-        *,
-        note: Callable[[str], None] = print,
+        self, config: RunConfig, seats: Seats | None = None, *, note: Callable[[str], None] = print
     ) -> None:
         self.config = config
         self.note = note  # tells the user
