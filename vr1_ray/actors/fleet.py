@@ -21,7 +21,7 @@ from vr1_ray.actors.rollouts.evaluating import EVALUATION_STEP, evaluate_each, s
 from vr1_ray.actors.rollouts.fleet_size import FleetSize
 from vr1_ray.actors.rollouts.invalid_rollouts import REWARD_LOG, InvalidRollouts
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
-from vr1_ray.actors.rollouts.stepping_back import stepping_back
+from vr1_ray.actors.rollouts.stepping_back import step_back
 from vr1_ray.actors.room import RoomWatch
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.starting import arrivals, what_starts
@@ -84,8 +84,10 @@ class Fleet:
             self._wait_for(starting)
             self._start_engines(model_path)
         if self.config.kind == "rl" and self.engines is not None:
-            pools, control = self.reward_pools, Control(self.config)
-            self.size = FleetSize(self.config, self.engines, pools, control, note=self._tell)
+            control = Control(self.config)
+            self.size = FleetSize(
+                self.config, self.engines, self.reward_pools, control, note=self._tell
+            )
         self._wait_for(starting)
         if self.engines is not None:
             began = time.monotonic()
@@ -259,8 +261,8 @@ class Fleet:
     def restart_trainers(self) -> None:
         """Replace all trainer ranks after a TrainerLostError. They have the start weights then."""
         assert self.trainers is not None
-        with stepping_back(self.engines):
-            self.trainers.restart()
+        engines = self.engines
+        self.trainers.restart(make_room=lambda: step_back(engines) if engines else None)
 
     def reset_reference(self, model_path: str) -> None:
         """Make another policy folder the reference; "" is the policy that the run began with."""
@@ -277,7 +279,8 @@ class Fleet:
                 self.engines.close(seconds=0.0 if error else CLOSE_SECONDS)
         finally:
             rewards = [actor for pool in self.reward_pools for actor in pool.actors]
-            for actor in [*rewards, *(self.references.actors if self.references else [])]:
+            references = self.references.actors if self.references else []
+            for actor in [*rewards, *references]:
                 ray.kill(actor)
             if self.size is not None:
                 self.size.control.close()

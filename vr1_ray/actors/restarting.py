@@ -52,11 +52,9 @@ class RestartWatch:
             name: getattr(actor, method).remote(*arguments)
             for name, (actor, method, arguments) in calls.items()
         }
-        look = RoomWatch(
-            {name: actor for name, (actor, _, _) in calls.items()},
-            note=self.note,
-            limit_seconds=self.room_seconds,
-        )
+        actors = {name: actor for name, (actor, _, _) in calls.items()}
+        longest = min(self.room_seconds, timeout_seconds)  # so that no room is told as that
+        look = RoomWatch(actors, note=self.note, limit_seconds=longest)
         limit: dict[str, Any] = {"phase": phase, "timeout_seconds": timeout_seconds, "look": look}
         try:
             answers = wait_for(pending, **limit)

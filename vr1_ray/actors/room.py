@@ -6,7 +6,7 @@ Ray tells at once whether an actor waits for room; these are the questions that 
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import ray
@@ -15,8 +15,6 @@ from ray._private import state  # what Ray offers for this in public needs a das
 from vr1_ray.actors.waiting import ActorError
 
 Bundle = Mapping[str, float]
-
-
 TELL_SECONDS = 15.0  # a process needs a moment to be placed, also where there is room
 
 
@@ -45,22 +43,23 @@ class RoomWatch:
         self, actors: Mapping[str, Any], *, note: Callable[[str], None], limit_seconds: float
     ) -> None:
         self.actors, self.note, self.limit_seconds = actors, note, limit_seconds
-        self.since: dict[str, float] = {}
+        self.placed_at = dict.fromkeys(actors, time.monotonic())  # seen in a place last
         self.told: set[str] = set()
 
-    def __call__(self, names: list[str]) -> None:
-        now = time.monotonic()
-        for name in names:
-            if name not in self.actors or has_place(self.actors[name]):
-                self.since.pop(name, None)
+    def __call__(self, names: Iterable[str]) -> None:
+        """Raises NoRoomError for one of `names` that has waited too long."""
+        for name in self.actors.keys() & set(names):
+            now = time.monotonic()
+            if has_place(self.actors[name]):
+                self.placed_at[name] = now
                 continue
-            waited = now - self.since.setdefault(name, now)
+            waited = now - self.placed_at[name]
             if waited >= TELL_SECONDS and name not in self.told:
                 self.told.add(name)
                 self.note(f"{name} waits for room in the cluster")
             if waited >= self.limit_seconds:
                 raise NoRoomError(
-                    f"{name} has found no room in the cluster for {self.limit_seconds:.0f} s; add nodes, or reserve less"
+                    f"{name} has found no room in the cluster for {waited:.0f} s; add nodes, or reserve less"
                 )
 
 

@@ -55,7 +55,8 @@ def wait_for(
     """The results of `pending` (actor name -> object ref), in its order.
 
     All must come within `timeout_seconds`, and the others within `apart_seconds` of the first. `arrived` is told of
-    each, with the seconds it took; `look` gets the names of those that are still waited for, every few seconds.
+    each, with the seconds it took; `look` gets the names of those that are still waited for, every few seconds, and may
+    raise what says more than a time limit.
     Raises ActorTimeoutError or ActorError; the first failure found is reported, cause first.
     """
     began = time.monotonic()
@@ -69,10 +70,10 @@ def wait_for(
             num_returns=1,
             timeout=max(0.0, min(LOOK_SECONDS, deadline - time.monotonic())),
         )
-        if not ready and time.monotonic() < deadline:
-            look(list(waiting.values()))
-            continue
         if not ready:
+            look(list(waiting.values()))
+            if time.monotonic() < deadline:
+                continue
             names = ", ".join(waiting.values())
             seconds = time.monotonic() - began
             raise ActorTimeoutError(f"{phase}: no answer from {names} within {seconds:.0f} s")

@@ -16,12 +16,12 @@ import ray
 
 from vr1_ray.actors.rollouts.engine import LOADING, NEVER, STARTING, Engine, is_interrupted, is_loss
 from vr1_ray.actors.rollouts.engine_health import (
-    ASLEEP,
     DEAD,
     HEALTHY,
     LOADED,
     RESTARTING,
     RETIRED,
+    STALE,
     SUSPECT,
     EngineFloor,
     EngineHealth,
@@ -69,7 +69,6 @@ class EngineSet:
         self.transport: WeightTransport | None = None
         self.is_busy: Callable[[Engine], bool] = lambda engine: False  # whether it has requests
         self.is_starting = True  # the run's first engines have not all started
-        self.is_gathering = False  # a sync is about to load all that have started
         self.num_restarts = 0
         self.num_launched = 0
         self.engines: list[Engine] = []
@@ -112,7 +111,7 @@ class EngineSet:
             self.num_launched += 1
             self.engines.append(engine)
             engine.arrival = "" if self.is_starting else "joins"
-            self.start(engine)
+            self._start(engine)
         by_use = sorted(self.wanted, key=lambda one: (one.health.state != HEALTHY, one.index))
         for engine in by_use[number:]:
             engine.health.retire()
@@ -126,12 +125,8 @@ class EngineSet:
         for engine in self.wanted:
             if engine.phase == LOADING:
                 engine.call, engine.deadline = None, NEVER  # it would answer for the version before
+        self._take_answers()  # one that has just started gets its weights with the others, once
         self.transport, transport.checksum = transport, None
-        self.is_gathering = (
-            True  # one that has just started gets its weights with all the others, once
-        )
-        self.tick()
-        self.is_gathering = False
         loading = [engine for engine in self.wanted if engine.health.state in LOADED]
         for engine in loading:
             engine.health.outdated()
@@ -153,13 +148,7 @@ class EngineSet:
 
         Raises ActorError if too few engines are left (`rollout.health.min_healthy`), or if one can't start at all.
         """
-        pending = self.pending
-        ready = ray.wait(pending, num_returns=len(pending), timeout=0)[0] if pending else []
-        for engine in self.wanted:
-            if engine.call in ready:
-                self._take_call(engine)
-            if engine.probe in ready:
-                self._take_probe(engine)
+        self._take_answers()
         now = self.clock()
         for engine in self.wanted:
             self._look(engine, now)
@@ -170,14 +159,23 @@ class EngineSet:
                 self.engines.remove(engine)
         self._count()
 
+    def _take_answers(self) -> None:
+        pending = self.pending
+        ready = ray.wait(pending, num_returns=len(pending), timeout=0)[0] if pending else []
+        for engine in self.wanted:
+            if engine.call in ready:
+                self._take_call(engine)
+            if engine.probe in ready:
+                self._take_probe(engine)
+
     def _count(self) -> None:
         """Bring back who was given up for a while and is still wanted, and see that enough serve."""
         for engine in self.engines:
             if len(self.wanted) < self.number and engine.health.come_back():
                 engine.arrival = "serves again"
         if not self.is_starting:
-            there = [e for e in self.engines if e.health.state in (HEALTHY, SUSPECT, ASLEEP)]
-            self.floor.look(len(there), self.number)
+            there = sum(engine.health.state in LOADED for engine in self.engines)
+            self.floor.look(there, self.number)
         if problem := self.minimum.problem(engine.health for engine in self.engines):
             raise ActorError(problem)
 
@@ -199,7 +197,7 @@ class EngineSet:
         for engine in self.engines:
             engine.bury()
 
-    def start(self, engine: Engine) -> None:
+    def _start(self, engine: Engine) -> None:
         """Ask for a place for one that is RESTARTING, and begin its start there."""
         occupied = [one.node or one.place.likely_node for one in self.wanted if one.place]
         engine.place = self.launch(engine.index, occupied, self.avoided.now())
@@ -210,7 +208,7 @@ class EngineSet:
         """Bring one engine to the published version; without one, its own weights are the present ones."""
         if self.transport is None:
             self._serve(engine)
-        elif not self.is_gathering:
+        else:
             self._await_load(engine, self.transport.load(engine))
 
     def _await_load(self, engine: Engine, call: Any) -> None:
@@ -231,8 +229,7 @@ class EngineSet:
             answer = take(call, actor=engine.name, phase=phase)
         except ActorError as error:
             if is_interrupted(error):
-                self._load(engine)
-                return
+                return  # loaded from elsewhere, as one that has just started
             if not is_loss(error) and self.is_starting:
                 raise  # the cause is in the settings, and would come again
             self.lost(engine, str(error))
@@ -240,7 +237,6 @@ class EngineSet:
         if phase == STARTING:
             engine.node = answer
             engine.health.started()
-            self._load(engine)
         elif phase == LOADING:
             assert self.transport is not None
             self.transport.check_loaded(engine, *answer)
@@ -262,6 +258,10 @@ class EngineSet:
         """What is due by the clock."""
         if engine.health.state == DEAD and now >= engine.health.restart_at:
             self._restart(engine)
+        elif engine.health.state == RESTARTING and engine.place is None:
+            self._start(engine)  # it had stepped back
+        elif engine.health.state == STALE and engine.call is None:
+            self._load(engine)
         elif engine.call is not None and now >= engine.deadline:
             self._call_is_late(engine, now)
         elif engine.probe is not None and now >= engine.probe_deadline:
@@ -293,7 +293,7 @@ class EngineSet:
             return
         self.num_restarts += 1
         engine.arrival = "serves again"
-        self.start(engine)
+        self._start(engine)
 
     def _died(self, engine: Engine) -> None:
         self.note(f"{engine.health.reason.splitlines()[0]}; {engine.name} is started anew")

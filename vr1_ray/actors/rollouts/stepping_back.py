@@ -1,38 +1,25 @@
 """Engines step back while the trainer asks for room: without it there is no run, without one of them there is.
 
 Ray gives room to whoever asks first. An engine that waits for a place gives its turn up, and so does one that died with
-its node, whose place Ray would move like the trainer's own.
+its node, whose place Ray would move like the trainer's own. `EngineSet.tick` starts them anew.
 """
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from vr1_ray.actors.rollouts.engine_health import RESTARTING
 from vr1_ray.actors.rollouts.engine_set import EngineSet
 from vr1_ray.actors.room import is_gone
 
 
-@contextmanager
-def stepping_back(engines: EngineSet | None) -> Iterator[None]:
-    """In this block no engine waits for room; those that did ask again after it.
+def step_back(engines: EngineSet) -> None:
+    """From here to the next tick no engine asks for room. To be called again for those that die meanwhile.
 
     Example:
-        with stepping_back(engines):
-            trainers.restart()
+        trainers.restart(make_room=lambda: step_back(engines))
     """
-    waiting = []
-    for engine in engines.wanted if engines is not None else []:
-        if engine.place is None or engine.place.group is None:
+    for engine in engines.engines:
+        place = engine.place
+        if place is None or place.group is None:  # a guest of the trainer asks for nothing
             continue
-        if engine.health.state == RESTARTING and not engine.place.has_room():
+        if engine.health.state == RESTARTING and not place.has_room():
             engine.bury()
-            waiting.append(engine)
-        elif is_gone(engine.actor):
-            assert engines is not None
+        elif is_gone(place.actor):
             engines.lost(engine, f"{engine.name} died, while the trainer was started again")
-    try:
-        yield
-    finally:
-        for engine in waiting:
-            assert engines is not None
-            engines.start(engine)

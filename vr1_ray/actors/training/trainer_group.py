@@ -16,7 +16,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.training.trainer_actor import TrainerActor
-from vr1_ray.actors.training.trainer_place import await_placement, own_placement
+from vr1_ray.actors.training.trainer_place import await_places, own_placement
 from vr1_ray.actors.waiting import (
     ActorError,
     ActorLostError,
@@ -61,9 +61,9 @@ class TrainerGroup:
         self.placement = seats.group if seats else own_placement(config.trainer)
         self._launch()
 
-    def _launch(self) -> None:
+    def _launch(self, make_room: Callable[[], None] = lambda: None) -> None:
+        """Raises NoRoomError."""
         trainer = self.config.trainer
-        await_placement(self.placement, what="trainer", seconds=self.start_timeout)
         self.actors: list[Any] = [
             ray.remote(TrainerActor)
             .options(
@@ -75,6 +75,9 @@ class TrainerGroup:
             .remote(self.config, rank)
             for rank in range(trainer.num_workers)
         ]
+        ranks = {f"trainer {rank}": actor for rank, actor in enumerate(self.actors)}
+        limit = self.start_timeout
+        await_places(ranks, limit_seconds=limit, make_room=make_room, note=self.note)
 
     def _place(self, rank: int) -> dict[str, Any]:
         if self.seats:
@@ -127,14 +130,16 @@ class TrainerGroup:
             )
         return [address for address, _ in answers]
 
-    def restart(self) -> None:
+    def restart(self, *, make_room: Callable[[], None] = lambda: None) -> None:
         """Replace every rank by a new one with the start weights. Raises TrainerLostError if one is lost again.
 
-        The place is kept: who waits for room can't take it meanwhile. What was on a node that died, Ray moves.
+        The place is kept: who waits for room can't take it meanwhile. What was on a node that died, Ray moves, and
+        `make_room` is called until it has.
         """
         for actor in self.actors:
             ray.kill(actor)
-        self._launch()
+        make_room()
+        self._launch(make_room)
         starting = self.starting(*self._start_arguments)
         self._wait(starting, phase="starting the trainer again", timeout=self.start_timeout)
 
