@@ -9,8 +9,12 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from vr1_ray.actors.rollouts.engine_place import EnginePlace
 from vr1_ray.actors.rollouts.engine_set import EngineSet
+from vr1_ray.actors.rollouts.evaluating import evaluate_each
+from vr1_ray.actors.rollouts.invalid_rollouts import InvalidRollouts
+from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.actors.weights.weight_sync import WeightTransport
-from vr1_ray.config import EngineHealthConfig
+from vr1_ray.config import EngineHealthConfig, InvalidRolloutsConfig
+from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec
 
 pytestmark = pytest.mark.ray
 LIMIT = 240.0
@@ -39,6 +43,11 @@ class Starts:
     def probe(self):
         if self.fault:
             raise RuntimeError(self.fault)
+
+    def generate_group(self, prompt, spec, stage, step, *others):
+        return RolloutGroup(
+            prompt=prompt, step=step, stage=stage, policy_version=0, prompt_ids=(1,), rollouts=()
+        )
 
     def close(self):
         """Nothing to stop."""
@@ -123,3 +132,18 @@ def test_an_engine_that_was_given_up_comes_back_and_serves(engines):
     tick_until(engines, lambda: engine not in engines.wanted)
     tick_until(engines, lambda: len(engines.serving) == 2)
     assert engine in engines.serving
+
+
+def test_what_an_evaluation_left_under_way_does_not_meet_the_next_one(engines, tmp_path):
+    invalid = InvalidRollouts(InvalidRolloutsConfig(), note=print, log=tmp_path / "log")
+    pool = RolloutPool(
+        engines, [], max_concurrent_responses=4, timeout_seconds=LIMIT, invalid=invalid
+    )
+    spec = SamplingSpec(max_response_tokens=4, group_size=1)
+    prompts = [Prompt(prompt_id=str(n), question="?") for n in range(4)]
+    first = evaluate_each(pool, prompts, spec)
+    next(first)
+    first.close()  # as when the evaluation could not be written, or a trainer rank was lost meanwhile
+    found = [group.prompt.prompt_id for group in evaluate_each(pool, prompts[::-1], spec)]
+    assert sorted(found) == ["0", "1", "2", "3"]
+    assert not (pool.steps or pool.sampling or pool.waiting)

@@ -22,6 +22,7 @@ from vr1_ray.config import EngineHealthConfig, RolloutConfig, RunConfig, Trainer
 pytestmark = pytest.mark.ray
 LIMIT = 240.0
 ROLLOUT = RolloutConfig(num_cpus_per_engine=2)
+TRAINS = {"trains": 1}
 
 
 class Rank:
@@ -58,11 +59,11 @@ class Starts:
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two CPUs on each of three nodes."""
+    """Two CPUs on each of three nodes; trainers run on two of them."""
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False}
     )
-    nodes = [cluster.add_node(num_cpus=2) for _ in range(2)]
+    nodes = [cluster.add_node(num_cpus=2, resources=TRAINS) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False)
     cluster.nodes_of_two = [node.node_id for node in nodes]
     yield cluster
@@ -134,7 +135,7 @@ def test_a_trainer_whose_node_died_gets_the_next_node_before_an_engine_that_aske
     cluster, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(trainer_group, "TrainerActor", Rank)
-    trainer = TrainerConfig(num_workers=1, num_cpus_per_worker=2)
+    trainer = TrainerConfig(num_workers=1, num_cpus_per_worker=2, resources=dict(TRAINS))
     trainers = TrainerGroup(
         RunConfig(kind="sft", name="back", runs_folder=str(tmp_path), trainer=trainer)
     )
@@ -144,19 +145,16 @@ def test_a_trainer_whose_node_died_gets_the_next_node_before_an_engine_that_aske
     engines.resize(3)
     waiting = engines.wanted[2]
     assert not waiting.place.has_room()
-    nodes = {node.node_id: node for node in cluster.worker_nodes}
-    has_died = home in nodes  # the head can't die; then the trainer starts again where it was
-    if has_died:
-        cluster.remove_node(nodes[home], allow_graceful=False)
-    is_added = []
+    [node] = [node for node in cluster.worker_nodes if node.node_id == home]
+    cluster.remove_node(node, allow_graceful=False)
+    added = []
 
     def make_room():
         step_back(engines)
-        if waiting.place is None and not is_added:
-            is_added.append(cluster.add_node(num_cpus=2))
+        if waiting.place is None and not added:
+            added.append(cluster.add_node(num_cpus=2, resources=TRAINS))
 
     trainers.restart(make_room=make_room)
-    assert has_died
     assert waiting.place is None
     engines.tick()
     assert waiting.place is not None  # it asks again, and waits

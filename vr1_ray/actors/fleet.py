@@ -259,8 +259,10 @@ class Fleet:
         return {"policy_hash": found} if found else {}
 
     def restart_trainers(self) -> None:
-        """Replace all trainer ranks after a TrainerLostError. They have the start weights then."""
+        """Replace all trainer ranks after a TrainerLostError. They have the start weights then, and no step is under way."""
         assert self.trainers is not None
+        if self.engines is not None:
+            self.pool.forget()
         engines = self.engines
         self.trainers.restart(make_room=lambda: step_back(engines) if engines else None)
 

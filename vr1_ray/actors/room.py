@@ -13,6 +13,7 @@ import ray
 from ray._private import state  # what Ray offers for this in public needs a dashboard
 
 from vr1_ray.actors.waiting import ActorError
+from vr1_ray.config import ReferenceConfig, RewardPoolConfig
 
 Bundle = Mapping[str, float]
 TELL_SECONDS = 15.0  # a process needs a moment to be placed, also where there is room
@@ -59,13 +60,23 @@ class RoomWatch:
                 self.note(f"{name} waits for room in the cluster")
             if waited >= self.limit_seconds:
                 raise NoRoomError(
-                    f"{name} has found no room in the cluster for {waited:.0f} s; add nodes, or reserve less"
+                    f"{name} has found no room in the cluster for {self.limit_seconds:.0f} s; add nodes, or reserve less"
                 )
 
 
 def is_gone(actor: Any) -> bool:
     """Whether Ray knows that an actor's process has ended for good, its node with it or not."""
     return state.actors(actor._actor_id.hex()).get("State") == "DEAD"
+
+
+def placement_options(config: RewardPoolConfig | ReferenceConfig) -> dict[str, Any]:
+    """Where the actors of a pool, or of the reference, may run and what they reserve, as options of a Ray actor."""
+    return {
+        "num_cpus": config.num_cpus_per_actor,
+        "num_gpus": config.num_gpus_per_actor,
+        "resources": dict(config.resources),
+        "label_selector": dict(config.label_selector),
+    }
 
 
 def bundle_of(

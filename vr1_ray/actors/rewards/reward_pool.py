@@ -19,24 +19,13 @@ import ray
 from vr1_ray.actors.rewards.outages import Outages
 from vr1_ray.actors.rewards.reward_actor import InvalidReward, Outcome, ScoredCall
 from vr1_ray.actors.rewards.score_request import ScoredGroup, ScoreRequest, Slot
-from vr1_ray.actors.room import bundle_of, has_place, in_words
+from vr1_ray.actors.room import TELL_SECONDS, bundle_of, has_place, in_words
 from vr1_ray.actors.scaling import QueueScaler
 from vr1_ray.actors.waiting import ActorError, ActorLostError, take
-from vr1_ray.config import ReferenceConfig, RewardPoolConfig
+from vr1_ray.config import RewardPoolConfig
 
 MAX_START_FAILURES = 3  # in a row; then the reward itself is broken
 LOOK_SECONDS = 1.0  # between two looks at an actor that waits for room
-TELL_SECONDS = 15.0  # then the user is told that it waits
-
-
-def placement_options(config: RewardPoolConfig | ReferenceConfig) -> dict[str, Any]:
-    """Where the actors of a pool, or of the reference, may run and what they reserve, as options of a Ray actor."""
-    return {
-        "num_cpus": config.num_cpus_per_actor,
-        "num_gpus": config.num_gpus_per_actor,
-        "resources": dict(config.resources),
-        "label_selector": dict(config.label_selector),
-    }
 
 
 class RewardPool:
@@ -144,6 +133,11 @@ class RewardPool:
         self._dispatch()
         return finished
 
+    def forget(self, key: Hashable) -> None:
+        """Its outcomes are wanted no longer; what an actor still answers for it is not looked at."""
+        self.unfinished.pop(key, None)
+        self.queue = deque(one for one in self.queue if one.key != key)
+
     def resize(self, number: int) -> None:
         """Have `number` actors: new ones start in the background; those that wait for room, start or idle are stopped."""
         while len(self.slots) < number:
@@ -225,6 +219,8 @@ class RewardPool:
 
     def _found(self, request: ScoreRequest, call: ScoredCall, index: int) -> list[ScoredGroup]:
         """Keep what was scored; what was invalid together with others is tried once more alone."""
+        if request.key not in self.unfinished:
+            return []
         wanted, scored = self.unfinished[request.key]
         scored.seconds += call.seconds
         if not all(isinstance(outcome, InvalidReward) for outcome in call.outcomes):

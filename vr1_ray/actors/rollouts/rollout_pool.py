@@ -116,6 +116,20 @@ class RolloutPool:
         found = [state.groups[order] for order in range(state.num_groups)]
         return [group for group in found if group is not None]
 
+    def forget(self, step: int | None = None) -> None:
+        """Drop what is known and under way of a step, or of all: what actors still answer for it is not looked at."""
+
+        def is_kept(request: SampleRequest) -> bool:
+            return step is not None and request.step != step
+
+        self.waiting = deque(request for request in self.waiting if is_kept(request))
+        self.sampling = {ref: one for ref, one in self.sampling.items() if is_kept(one.request)}
+        for key in [key for key, one in self.scoring.items() if not is_kept(one.request)]:
+            del self.scoring[key]
+            for pool in self.reward_pools:
+                pool.forget(key)
+        self.steps = {one: books for one, books in self.steps.items() if step not in (None, one)}
+
     def _advance(self, step: int, deadline: float) -> None:
         """Wait for one event and react to it."""
         ready = self._wait(step, deadline)

@@ -10,8 +10,7 @@ import ray
 
 from vr1_ray.actors.process import begin_process
 from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
-from vr1_ray.actors.rewards.reward_pool import placement_options
-from vr1_ray.actors.room import RoomWatch
+from vr1_ray.actors.room import RoomWatch, placement_options
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.waiting import put, wait_for
 from vr1_ray.config import RunConfig
