@@ -146,4 +146,4 @@ def test_what_an_evaluation_left_under_way_does_not_meet_the_next_one(engines, t
     first.close()  # as when the evaluation could not be written, or a trainer rank was lost meanwhile
     found = [group.prompt.prompt_id for group in evaluate_each(pool, prompts[::-1], spec)]
     assert sorted(found) == ["0", "1", "2", "3"]
-    assert not (pool.steps or pool.sampling or pool.waiting)
+    assert (pool.steps, pool.sampling, list(pool.waiting)) == ({}, {}, [])
