@@ -1,7 +1,6 @@
 """Which node engines and trainer get, on a real Ray of three nodes: room, nodes to avoid, and a node that dies."""
 
 import time
-from pathlib import Path
 
 import pytest
 import ray
@@ -12,6 +11,7 @@ from ray.util.scheduling_strategies import (
     PlacementGroupSchedulingStrategy,
 )
 
+from tests.integration.places import Engine, Rank
 from vr1_ray.actors.rollouts.engine_place import EnginePlace, bundle, emptiest_node
 from vr1_ray.actors.rollouts.engine_set import EngineSet
 from vr1_ray.actors.rollouts.stepping_back import step_back
@@ -23,38 +23,6 @@ pytestmark = pytest.mark.ray
 LIMIT = 240.0
 ROLLOUT = RolloutConfig(num_cpus_per_engine=2)
 TRAINS = {"trains": 1}
-
-
-class Rank:
-    """A trainer rank's place, without the model."""
-
-    def __init__(self, config, rank):
-        """Nothing to load."""
-
-    def look(self, token):
-        return "127.0.0.1", Path(token).read_text()
-
-    def listen(self, address):
-        return 1
-
-    def start(self, *arguments):
-        return ray.get_runtime_context().get_node_id()
-
-
-class Starts:
-    """An engine's place, without the model; one node may be broken."""
-
-    def start(self, broken):
-        node = ray.get_runtime_context().get_node_id()
-        if node == broken:
-            raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
-        return node
-
-    def probe(self):
-        """Nothing to say: it is there."""
-
-    def close(self):
-        """Nothing to stop."""
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +55,7 @@ def engine_set(number, broken=""):
         launches.append((set(avoided), node))
         group = placement_group([bundle(ROLLOUT)], "STRICT_PACK", _soft_target_node_id=node)
         strategy = PlacementGroupSchedulingStrategy(placement_group=group)
-        actor = ray.remote(Starts).options(num_cpus=2, scheduling_strategy=strategy).remote()
+        actor = ray.remote(Engine).options(num_cpus=2, scheduling_strategy=strategy).remote()
         return EnginePlace(
             group=group, actor=actor, starting=actor.start.remote(broken), likely_node=node or ""
         )

@@ -1,14 +1,14 @@
 """Actors that wait for room, whose GPU fails, or whose place must be kept, on a real Ray of four CPUs and no model."""
 
 import time
-from pathlib import Path
 
 import pytest
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 
+from tests.integration.places import Rank, Reference
 from vr1_ray.actors import room, waiting
-from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
+from vr1_ray.actors.restarting import RestartWatch, restarts
 from vr1_ray.actors.room import NoRoomError
 from vr1_ray.actors.training import trainer_group
 from vr1_ray.actors.training.trainer_group import TrainerGroup, TrainerLostError
@@ -16,38 +16,6 @@ from vr1_ray.config import RunConfig, TrainerConfig
 
 pytestmark = pytest.mark.ray
 LIMIT = 240.0
-FAULT = "CUDA error: unspecified launch failure"
-
-
-class Reference:
-    """A reference actor's place; its GPU fails while the file is there, which it removes."""
-
-    def answer(self, file=None):
-        if file is not None and file.exists():
-            file.unlink()
-            raise RuntimeError(FAULT)
-        return this_process(), 7
-
-
-class Rank:
-    """A trainer rank's place."""
-
-    def __init__(self, config, rank):
-        self.rank = rank
-
-    def look(self, token):
-        return "127.0.0.1", Path(token).read_text()
-
-    def listen(self, address):
-        return 1
-
-    def start(self, *arguments):
-        return None
-
-    def ping(self):
-        if self.rank == 1:
-            raise RuntimeError(FAULT)
-        time.sleep(0.5)
 
 
 @pytest.fixture
