@@ -95,9 +95,10 @@ def test_an_engine_that_was_given_up_comes_back_and_serves(engines):
     engines.resize(2)
     tick_until(engines, lambda: len(engines.serving) == 2)
     engine = engines.wanted[1]
-    engine.health.limits = EngineHealthConfig(max_restarts=0, restart_window_seconds=2.0)
+    engine.health.limits = EngineHealthConfig(max_restarts=0, restart_delay_seconds=0.0)
     engines.lost(engine, "no GPU")
     tick_until(engines, lambda: engine not in engines.wanted)
+    engine.health.limits = EngineHealthConfig(restart_window_seconds=0.1)
     tick_until(engines, lambda: len(engines.serving) == 2)
     assert engine in engines.serving
 
