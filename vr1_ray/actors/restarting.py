@@ -5,12 +5,13 @@ on. A second answer is the same as the first, so the step goes on as if nothing 
 """
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
 
-from vr1_ray.actors.room import RoomWatch
+from vr1_ray.actors.room import RoomWatch, life_of
 from vr1_ray.actors.waiting import (
     ActorError,
     ActorTimeoutError,
@@ -20,6 +21,7 @@ from vr1_ray.actors.waiting import (
 )
 
 ROOM_SECONDS = 1800.0  # that an actor whose node is gone may wait for another
+END_SECONDS = 60.0  # for Ray to note that a process has ended
 
 
 def restarts(max_restarts: int) -> dict[str, int]:
@@ -62,7 +64,7 @@ class RestartWatch:
             self.note(f"{str(error).splitlines()[0]}; it is started again")
             for name, (actor, method, arguments) in calls.items():
                 if not _is_sound(pending[name], name, is_late=isinstance(error, ActorTimeoutError)):
-                    ray.kill(actor, no_restart=False)
+                    _end(actor)
                     pending[name] = getattr(actor, method).remote(*arguments)
             answers = wait_for(pending, **limit)
         for name, (process, _) in zip(calls, answers, strict=True):
@@ -71,6 +73,14 @@ class RestartWatch:
                 self.num_restarts += 1
                 self.note(f"{name} was lost and started again, while {phase}; nothing else is")
         return [value for _, value in answers]
+
+
+def _end(actor: Any) -> None:
+    """End an actor's process, and wait for Ray to take note: a call before that might still go there."""
+    before, deadline = life_of(actor), time.monotonic() + END_SECONDS
+    ray.kill(actor, no_restart=False)
+    while life_of(actor) == before and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _is_sound(ref: Any, name: str, *, is_late: bool) -> bool:

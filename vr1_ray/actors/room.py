@@ -64,9 +64,15 @@ class RoomWatch:
                 )
 
 
+def life_of(actor: Any) -> tuple[str, int]:
+    """What Ray knows of an actor's process: its state, and how often it was started again."""
+    found = state.actors(actor._actor_id.hex())
+    return found.get("State", ""), found.get("NumRestarts", 0)
+
+
 def is_gone(actor: Any) -> bool:
     """Whether Ray knows that an actor's process has ended for good, its node with it or not."""
-    return state.actors(actor._actor_id.hex()).get("State") == "DEAD"
+    return life_of(actor)[0] == "DEAD"
 
 
 def placement_options(config: RewardPoolConfig | ReferenceConfig) -> dict[str, Any]:

@@ -71,8 +71,9 @@ def wait_for(
             timeout=max(0.0, min(LOOK_SECONDS, deadline - time.monotonic())),
         )
         if not ready:
+            is_late = time.monotonic() >= deadline
             look(list(waiting.values()))
-            if time.monotonic() < deadline:
+            if not is_late:
                 continue
             names = ", ".join(waiting.values())
             seconds = time.monotonic() - began
