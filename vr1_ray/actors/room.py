@@ -70,6 +70,15 @@ def life_of(actor: Any) -> tuple[str, int]:
     return found.get("State", ""), found.get("NumRestarts", 0)
 
 
+def never_ran(actor: Any) -> bool:
+    """Whether Ray had placed an actor on a node that had died already, and has found out since."""
+    found = state.actors(actor._actor_id.hex())
+    if found.get("State") != "DEAD":
+        return False
+    death = found["DeathCause"].actor_died_error_context
+    return death.never_started and death.reason == death.NODE_DIED
+
+
 def is_gone(actor: Any) -> bool:
     """Whether Ray knows that an actor's process has ended for good, its node with it or not."""
     return life_of(actor)[0] == "DEAD"

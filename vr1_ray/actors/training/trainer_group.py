@@ -16,7 +16,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.training.trainer_actor import TrainerActor
-from vr1_ray.actors.training.trainer_place import await_places, own_placement
+from vr1_ray.actors.training.trainer_place import launch_all, own_placement
 from vr1_ray.actors.waiting import (
     ActorError,
     ActorLostError,
@@ -63,21 +63,24 @@ class TrainerGroup:
 
     def _launch(self, make_room: Callable[[], None] = lambda: None) -> None:
         """Raises NoRoomError."""
+        self.actors: list[Any] = launch_all(
+            self._launch_rank,
+            self.config.trainer.num_workers,
+            limit_seconds=self.start_timeout,
+            make_room=make_room,
+            note=self.note,
+        )
+
+    def _launch_rank(self, rank: int) -> Any:
         trainer = self.config.trainer
-        self.actors: list[Any] = [
-            ray.remote(TrainerActor)
-            .options(
-                num_cpus=trainer.num_cpus_per_worker,
-                num_gpus=trainer.num_gpus_per_worker,
-                resources=dict(trainer.resources),
-                **self._place(rank),
-            )
-            .remote(self.config, rank)
-            for rank in range(trainer.num_workers)
-        ]
-        ranks = {f"trainer {rank}": actor for rank, actor in enumerate(self.actors)}
-        limit = self.start_timeout
-        await_places(ranks, limit_seconds=limit, make_room=make_room, note=self.note)
+        options: dict[str, Any] = {
+            "num_cpus": trainer.num_cpus_per_worker,
+            "num_gpus": trainer.num_gpus_per_worker,
+            "resources": dict(trainer.resources),
+            **self._place(rank),
+        }
+        remote: Any = ray.remote(TrainerActor).options(**options)
+        return remote.remote(self.config, rank)
 
     def _place(self, rank: int) -> dict[str, Any]:
         if self.seats:
