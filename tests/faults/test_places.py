@@ -19,7 +19,7 @@ from vr1_ray.actors.training import trainer_group
 from vr1_ray.actors.training.trainer_group import TrainerGroup
 from vr1_ray.config import EngineHealthConfig, RolloutConfig, RunConfig, TrainerConfig
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 LIMIT = 240.0
 ROLLOUT = RolloutConfig(num_cpus_per_engine=2)
 TRAINS = {"trains": 1}
