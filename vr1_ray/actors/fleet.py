@@ -263,8 +263,7 @@ class Fleet:
         assert self.trainers is not None
         if self.engines is not None:
             self.pool.forget()
-        engines = self.engines
-        self.trainers.restart(make_room=lambda: step_back(engines) if engines else None)
+        self.trainers.restart(make_room=lambda: step_back(self.engines))
 
     def reset_reference(self, model_path: str) -> None:
         """Make another policy folder the reference; "" is the policy that the run began with."""

@@ -9,12 +9,14 @@ from vr1_ray.actors.rollouts.engine_set import EngineSet
 from vr1_ray.actors.room import is_gone
 
 
-def step_back(engines: EngineSet) -> None:
-    """From here to the next tick no engine asks for room. To be called again for those that die meanwhile.
+def step_back(engines: EngineSet | None) -> None:
+    """From here to the next tick no engine of a run asks for room. To be called again for those that die meanwhile.
 
     Example:
         trainers.restart(make_room=lambda: step_back(engines))
     """
+    if engines is None:  # a cold start has none
+        return
     for engine in engines.engines:
         place = engine.place
         if place is None or place.group is None:  # a guest of the trainer asks for nothing
