@@ -8,6 +8,7 @@ from ray.util.placement_group import placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from tests.integration.places import Engine
+from vr1_ray.actors.rollouts.engine_health import EngineFloor
 from vr1_ray.actors.rollouts.engine_place import EnginePlace
 from vr1_ray.actors.rollouts.engine_set import EngineSet
 from vr1_ray.actors.rollouts.evaluating import evaluate_each
@@ -89,6 +90,24 @@ def test_an_engine_whose_gpu_failed_under_it_is_replaced(engines, capsys):
     ray.get(before.fail.remote(), timeout=LIMIT)
     tick_until(engines, lambda: engine.actor not in (None, before) and engines.serving)
     assert "engine 0 lost its GPU (unspecified launch failure)" in capsys.readouterr().out
+
+
+def test_an_engine_that_starts_again_while_nobody_looks_is_waited_for(engines):
+    [engine] = engines.wanted
+    engines.minimum.limits = EngineHealthConfig(recovery_seconds=0.5)
+    engines.lost(engine, "no GPU")
+    tick_until(engines, lambda: engine.call is not None)
+    time.sleep(1.0)  # the trainer works
+    tick_until(engines, lambda: engines.serving)
+
+
+def test_an_engine_that_joins_is_not_missing(engines):
+    alarms, now = [], [0.0]
+    engines.floor = EngineFloor(EngineHealthConfig(), note=alarms.append, clock=lambda: now[0])
+    engines.resize(3)
+    for now[0] in (0.0, 1e6):
+        engines.tick()
+    assert alarms == []
 
 
 def test_an_engine_that_was_given_up_comes_back_and_serves(engines):

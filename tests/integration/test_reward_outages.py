@@ -7,7 +7,15 @@ import time
 import pytest
 import ray
 
-from tests.integration.reward_pools import group, make_config, make_pool, score_all, stop, submit
+from tests.integration.reward_pools import (
+    group,
+    make_config,
+    make_pool,
+    ray_with_judges,
+    score_all,
+    stop,
+    submit,
+)
 from vr1_ray.actors.rewards.reward_actor import InvalidReward, ScoredCall
 from vr1_ray.actors.rewards.reward_pool import RewardPool
 from vr1_ray.config import RewardPoolConfig, RewardSpec
@@ -16,17 +24,7 @@ from vr1_ray.types import RewardOutput
 pytestmark = pytest.mark.ray
 
 
-@pytest.fixture(scope="module", autouse=True)
-def local_ray():
-    ray.init(
-        address="local",
-        num_cpus=4,
-        resources={"judge": 2},
-        include_dashboard=False,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
+local_ray = pytest.fixture(scope="module", autouse=True)(ray_with_judges)
 
 
 class Light:

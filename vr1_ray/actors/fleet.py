@@ -99,6 +99,8 @@ class Fleet:
 
     def _wait_for(self, starting: dict[str, Any]) -> None:
         waiting = self.references.named_actors() if self.references else {}
+        for pool in self.reward_pools:
+            waiting |= pool.named_actors()
         wait_for(
             starting,
             phase="starting the run's actors",

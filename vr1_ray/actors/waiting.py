@@ -59,7 +59,7 @@ def wait_for(
     raise what says more than a time limit.
     Raises ActorTimeoutError or ActorError; the first failure found is reported, cause first.
     """
-    began = time.monotonic()
+    began = looked = time.monotonic()
     deadline = began + timeout_seconds
     results: dict[str, Any] = {}
     waiting = {ref: name for name, ref in pending.items()}
@@ -70,10 +70,12 @@ def wait_for(
             num_returns=1,
             timeout=max(0.0, min(LOOK_SECONDS, deadline - time.monotonic())),
         )
+        now = time.monotonic()
+        if not ready or now >= looked + LOOK_SECONDS:
+            looked = now
+            look([name for ref, name in waiting.items() if ref not in ready])
         if not ready:
-            is_late = time.monotonic() >= deadline
-            look(list(waiting.values()))
-            if not is_late:
+            if now < deadline:
                 continue
             names = ", ".join(waiting.values())
             seconds = time.monotonic() - began

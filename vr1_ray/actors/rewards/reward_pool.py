@@ -21,7 +21,7 @@ from vr1_ray.actors.rewards.reward_actor import InvalidReward, Outcome, ScoredCa
 from vr1_ray.actors.rewards.score_request import ScoredGroup, ScoreRequest, Slot
 from vr1_ray.actors.room import TELL_SECONDS, bundle_of, has_place, in_words
 from vr1_ray.actors.scaling import QueueScaler
-from vr1_ray.actors.waiting import ActorError, ActorLostError, take
+from vr1_ray.actors.waiting import ActorError, ActorLostError, DeviceFaultError, take
 from vr1_ray.config import RewardPoolConfig
 
 MAX_START_FAILURES = 3  # in a row; then the reward itself is broken
@@ -67,7 +67,13 @@ class RewardPool:
 
     def starting(self) -> dict[str, Any]:
         """Refs to wait for before the run begins, by actor name."""
-        return {f"reward actor {self.name}/{slot.index}": slot.call for slot in self.slots}
+        return {self._name_of(slot): slot.call for slot in self.slots}
+
+    def named_actors(self) -> dict[str, Any]:
+        return {self._name_of(slot): slot.actor for slot in self.slots}
+
+    def _name_of(self, slot: Slot) -> str:
+        return f"reward actor {self.name}/{slot.index}"
 
     @property
     def actors(self) -> list[Any]:
@@ -104,11 +110,12 @@ class RewardPool:
         if slot is None:  # stopped, since the pool has become smaller
             return []
         request, slot.call, slot.request = slot.request, None, None
-        name = f"reward actor {self.name}/{slot.index}"
+        name = self._name_of(slot)
         try:
             result = take(ref, actor=name, phase=request.where if request else "starting")
         except ActorError as error:
             is_blameless = isinstance(error, ActorLostError) and error.how != "died"
+            is_blameless &= not isinstance(error, DeviceFaultError)  # it would come again there
             return self._failed(slot, request, str(error), is_blameless=is_blameless)
         if request is None:
             slot.is_ready, self.start_failures = True, 0
@@ -173,9 +180,7 @@ class RewardPool:
         slot.deadline = now + (self.start_timeout_seconds if slot.has_room else LOOK_SECONDS)
         if not (slot.has_room or slot.is_told) and now - slot.launched >= TELL_SECONDS:
             slot.is_told = True
-            self.note(
-                f"reward actor {self.name}/{slot.index} waits for room ({in_words(self.bundle)})"
-            )
+            self.note(f"{self._name_of(slot)} waits for room ({in_words(self.bundle)})")
 
     def _dispatch(self) -> None:
         self._assign()
@@ -277,7 +282,7 @@ class RewardPool:
 
     def _start_failed(self, slot: Slot, reason: str, is_blameless: bool) -> None:
         """An actor that can't start is given up, unless it is the last one; one that lost its node starts anew."""
-        name = f"reward actor {self.name}/{slot.index}"
+        name = self._name_of(slot)
         if is_blameless:
             self.slots[self.slots.index(slot)] = self._start(slot.index)
             self.note(f"{reason.splitlines()[0]}; it is started again")

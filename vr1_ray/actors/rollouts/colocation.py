@@ -49,6 +49,5 @@ def put_to_sleep(engines: EngineSet) -> None:
         calls = [engine.call for engine in engines.wanted if engine.call is not None]
         if not calls:
             return
-        limit = max(0.0, engines.next_deadline - engines.clock())
-        ray.wait(calls, num_returns=1, timeout=limit)
+        engines.watch.wait(calls, until=engines.next_deadline)
         engines.tick()

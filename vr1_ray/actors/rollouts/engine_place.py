@@ -138,7 +138,7 @@ def emptiest_node(
     fitting = [
         node["NodeID"]
         for node in nodes_with(labels)
-        if times(wanted, node["Resources"]) and node["NodeID"] not in avoided
+        if times(wanted, node["Resources"]) and node["NodeID"] in free.keys() - avoided
     ]
     return min(
         fitting, key=lambda node: (free[node] < 1, engines[node], -free[node], node), default=None

@@ -29,6 +29,7 @@ from vr1_ray.actors.rollouts.engine_health import (
 )
 from vr1_ray.actors.rollouts.engine_place import AvoidedNodes, Launch
 from vr1_ray.actors.rollouts.first_start import until_started
+from vr1_ray.actors.rollouts.watch import Watch
 from vr1_ray.actors.waiting import ActorError, take
 from vr1_ray.config import EngineHealthConfig
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # a set is handed its transport, which is built on sets like 
     from vr1_ray.actors.weights.weight_sync import WeightTransport
 
 LOOK_SECONDS = 1.0  # between two looks at an engine that waits for room
+JOINS = "joins"  # for the first time, which is no loss of those that serve
 
 
 class EngineSet:
@@ -64,8 +66,9 @@ class EngineSet:
         self.launch, self.limits, self.note, self.clock = launch, limits, note, clock
         self.start_seconds, self.call_seconds = start_seconds, call_seconds
         self.avoided = AvoidedNodes(clock=clock)
-        self.floor = EngineFloor(limits, note=note, clock=clock)
-        self.minimum = HealthyMinimum(limits, clock=clock)
+        self.watch = Watch(clock)
+        self.floor = EngineFloor(limits, note=note, clock=self.watch.seconds)
+        self.minimum = HealthyMinimum(limits, clock=self.watch.seconds)
         self.transport: WeightTransport | None = None
         self.is_busy: Callable[[Engine], bool] = lambda engine: False  # whether it has requests
         self.is_starting = True  # the run's first engines have not all started
@@ -107,10 +110,10 @@ class EngineSet:
         self.number = number
         for _ in range(number - len(self.wanted)):
             health = EngineHealth(self.limits, clock=self.clock)
-            engine = Engine(index=self.num_launched, health=health)
+            arrival = "" if self.is_starting else JOINS
+            engine = Engine(index=self.num_launched, health=health, arrival=arrival)
             self.num_launched += 1
             self.engines.append(engine)
-            engine.arrival = "" if self.is_starting else "joins"
             self._start(engine)
         by_use = sorted(self.wanted, key=lambda one: (one.health.state != HEALTHY, one.index))
         for engine in by_use[number:]:
@@ -133,7 +136,7 @@ class EngineSet:
         for engine, call in zip(loading, transport.load_all(loading), strict=True):
             self._await_load(engine, call)
         while calls := [e.call for e in loading if e.call is not None and e.phase == LOADING]:
-            ray.wait(calls, num_returns=1, timeout=max(0.0, self.next_deadline - self.clock()))
+            self.watch.wait(calls, until=self.next_deadline)
             self.tick()
         if any(engine.health.state not in LOADED for engine in loading):
             transport.check()  # with a trainer rank its weights are lost, and no engine was to blame
@@ -144,10 +147,7 @@ class EngineSet:
         self.is_starting = False
 
     def tick(self) -> None:
-        """React to what happened.
-
-        Raises ActorError if too few engines are left (`rollout.health.min_healthy`), or if one can't start at all.
-        """
+        """React to what happened. Raises ActorError if too few engines are left, or if one can't start at all."""
         self._take_answers()
         now = self.clock()
         for engine in self.wanted:
@@ -175,7 +175,7 @@ class EngineSet:
                 engine.arrival = "serves again"
         if not self.is_starting:
             there = sum(engine.health.state in LOADED for engine in self.engines)
-            self.floor.look(there, self.number)
+            self.floor.look(there, self.number - sum(one.arrival == JOINS for one in self.wanted))
         if problem := self.minimum.problem(engine.health for engine in self.engines):
             raise ActorError(problem)
 

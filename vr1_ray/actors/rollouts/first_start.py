@@ -1,17 +1,12 @@
 """Waiting for the engines of a run's start."""
 
-import time
 from typing import TYPE_CHECKING
-
-import ray
 
 from vr1_ray.actors.rollouts.engine_health import HEALTHY
 from vr1_ray.actors.waiting import ActorTimeoutError
 
 if TYPE_CHECKING:
     from vr1_ray.actors.rollouts.engine_set import EngineSet
-
-LOOK_SECONDS = 1.0
 
 
 def until_started(engines: "EngineSet") -> None:
@@ -29,9 +24,5 @@ def until_started(engines: "EngineSet") -> None:
             raise ActorTimeoutError(
                 f"starting the engines: no answer from {names} within {engines.start_seconds:.0f} s"
             )
-        limit = max(0.0, min(deadline, engines.next_deadline) - engines.clock())
-        if engines.pending:
-            ray.wait(engines.pending, num_returns=1, timeout=limit)
-        else:
-            time.sleep(min(limit, LOOK_SECONDS))
+        engines.watch.wait(engines.pending, until=min(deadline, engines.next_deadline))
         engines.tick()

@@ -16,8 +16,6 @@ from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-import ray
-
 from vr1_ray.actors.rewards.reward_actor import InvalidReward
 from vr1_ray.actors.rewards.reward_pool import RewardPool, ScoredGroup
 from vr1_ray.actors.rollouts.engine import is_loss, least_loaded
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from vr1_ray.models import RenderedPrompt
 
 MAX_LOSSES = 5  # engines that may be lost with one request; it may be what kills them
-IDLE_SECONDS = 0.2  # a wait when nothing at all is under way
 
 
 class RolloutPool:
@@ -157,12 +154,7 @@ class RolloutPool:
         busy = {one.engine.index for one in self.sampling.values()}
         share = min(1.0, len(busy) / max(1, len(self.engines.serving)))
         began = time.monotonic()
-        limit = max(0.0, min(limits) - began)
-        ready: list[Any] = []
-        if refs:
-            ready, _ = ray.wait(refs, num_returns=1, timeout=limit, fetch_local=False)
-        else:
-            time.sleep(min(limit, IDLE_SECONDS))
+        ready = self.engines.watch.wait(refs, until=min(limits))
         seconds = time.monotonic() - began
         books.exposed_seconds += seconds * is_exposed
         books.busy_seconds += seconds * share

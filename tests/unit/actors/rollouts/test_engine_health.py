@@ -14,6 +14,7 @@ from vr1_ray.actors.rollouts.engine_health import (
     EngineHealth,
     HealthyMinimum,
 )
+from vr1_ray.actors.rollouts.watch import Watch
 from vr1_ray.config import EngineHealthConfig
 
 
@@ -233,3 +234,18 @@ def test_a_run_that_goes_on_with_few_of_its_engines_says_so_after_a_while_and_ag
     clock.now += 1e6
     floor.look(serving=12, wanted=24)
     assert len(notes) == 2
+
+
+def test_time_in_which_nobody_looked_does_not_count_against_an_engine_that_starts():
+    times = iter([0.0, 30.0, 900.0, 930.5])  # two waits of 30 s; between them a trainer's step
+    watch = Watch(lambda: next(times))
+    minimum = HealthyMinimum(EngineHealthConfig(recovery_seconds=60.0), clock=watch.seconds)
+    starting = EngineHealth(EngineHealthConfig())
+    assert minimum.problem([starting]) is None
+    watch.wait([], until=0.0)
+    assert minimum.problem([starting]) is None
+    watch.wait([], until=0.0)
+    assert watch.seconds() == 60.5
+    assert "fewer than rollout.health.min_healthy 1 engines serve, for 60 s" in minimum.problem(
+        [starting]
+    )
