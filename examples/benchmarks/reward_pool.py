@@ -21,6 +21,7 @@ from statistics import median, quantiles
 
 import ray
 
+from vr1_ray.actors.rewards.handing import pack
 from vr1_ray.actors.rewards.reward_actor import RewardActor
 from vr1_ray.actors.rewards.reward_pool import RewardPool
 from vr1_ray.config import RewardPoolConfig, RewardSpec, RunConfig
@@ -56,7 +57,7 @@ def measure(
     pool = RewardPool(
         "default",
         pool_config,
-        lambda index: remote.remote(config, "default", index),
+        lambda index: remote.remote(config, "default", pack(config.rewards, "default", {}), index),
         start_timeout_seconds=60,
         note=print,
     )
