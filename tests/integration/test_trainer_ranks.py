@@ -64,7 +64,10 @@ def run_updates(rank, world_size, folder):
             rows, images = sample_rows(trainer.adapter)
             own = rows_of_rank(rows, rank, world_size)
             metrics = trainer.train_step([own], images)
-            for name in ("tokens/packed", "tokens/lockstep"):  # of how rows were cut, not of the update
+            for name in (
+                "tokens/packed",
+                "tokens/lockstep",
+            ):  # of how rows were cut, not of the update
                 assert metrics.pop(name) > 0
             found[stage, budget] = metrics, weights_of(trainer)
     trainer = start_trainer(

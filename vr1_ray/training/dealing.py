@@ -1,21 +1,23 @@
 """Who trains which rows: over ranks, and over the micro-batches of each. Plain Python, no tensors yet.
 
 The rows of one prompt share it, so a prompt's tokens count once wherever its rows are together. They are dealt as one
-piece, the longest piece first, each to the lightest part; where parts are still uneven, rows of the heaviest move to the
-lightest, if they are at least as many tokens as the second prompt that this costs. All of it is deterministic.
+piece, or as a few where that balances better than it costs second prompts: the longest piece first, each to the lightest
+part. Where parts are still uneven, rows of the heaviest move to the lightest. All of it is deterministic.
 """
 
-import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
+
+import numpy as np
 
 from vr1_ray.training.rows import Unit, prompt_of
 from vr1_ray.types import TrainRow
 
 Rows = list[tuple[int, int]]  # (index of a row, its response tokens)
 MOVES_PER_PART = 8
+WORTH_A_PROMPT = 0.99  # cutting pieces, whose prompts then stand twice, is to make the heaviest part so much lighter
 
 
 @dataclass(kw_only=True, slots=True)
@@ -65,6 +67,26 @@ class Part:
         if left:
             self.add(Piece(key=piece.key, prompt=piece.prompt, rows=left))
 
+    def swap(self, other: "Part", given: Piece, taken: Piece | None = None) -> None:
+        """Give rows to another part, and take some for them."""
+        self.remove(given)
+        if taken:
+            other.remove(taken)
+            self.add(taken)
+        other.add(given)
+
+    def singles(self, other: "Part") -> list["Single"]:
+        """Each of its rows, with what it would be to another part."""
+        return [
+            Single(
+                piece=Piece(key=piece.key, prompt=piece.prompt, rows=[row]),
+                leaves=row[1] + piece.prompt * (len(piece.rows) == 1),
+                costs=row[1] + piece.prompt * (piece.key not in other.pieces),
+            )
+            for piece in self.pieces.values()
+            for row in piece.rows
+        ]
+
     @property
     def num_rows(self) -> int:
         return sum(len(piece.rows) for piece in self.pieces.values())
@@ -72,6 +94,15 @@ class Part:
     def groups(self) -> list[list[int]]:
         """Indices of its rows, those of one prompt together, in the order they were given."""
         return sorted([index for index, _ in sorted(piece.rows)] for piece in self.pieces.values())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Single:
+    """A row that might move: by how many tokens the part that it leaves becomes lighter, and the other one heavier."""
+
+    piece: Piece
+    leaves: int
+    costs: int
 
 
 def pieces_of(rows: Sequence[TrainRow]) -> list[Piece]:
@@ -91,51 +122,84 @@ def packed_tokens(rows: Sequence[TrainRow]) -> int:
 
 
 def spread(pieces: Sequence[Piece], num_parts: int) -> list[Part]:
-    """Deal pieces into parts of nearly equal tokens. No part exceeds the mean by more than the longest piece."""
+    """Deal pieces into parts of nearly equal tokens. No part exceeds the mean by more than the longest piece.
+
+    Pieces stay whole, or all are cut in two, in four and so on, if the heaviest part becomes lighter by it.
+    """
+    best: list[Part] = []
+    most_rows = max((len(piece.rows) for piece in pieces), default=0)
+    number = 1
+    while not best or number < 2 * most_rows:
+        finer = [small for piece in pieces for small in _cut(piece, number)]
+        parts = _deal_out(finer, num_parts)
+        _even_out(parts)
+        if not best or _heaviest(parts) < WORTH_A_PROMPT * _heaviest(best):
+            best = parts
+        number *= 2
+    return best
+
+
+def _heaviest(parts: list[Part]) -> int:
+    return max(part.tokens for part in parts)
+
+
+def _cut(piece: Piece, number: int) -> list[Piece]:
+    """At most `number` pieces of nearly equal tokens."""
+    found = [Piece(key=piece.key, prompt=piece.prompt, rows=[]) for _ in range(number)]
+    for row in _longest_first(piece.rows):
+        min(found, key=lambda one: one.tokens).rows.append(row)
+    return [one for one in found if one.rows]
+
+
+def _longest_first(rows: Rows) -> Rows:
+    return sorted(rows, key=lambda row: (-row[1], row[0]))
+
+
+def _deal_out(pieces: Sequence[Piece], num_parts: int) -> list[Part]:
+    """The longest piece first, each to the part that is lightest with it."""
     parts = [Part() for _ in range(num_parts)]
-    lightest = [(0, place) for place in range(num_parts)]
     for piece in sorted(pieces, key=lambda one: (-one.tokens, one.rows[0])):
-        place = lightest[0][1]
-        parts[place].add(piece)
-        heapq.heapreplace(lightest, (parts[place].tokens, place))
-    _even_out(parts)
+        own = piece.tokens - piece.prompt
+        at = min(
+            range(num_parts),
+            key=lambda at: (
+                parts[at].tokens + own + piece.prompt * (piece.key not in parts[at].pieces)
+            ),
+        )
+        parts[at].add(piece)
     return parts
 
 
 def _even_out(parts: list[Part]) -> None:
-    """Move rows from the heaviest part to the lightest, as long as the heaviest becomes lighter."""
+    """Move or swap rows between the heaviest part and a lighter one, as long as the heaviest becomes lighter."""
     for _ in range(MOVES_PER_PART * len(parts)):
-        heavy = max(parts, key=lambda part: part.tokens)
-        light = min(parts, key=lambda part: part.tokens)
-        moves = [
-            (max(heavy_after, light_after), piece.key, piece)
-            for piece, heavy_after, light_after in _moves(heavy, light)
-        ]
-        if not moves or min(moves)[0] >= heavy.tokens:
+        heavy, *others = sorted(parts, key=lambda part: -part.tokens)
+        if not any(_relieve(heavy, light) for light in reversed(others)):
             return
-        piece = min(moves, key=lambda move: move[:2])[2]
-        heavy.remove(piece)
-        light.add(piece)
 
 
-def _moves(heavy: Part, light: Part) -> list[tuple[Piece, int, int]]:
-    """Of each piece the rows to move, and the tokens of both parts then."""
-    found = []
-    for piece in heavy.pieces.values():
-        second = 0 if piece.key in light.pieces else piece.prompt
-        room = (heavy.tokens - light.tokens - second) // 2
-        rows: Rows = []
-        moved = 0
-        for index, length in sorted(piece.rows, key=lambda row: (-row[1], row[0])):
-            if moved + length <= room:
-                rows.append((index, length))
-                moved += length
-        is_whole = len(rows) == len(piece.rows)
-        if rows and (is_whole or moved >= second):
-            left = heavy.tokens - moved - (piece.prompt if is_whole else 0)
-            some = Piece(key=piece.key, prompt=piece.prompt, rows=rows)
-            found.append((some, left, light.tokens + moved + second))
-    return found
+def _relieve(heavy: Part, light: Part) -> bool:
+    """Swap a row of `heavy` for one of `light`, or for none, so that the heavier of them becomes as light as it can."""
+    given, taken = heavy.singles(light), light.singles(heavy)
+    if not given:
+        return False
+    gone = np.array([[one.leaves for one in given], [one.costs for one in given]])
+    come = np.array([[0, *(one.leaves for one in taken)], [0, *(one.costs for one in taken)]])
+    heavy_after = heavy.tokens - gone[0][:, None] + come[1]
+    light_after = light.tokens + gone[1][:, None] - come[0]
+    after = np.maximum(heavy_after, light_after)
+    out, back = np.unravel_index(after.argmin(), after.shape)
+    before = heavy.tokens
+    if after[out, back] >= before:
+        return False
+    moved = [given[out].piece, *([taken[back - 1].piece] if back else [])]
+    heavy.swap(light, moved[0], *moved[1:])
+    if max(heavy.tokens, light.tokens) < before:
+        return True
+    light.swap(
+        heavy, moved[0], *moved[1:]
+    )  # both were of one prompt, which the sums above count twice
+    return False
 
 
 def balance(units: list[Unit], num_parts: int) -> list[list[Unit]]:
@@ -187,9 +251,10 @@ class MicroBatchPlan:
     def _fewest(self) -> list[Part]:
         if not self.pieces:
             return []
-        over_half = sum(2 * piece.tokens > self.max_tokens for piece in self.pieces)
-        total = sum(piece.tokens for piece in self.pieces)
-        number = max(1, min(math.ceil(total / self.max_tokens), len(self.pieces)), over_half)
+        sizes = [piece.tokens for piece in self.pieces if piece.tokens <= self.max_tokens]
+        over_half = sum(2 * size > self.max_tokens for size in sizes)
+        number = max(math.ceil(sum(sizes) / self.max_tokens), over_half)
+        number += len(self.pieces) - len(sizes)
         while not self._keeps_budget(parts := spread(self.pieces, number)):
             number += 1
         return _heaviest_first(parts)
@@ -204,7 +269,7 @@ def _within(piece: Piece, max_tokens: int) -> list[Piece]:
         return [piece]
     room = max(1, max_tokens - piece.prompt)
     found: list[Piece] = []
-    for row in sorted(piece.rows, key=lambda row: (-row[1], row[0])):
+    for row in _longest_first(piece.rows):
         # Into the first that has room: the fewest pieces, for each costs a prompt.
         home = next((one for one in found if one.tokens - one.prompt + row[1] <= room), None)
         if home is None:

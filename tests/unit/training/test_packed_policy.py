@@ -117,13 +117,18 @@ def assert_same(found, expected):
         assert (gradient - expected_gradients[name]).abs().max() <= 1e-5 * largest, name
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-@pytest.mark.parametrize("is_checkpointed", [False, True])
+@pytest.fixture(scope="module")
+def expected(config, groups):
+    return alone(load_adapter(config), groups)
+
+
+@pytest.mark.parametrize(
+    ("attention", "is_checkpointed"), [("sdpa", False), ("sdpa", True), ("eager", False)]
+)
 def test_groups_packed_in_one_micro_batch_and_in_many_equal_their_rows_alone(
-    config, groups, attention, is_checkpointed
+    config, groups, expected, attention, is_checkpointed
 ):
     adapter = load_adapter(config)
-    expected = alone(adapter, groups)
     policy = PolicyModel(adapter, replace(config, attention=attention), chunk_tokens=50)
     if is_checkpointed:
         policy.use_gradient_checkpointing()
