@@ -99,6 +99,7 @@ def run(tree: Path, shape: str, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
+    """Print a line for each shape."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--against", type=Path, help="a checkout of the code to compare with")
     parser.add_argument("--rounds", type=int, default=1)
