@@ -192,13 +192,11 @@ def _relieve(heavy: Part, light: Part) -> bool:
     before = heavy.tokens
     if after[out, back] >= before:
         return False
-    moved = [given[out].piece, *([taken[back - 1].piece] if back else [])]
-    heavy.swap(light, moved[0], *moved[1:])
+    moved = given[out].piece, taken[back - 1].piece if back else None
+    heavy.swap(light, *moved)
     if max(heavy.tokens, light.tokens) < before:
         return True
-    light.swap(
-        heavy, moved[0], *moved[1:]
-    )  # both were of one prompt, which the sums above count twice
+    light.swap(heavy, *moved)  # back: both were of one prompt, which the sums above count twice
     return False
 
 
