@@ -41,6 +41,10 @@ CORE = [
     "rich>=14",
     # Curves of a run as PNG.
     "matplotlib>=3.10,<4",
+    # Curves inside a report: plotly.js comes with the package, and into the page.
+    "plotly>=6.3,<8",
+    # Reports and pages; escapes what models write. vllm brings it too.
+    "jinja2>=3.1,<4",
     # Event files for runs without wandb.
     "tensorboard>=2.20,<3",
     # `vr1 check` reads what this file declares.
@@ -71,6 +75,8 @@ EXTRAS = {
         "build>=1.3,<2",
         # Reads ignore patterns in the tests of packages and images.
         "pathspec>=0.12,<2",
+        # Speaks to a browser in the tests of pages.
+        "websockets>=13",
         # Only for examples/compare_answer_checkers.py; mathruler declares none of what it imports.
         "math-verify==0.9.0",
         "mathruler==0.1.0",
@@ -129,7 +135,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["vr1_ray", "vr1_ray.*"]),
-    package_data={"vr1_ray": ["py.typed", "**/*.yaml", "**/*.txt"]},
+    package_data={"vr1_ray": ["py.typed", "**/*.yaml", "**/*.txt", "report/templates/*"]},
     install_requires=CORE,
     extras_require=EXTRAS,
     cmdclass={"build_py": BuildWithShippedFiles},

@@ -1,5 +1,5 @@
 """The command line: `vr1 run|bridge|sft|rl|eval|filter|check CONFIG [key=value ...]`, `vr1 status|scale|replay RUN`,
-`vr1 runs`, `vr1 generate POLICY`, `vr1 config`, `vr1 init NAME`.
+`vr1 report|compare RUN ...`, `vr1 runs`, `vr1 generate POLICY`, `vr1 config`, `vr1 init NAME`.
 
 `vr1 run` takes a config of any kind; the others insist on theirs. Nothing heavy is imported until a
 config has been read, so that help and mistakes answer at once. Exit codes: 0 all steps done, 1 the run
@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.commands.arguments import parse_arguments
+from vr1_ray.commands.arguments import MAX_TOKENS_DEFAULT, parse_arguments
 from vr1_ray.runs.stopping import Stopped, StopSignal
 
 
@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
             "replay": _replay,
             "scale": _scale,
             "config": _config,
+            "report": _report,
+            "compare": _report,
             "init": _init,
         }
         return act.get(parsed.command, _run)(parsed)
@@ -88,16 +90,19 @@ def _tell_notes() -> None:
 
 
 def _generate(parsed: argparse.Namespace) -> int:
+    from vr1_ray.config import ConfigError
     from vr1_ray.config.generate import GenerateConfig, sections
 
-    model, rollout, data = sections([*parsed.set, f"rollout.engine={parsed.engine}"])
+    model, rollout, data = sections(parsed.set, engine=parsed.engine, has_rows=bool(parsed.input))
+    if parsed.max_tokens == 0:
+        raise ConfigError(f"--max_tokens: 0 must be above 0; leave it out for {MAX_TOKENS_DEFAULT}")
     config = GenerateConfig(
         policy=parsed.policy,
         images=parsed.image,
         question=parsed.question,
         source=parsed.input,
         output=parsed.output,
-        max_response_tokens=parsed.max_tokens,
+        max_response_tokens=parsed.max_tokens or 0,
         temperature=parsed.temperature,
         top_p=parsed.top_p,
         num_samples=parsed.num_samples,
@@ -158,7 +163,8 @@ def _config(parsed: argparse.Namespace) -> int:
 def _init(parsed: argparse.Namespace) -> int:
     from vr1_ray.commands.init import init
 
-    print(init(parsed.name, data=parsed.data, split=parsed.split, model=parsed.model))
+    settings = {name: getattr(parsed, name) for name in ("data", "split", "model", "overrides")}
+    print(init(parsed.name, **settings))
     return 0
 
 
@@ -173,6 +179,18 @@ def _runs(parsed: argparse.Namespace) -> int:
     from vr1_ray.commands.runs import runs_text
 
     print(runs_text(Path(parsed.folder)))
+    return 0
+
+
+def _report(parsed: argparse.Namespace) -> int:
+    from vr1_ray.commands.report import comparison, report
+
+    if len(parsed.runs) < parsed.least:
+        raise ValueError(f"vr1 compare: {parsed.runs[0]} alone; name the runs to compare it with")
+    if parsed.command == "compare":
+        print(comparison(parsed.runs, runs_folder=parsed.runs_folder) + "\n")
+    path = report(parsed.runs, runs_folder=parsed.runs_folder, to=parsed.to, max_mb=parsed.max_mb)
+    print(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)\nnext: open it in a browser")
     return 0
 
 

@@ -88,7 +88,7 @@ def open_picture(
         if least_side:
             image.draft("RGB", (least_side, least_side))
         image.load()
-        return _upright(_in_rgb(image), orientation=_orientation(image, data))
+        return _upright(_in_rgb(image, data), orientation=_orientation(image, data))
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
@@ -109,8 +109,9 @@ def check_picture(data: bytes, max_pixels: int) -> tuple[tuple[int, int], bool]:
         is_animated = image.format in _ANIMATED and bool(getattr(image, "is_animated", False))
         image.draft(None, (width // 8, height // 8))  # a JPEG is read whole, but scaled down
         image.load()
-        if image.mode[0] in "IF":  # only its values tell whether it can be shown
-            _in_rgb(image)
+        is_wide = image.mode[0] in "IF" or _wide_transparency(image, data) is not None
+        if is_wide:  # only its values tell whether it can be shown
+            _in_rgb(image, data)
     return ((height, width) if orientation >= 5 else (width, height)), is_animated
 
 
@@ -203,9 +204,32 @@ def _upright(image: "Image.Image", orientation: int) -> "Image.Image":
     return image if method is None else image.transpose(method)
 
 
-def _in_rgb(image: "Image.Image") -> "Image.Image":
+def _wide_transparency(image: "Image.Image", data: bytes) -> Any:
+    """The transparent colour of a PNG with 16 bits a channel, of which Pillow keeps 8; None if there is none."""
+    is_wide = image.format == "PNG" and image.mode == "RGB" and data[24:25] == b"\x10"
+    return image.info.get("transparency") if is_wide else None
+
+
+def _check_wide_transparency(image: "Image.Image", colour: Any) -> None:
+    """Refuses a picture whose transparent pixels can't be told from others alike in their first 8 bits."""
+    import numpy as np
+
+    kept = np.array([value >> 8 for value in colour], np.uint8)
+    if (np.asarray(image) == kept).all(axis=-1).any():
+        raise PictureError(
+            f"has 16 bits a channel and a transparent colour {tuple(colour)}, whose pixels can't be told from others "
+            "nearly alike; save it with 8 bits, or with an alpha channel"
+        )
+
+
+def _in_rgb(image: "Image.Image", data: bytes) -> "Image.Image":
     """RGB, 8 bits; what is transparent becomes white, as on a page."""
     from PIL import Image
+
+    wide = _wide_transparency(image, data)
+    if wide is not None:
+        _check_wide_transparency(image, wide)
+        return image.copy()
 
     if image.mode == "F" or image.mode.startswith("I"):
         return _in_8_bits(image).convert("RGB")

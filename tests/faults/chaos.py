@@ -23,6 +23,7 @@ import psutil
 from ray.cluster_utils import Cluster
 
 from tests.faults.chaos_report import compare, table
+from tests.faults.hoarding import MEMORY_FILE, Hoards
 from tests.faults.live_run import LIMIT, ROOT, LiveRun, below, engine_core_of, kill, raylet_of
 from vr1_ray.figure_math.dataset import write_dataset
 
@@ -48,7 +49,10 @@ KINDS = {
     "trainer rank": "ray::TrainerActor",
     "node": "",
     "driver": "",
+    "out of memory": "",  # a reward takes memory until Ray kills it, or another of the run's actors
 }
+KILLED = r"was killed for want of memory"
+HEADROOM = 10 * 2**30  # bytes that a run may use above what is used before it
 
 
 def settings(policy: Path, figures: Path) -> list[str]:
@@ -72,9 +76,20 @@ def settings(policy: Path, figures: Path) -> list[str]:
         "checkpoint.every_steps=3",
         f"cluster.step_timeout_seconds={LIMIT}",
     ]
+    reward = "hard_format"
     if policy.name == "model":  # the base model: only its answers are worth something
-        chosen += ["allow_base_policy=true", "rewards=[{name: soft_format_result}]"]
-    return chosen
+        chosen += ["allow_base_policy=true"]
+        reward = "soft_format_result"
+    hoards = f"{Hoards.__module__}:{Hoards.__name__}"
+    options = f"options: {{file: {RUNS / MEMORY_FILE}}}"
+    return [*chosen, f"rewards=[{{name: {reward}}}, {{name: '{hoards}', weight: 0, {options}}}]"]
+
+
+def scarce_memory() -> dict[str, float | int]:
+    """Settings of Ray's memory monitor: it kills when this machine uses much more than it does now."""
+    memory = psutil.virtual_memory()
+    threshold = min(0.9, (memory.total - memory.available + HEADROOM) / memory.total)
+    return {"memory_usage_threshold": threshold, "memory_monitor_refresh_ms": 250}
 
 
 def stages(steps: int) -> str:
@@ -164,6 +179,10 @@ class Chaos:
             counts["ray::TrainerActor"] = min(1, counts["ray::TrainerActor"])  # all are replaced
             kill(psutil.Process(raylet))
             return Counter({SAID[title]: number for title, number in counts.items() if number})
+        if kind == "out of memory":
+            (RUNS / MEMORY_FILE).touch()
+            # Ray chooses whom it kills; all that it may choose are recovered, each with its own words.
+            return Counter(["|".join(SAID.values())])
         chosen = self.random.choice(self.find(KINDS[kind]))
         kill(engine_core_of(chosen) if kind == "vLLM engine core" else chosen)
         return Counter([SAID[KINDS[kind]]])
@@ -207,6 +226,7 @@ def report(chaos: Chaos, steps: int, seconds: float) -> dict:
         by_engines.setdefault(int(row["engines/healthy"]), []).append(row["tokens_per_second"])
     return {
         "kills": {kind: len(found) for kind, found in chaos.recoveries.items()},
+        "killed_for_memory": len(re.findall(KILLED, chaos.live.text())),  # those that Ray tells of
         "recovery_seconds": {
             kind: {"median": round(median(found), 1), "max": round(max(found), 1)}
             for kind, found in chaos.recoveries.items()
@@ -246,7 +266,8 @@ def main() -> int:
         )
     print(f"from {policy}, for {asked.minutes:g} minutes", flush=True)
     RUNS.mkdir(exist_ok=True)
-    nodes = {"num_cpus": 2, "include_dashboard": False}
+    (RUNS / MEMORY_FILE).unlink(missing_ok=True)
+    nodes = {"num_cpus": 2, "include_dashboard": False, "_system_config": scarce_memory()}
     cluster = Cluster(initialize_head=True, head_node_args=nodes)
     began = time.monotonic()
     chaos = Chaos(cluster, settings(policy, figures), asked.seed, asked.kinds)

@@ -3,7 +3,7 @@
 import os
 import time
 
-from vr1_ray.rewards import Reward
+from vr1_ray.rewards import Reward, RewardUnavailableError
 from vr1_ray.types import RewardInput, RewardOutput
 
 
@@ -36,4 +36,17 @@ class FailsOnce(Reward):
         if not os.path.exists(self.file):
             open(self.file, "w").close()
             os._exit(7)
+        return RewardOutput(value=0.5)
+
+
+class IsDown(Reward):
+    """Has no reward while the file is there, as a judge whose server is down; never one for the `prompt/index` listed."""
+
+    def __init__(self, file, never=()):
+        self.file, self.never = file, never
+
+    def score(self, reward_input: RewardInput) -> RewardOutput:
+        name = f"{reward_input.prompt.prompt_id}/{reward_input.rollout.index}"
+        if os.path.exists(self.file) or name in self.never:
+            raise RewardUnavailableError("no connection")
         return RewardOutput(value=0.5)

@@ -81,6 +81,18 @@ def test_a_shell_with_another_token_is_told_what_is_asked_of_it(control):
     assert "could not be joined with a token (RAY_AUTH_TOKEN, or ~/.ray/auth_token" in err
 
 
+def test_the_control_file_is_whole_and_for_its_user_alone(control):
+    assert control.file.stat().st_mode & 0o777 == 0o600
+    assert not list(control.file.parent.glob("*.unfinished"))
+
+
+def test_a_run_that_was_taken_over_leaves_the_other_ones_control_file(local_ray, tmp_path):
+    control = Control(RunConfig(kind="rl", name="taken", runs_folder=str(tmp_path)))
+    control.file.write_text("of the other")
+    control.close()
+    assert control.file.read_text() == "of the other"
+
+
 def test_a_refusal_is_an_error_for_the_sender(control):
     answer = send_elsewhere(control, ScaleCommand(engines=99))
     [(number, _)] = take(control)

@@ -75,4 +75,4 @@ def test_a_fleet_whose_prompts_have_no_files_says_nothing(two_nodes):
     held = EncodedImage.from_bytes(PICTURE)
     fleet.place_pictures([Prompt(prompt_id="a", question="<image>?", images=(held,))])
     assert notes == []
-    assert fleet.sends_pictures is False
+    assert fleet.sight.sends is False

@@ -1,11 +1,15 @@
 """The whole recipe, shrunk: data, base evaluation, cold start, RL, summary, pictures; and what a second call does."""
 
+import base64
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.browser import MISSING, PROGRAM, Browser
+from vr1_ray.tracking.rollout_store import load_groups
 
 pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -59,6 +63,28 @@ def test_pictures_and_report_are_drawn(finished):
     folder, _ = finished
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert "<img" in (folder / "report.html").read_text()
+
+
+@pytest.mark.skipif(not PROGRAM, reason=MISSING)
+def test_the_report_opens_a_saved_group_with_its_picture_and_rewards(finished, tmp_path):
+    folder, _ = finished
+    group = load_groups(folder / "rl", 1)[0]
+    with Browser(tmp_path) as browser:
+        browser.open((folder / "report.html").as_uri())
+        browser.wait("document.documentElement.dataset.ready")
+        browser.run("document.getElementById('row-0').click()")
+        browser.wait("document.querySelector('#group .response')")
+        source = browser.run("document.querySelector('#group img').src")
+        assert base64.b64decode(source.split(",")[1]) == group.prompt.images[0].data
+        facts = browser.run(
+            "[...document.querySelectorAll('#group .facts')].map((one) => one.textContent)"
+        )
+        assert [float(fact.split("reward ")[1].split("advantage")[0]) for fact in facts] == [
+            pytest.approx(reward, rel=1e-3) for reward in group.rewards_G
+        ]
+        assert browser.run("document.querySelector('#held-out + .scroll td').textContent")
+        browser.wait("document.querySelector('#panels svg .trace')")
+        assert browser.errors == []
 
 
 def test_the_policy_carries_its_history(finished):

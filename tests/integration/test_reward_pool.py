@@ -5,15 +5,13 @@ are written by hand where only scoring is tested.
 """
 
 import re
-import time
 
 import pytest
 import ray
 
-from tests.builders import TINY_MODEL, prompt
-from vr1_ray.actors.rewards.handing import pack
-from vr1_ray.actors.rewards.reward_actor import InvalidReward, RewardActor
-from vr1_ray.actors.rewards.reward_pool import RewardPool, placement_options
+from tests.builders import prompt
+from tests.integration.reward_pools import STAGE, group, make_config, make_pool, score_all, stop
+from vr1_ray.actors.rewards.reward_actor import InvalidReward
 from vr1_ray.actors.rollouts.engine_place import launcher
 from vr1_ray.actors.rollouts.engine_set import EngineSet
 from vr1_ray.actors.rollouts.invalid_rollouts import (
@@ -24,22 +22,19 @@ from vr1_ray.actors.rollouts.invalid_rollouts import (
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.config import (
     InvalidRolloutsConfig,
-    ModelConfig,
     RewardPoolConfig,
     RewardSpec,
-    RolloutConfig,
-    RunConfig,
 )
-from vr1_ray.types import Rollout, RolloutGroup, SamplingSpec, Stage
+from vr1_ray.types import SamplingSpec
 
 pytestmark = pytest.mark.ray
-STAGE = Stage(number=1, max_response_tokens=4, group_size=4, steps=1)
 FAILS = "tests.integration.failing_rewards:Fails"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def local_ray():
     ray.init(
+        address="local",
         num_cpus=4,
         resources={"judge": 2},
         labels={"role": "rewards"},
@@ -48,69 +43,6 @@ def local_ray():
     )
     yield
     ray.shutdown()
-
-
-def make_config(folder, rewards, **pools):
-    return RunConfig(
-        kind="rl",
-        name="pool",
-        runs_folder=str(folder),
-        model=ModelConfig(path=str(TINY_MODEL), max_model_len=256),
-        rollout=RolloutConfig(engine="hf"),
-        rewards=rewards,
-        reward_pools=pools,
-    )
-
-
-def make_pool(config, name="default", note=print, **changes):
-    def launch(index):
-        options = placement_options(config.reward_pools[name]) | {"num_cpus": 0.1}
-        return (
-            ray.remote(RewardActor)
-            .options(**options)
-            .remote(config, name, pack(config.rewards, name, {}), index)
-        )
-
-    return RewardPool(
-        name, config.reward_pools[name], launch, start_timeout_seconds=60.0, note=note, **changes
-    )
-
-
-def group(seed, size=4):
-    rollouts = tuple(
-        Rollout(index=i, attempt=0, seed=i, status="finished", response_ids=(1,), text=f"{i}")
-        for i in range(size)
-    )
-    return RolloutGroup(
-        prompt=prompt(seed),
-        step=1,
-        stage=STAGE,
-        policy_version=0,
-        prompt_ids=(1,),
-        rollouts=rollouts,
-    )
-
-
-def score_all(pool, groups, *, limit=60.0):
-    """Outcomes by prompt id and place, each asserted to come once."""
-    for one in groups:
-        name = one.prompt.prompt_id
-        pool.score(
-            name, ray.put(one), ray.put(one.prompt), places=(0, 1, 2, 3), where=f"prompt {name}"
-        )
-    found, deadline = {}, time.monotonic() + limit
-    while len(found) < len(groups):
-        assert time.monotonic() < deadline
-        ready, _ = ray.wait(pool.pending, timeout=0.2)
-        for scored in [*(s for ref in ready for s in pool.take(ref)), *pool.expire()]:
-            assert scored.key not in found
-            found[scored.key] = scored.outcomes
-    return found
-
-
-def stop(pool):
-    for actor in pool.actors:
-        ray.kill(actor)
 
 
 def test_a_reward_that_hangs_raises_or_exits_costs_only_the_samples_it_failed_on(tmp_path):
@@ -264,7 +196,7 @@ def test_too_many_invalid_rollouts_stop_the_run_and_name_reward_prompt_and_cause
     first_line = message.splitlines()[0]
     assert first_line.startswith(f"reward '{FAILS}' failed at ")
     assert re.search(
-        r"on prompt (p\d) \(1 rollouts\): KeyError: 'no such column for \1/\d/0'$", first_line
+        r"on prompt (p\d) \(1 rollout\): KeyError: 'no such column for \1/\d/0'$", first_line
     )
     assert "failing_rewards.py" in message
     assert "2 of 12 rollouts have no reward" in message

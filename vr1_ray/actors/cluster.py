@@ -2,7 +2,9 @@
 
 import logging
 import os
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +18,11 @@ from vr1_ray.actors.process import namespace
 from vr1_ray.actors.waiting import ActorError, wait_for
 from vr1_ray.config import ConfigError, RunConfig
 from vr1_ray.config.demand import demand
-from vr1_ray.data.stored import unlike_here
+from vr1_ray.data.stored import sample_files, unlike_here
+from vr1_ray.types import Prompt, held_here
 
 SIGHT_SECONDS = 120.0
+LOOK_SECONDS = 1.0  # at least, between two looks for nodes that joined
 START_ATTEMPTS = 3  # a busy machine can miss the time Ray gives its own processes to start
 
 
@@ -85,10 +89,70 @@ def _check_resources(config: RunConfig) -> None:
             )
 
 
-def nodes_without(files: dict[str, int]) -> dict[str, str]:
+class PictureSight:
+    """Which way pictures go to actors: by reference as long as every node sees the files, else as bytes from here.
+
+    A node that joins later is asked when it is first seen. What was submitted before it joined is on its way by
+    reference; a row that an engine there can't read is told by its name.
+
+    Example:
+        sight = PictureSight(note=print)
+        sight.place(prompts)
+        sight.for_actors(prompts)
+    """
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self.note = note
+        self.sends = False  # as bytes from here
+        self._files: dict[str, int] = {}  # that nodes are asked for: path, size
+        self._asked: set[str] = set()  # nodes
+        self._next_look = 0.0
+        self._lock = threading.Lock()  # prompts are prepared in a thread too
+
+    def place(self, prompts: Sequence[Prompt]) -> None:
+        """Ask each node once whether it sees the files of the pictures, and say which way they go."""
+        self._files = sample_files(image for prompt in prompts for image in prompt.images)
+        self._asked = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        blind = nodes_without(self._files)
+        self.sends = bool(blind)
+        if blind:
+            self._say(blind)
+        elif self._files:
+            self.note("pictures are read where they are used: every node sees their files")
+
+    def for_actors(self, prompts: list[Prompt]) -> list[Prompt]:
+        """The prompts as they go to actors. Raises ValueError for a picture that has changed."""
+        if self._files and not self.sends:
+            with self._lock:
+                self._ask_late_nodes()
+        return [held_here(prompt) for prompt in prompts] if self.sends else prompts
+
+    def _ask_late_nodes(self) -> None:
+        now = time.monotonic()
+        if self.sends or now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        late = {node["NodeID"] for node in ray.nodes() if node["Alive"]} - self._asked
+        if not late:
+            return
+        self._asked |= late
+        try:
+            blind = nodes_without(self._files, late)
+        except ActorError as error:  # it left again, or is not up yet: no reason to end a run
+            blind = {"a node that joined": f"them for all that is known ({str(error).splitlines()[0]:.120})"}  # fmt: skip
+        self.sends = bool(blind)
+        if blind:
+            self._say(blind)
+
+    def _say(self, blind: dict[str, str]) -> None:
+        lacks = ", ".join(f"{node} does not see {path}" for node, path in blind.items())
+        self.note(f"pictures are sent from here as bytes: {lacks:.300}")
+
+
+def nodes_without(files: dict[str, int], among: Collection[str] | None = None) -> dict[str, str]:
     """The nodes that do not see one of these files (path and size) as this one does, and the first they lack.
 
-    Raises ActorError naming the nodes that did not answer.
+    `among` are the ids of those to be asked, None for all. Raises ActorError naming the nodes that did not answer.
     """
     here = ray.get_runtime_context().get_node_id()
     look = ray.remote(unlike_here)
@@ -98,7 +162,10 @@ def nodes_without(files: dict[str, int]) -> dict[str, str]:
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
         ).remote(files)
         for node in ray.nodes()
-        if files and node["Alive"] and node["NodeID"] != here
+        if files
+        and node["Alive"]
+        and node["NodeID"] != here
+        and (among is None or node["NodeID"] in among)
     }
     phase = "asking the nodes for the pictures"
     answers = wait_for(others, phase=phase, timeout_seconds=SIGHT_SECONDS) if others else []

@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from vr1_ray.actors.waiting import ActorError, wait_for
 from vr1_ray.preflight.node import NodeFacts, node_facts
 from vr1_ray.preflight.table import CheckRow
+from vr1_ray.wording import counted
 
 FACTS_SECONDS = 120.0
 REACH_SECONDS = 90.0
@@ -114,7 +115,7 @@ def reach_row(num_workers: int) -> CheckRow | None:
             ray.kill(probe)
     is_right = all(total == len(nodes) for total in sums)
     assert is_right, sums
-    return CheckRow(name=name, value=f"{len(nodes)} nodes")
+    return CheckRow(name=name, value=counted(len(nodes), "node"))
 
 
 def _on(node: dict[str, Any]) -> NodeAffinitySchedulingStrategy:

@@ -8,7 +8,9 @@ import json
 import logging
 import os
 import socket
+import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +44,21 @@ class ScaleCommand:
     pool: str = "default"
 
 
+def check_types(command: ScaleCommand) -> None:
+    """Raise ConfigError for what is no command: it must not reach the run, which would fail on it."""
+    if not isinstance(command, ScaleCommand):
+        raise ConfigError(f"{command!r:.80} is no ScaleCommand(engines=N, rewards=N, pool=NAME)")
+    for name in ("engines", "rewards"):
+        value = getattr(command, name)
+        if value is not None and type(value) is not int:
+            raise ConfigError(f"--{name} {value!r:.80}: give a whole number")
+    if not isinstance(command.pool, str):
+        raise ConfigError(f"--pool {command.pool!r:.80}: give the name of a reward pool")
+
+
 def check_command(command: ScaleCommand, config: RunConfig) -> None:
     """Raise ConfigError, naming the value and the cure, for what a run can't have."""
+    check_types(command)
     if command.engines is None and command.rewards is None:
         raise ConfigError("nothing to scale: give --engines N, --rewards N, or both")
     rollout = config.rollout
@@ -88,7 +103,8 @@ class ControlActor:
         self.num_sent = 0
 
     def send(self, command: ScaleCommand) -> int:
-        """Queue a command; returns its number, to ask for the answer."""
+        """Queue a command; returns its number, to ask for the answer. Raises ConfigError for what is none."""
+        check_types(command)
         self.num_sent += 1
         self.commands.append((self.num_sent, command))
         return self.num_sent
@@ -114,13 +130,26 @@ class Control:
         self.file = config.folder / CONTROL_FILE
         self._launch()
         address = ray.get_runtime_context().gcs_address
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         content = {
             "address": address,
             "namespace": namespace(config),
             "uses_token": _mode() == "token",
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
         }
-        self.file.write_text(json.dumps(content), encoding="utf-8")
+        self._text = json.dumps(content)
+        self._write()
+
+    def _write(self) -> None:
+        """Whole or not at all, and for this user alone unless the run is shared: who reads it may command the run."""
+        mode = 0o666 if self.config.tracking.share else 0o600
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.file.with_suffix(".unfinished")
+        unfinished.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with open(os.open(unfinished, flags, mode), "w", encoding="utf-8") as file:
+            file.write(self._text)
+        unfinished.replace(self.file)
 
     def _launch(self) -> None:
         remote = ray.remote(ControlActor).options(
@@ -142,16 +171,24 @@ class Control:
         self.actor.answer.remote(number, text)
 
     def close(self) -> None:
-        self.file.unlink(missing_ok=True)
+        with suppress(OSError):  # it is gone already
+            if (
+                self.file.read_text(encoding="utf-8") == self._text
+            ):  # not that of who took the run over
+                self.file.unlink()
         ray.kill(self.actor)
 
 
-def send(folder: Path, command: ScaleCommand, *, wait_seconds: float) -> str:
+def send(
+    folder: Path, command: ScaleCommand, *, wait_seconds: float, named: str | None = None
+) -> str:
     """Send a command to the run in `folder`, from any process, and return what the run answers at its next step.
 
+    `named` is the run's `cluster.address`. A token goes to no cluster that neither it nor the user has named.
     Raises ConfigError if the run is not alive or refuses, ActorError if it does not answer within `wait_seconds`.
     """
-    actor = _find(folder)
+    check_types(command)
+    actor = _find(folder, named)
     number = _call(actor.send.remote(command), "sending the command")
     if not wait_seconds:
         return "sent; the run acts on it at its next step"
@@ -169,7 +206,7 @@ def send(folder: Path, command: ScaleCommand, *, wait_seconds: float) -> str:
     )
 
 
-def _find(folder: Path) -> Any:
+def _find(folder: Path, named: str | None) -> Any:
     """The control actor of a run, after joining its cluster."""
     path = folder / CONTROL_FILE
     problem = f"{folder} has no live run: "
@@ -187,11 +224,49 @@ def _find(folder: Path) -> Any:
             problem + f"its cluster at {where['address']} does not answer ({error})"
         ) from error
     if not ray.is_initialized():
+        if where["uses_token"] or _mode() == "token":
+            check_may_have_token(path, where["address"], named)
         _join(folder, where)
     try:
         return ray.get_actor(CONTROL_ACTOR_NAME, namespace=where["namespace"])
     except ValueError as error:
         raise ConfigError(problem + "its cluster is there, but not its control actor") from error
+
+
+def check_may_have_token(path: Path, address: str, named: str | None) -> None:
+    """Raise ConfigError unless the cluster at `address`, which `path` names, may be shown this user's token.
+
+    Who has it runs code on every cluster of this user. So it goes where the run's config or RAY_ADDRESS says; to this
+    machine, if the file is this user's own; else the user is asked.
+    """
+    for known in (named, os.environ.get("RAY_ADDRESS")):
+        if known and _place(known) in (_place(address), _place(address)[:1]):
+            return
+    if path.stat().st_uid == os.getuid() and _is_this_machine(_place(address)[0]):
+        return
+    question = f"{path}: says that the run is on {address}, which its config does not name; send your Ray token there"
+    if sys.stdin.isatty() and input(f"{question}? [y/N] ").strip().lower() in ("y", "yes"):
+        return
+    raise ConfigError(
+        f"{question} with RAY_ADDRESS={address} in front of the command, if it is right"
+    )
+
+
+def _place(address: str) -> tuple[str, ...]:
+    """Host and port of a cluster; of a Ray client's address the host alone, for its port is another."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    with suppress(OSError):  # a name that nobody knows is compared as it is
+        host = socket.gethostbyname(host)
+    return (host,) if address.startswith("ray://") else (host, port)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        with socket.socket() as one:
+            one.bind((host, 0))  # the kernel takes none but its own
+    except OSError:
+        return False
+    return True
 
 
 def _join(folder: Path, where: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from vr1_ray.actors.cluster import nodes_without, with_absolute_paths
+from vr1_ray.actors.cluster import PictureSight, with_absolute_paths
 from vr1_ray.actors.control import Control
 from vr1_ray.actors.curriculum_actor import CurriculumHandle
 from vr1_ray.actors.rewards.pools import make_reward_pools
@@ -30,9 +30,8 @@ from vr1_ray.actors.weights.choosing import make_transport
 from vr1_ray.actors.weights.weight_sync import WeightTransport
 from vr1_ray.config import RunConfig
 from vr1_ray.config.objects import NO_OBJECTS, Objects
-from vr1_ray.data.stored import sample_files
 from vr1_ray.training.rows import Unit, unit_of_group
-from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage, held_here
+from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
 
 if TYPE_CHECKING:
     from vr1_ray.models import RenderedPrompt
@@ -62,8 +61,7 @@ class Fleet:
         self.references: ReferenceGroup | None = None
         self.curriculum: CurriculumHandle | None = None
         self.size: FleetSize | None = None
-        # As bytes from here; else each actor reads them where they are used.
-        self.sends_pictures = False
+        self.sight = PictureSight(note=self._tell)
 
     def start(self, *, total_updates: int = 0, model_path: str | None = None) -> None:
         """Start the actors this kind of run needs, side by side. Raises ActorError with the cause first."""
@@ -154,18 +152,11 @@ class Fleet:
 
     def place_pictures(self, prompts: Sequence[Prompt]) -> None:
         """Ask each node once whether it sees the files of the pictures, and say which way they go."""
-        files = sample_files(image for prompt in prompts for image in prompt.images)
-        blind = nodes_without(files)
-        self.sends_pictures = bool(blind)
-        if blind:
-            lacks = ", ".join(f"{node} does not see {path}" for node, path in blind.items())
-            self.note(f"pictures are sent from here as bytes: {lacks:.300}")
-        elif files:
-            self.note("pictures are read where they are used: every node sees their files")
+        self.sight.place(prompts)
 
     def for_actors(self, prompts: list[Prompt]) -> list[Prompt]:
         """The prompts as they go to actors. Raises ValueError for a picture that has changed."""
-        return [held_here(prompt) for prompt in prompts] if self.sends_pictures else prompts
+        return self.sight.for_actors(prompts)
 
     # The verbs of the loop.
 

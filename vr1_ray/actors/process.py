@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from vr1_ray.config import RunConfig
+from vr1_ray.tracking.privacy import as_folder, private_folder
 
 LOOK_SECONDS = 2.0  # between two looks for the raylet
 
@@ -43,9 +44,8 @@ def end_with_raylet(every_seconds: float = LOOK_SECONDS) -> None:
 
 def _write_output_to(folder: str, name: str) -> None:
     """Send this process's stdout and stderr, also those of libraries and children, to FOLDER/NAME.log."""
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    path = private_folder(Path(folder)) / f"{name}.log"
+    descriptor = as_folder(str(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(descriptor, 1)

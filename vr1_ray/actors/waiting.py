@@ -1,6 +1,7 @@
 """Waiting for actors: every wait has a limit, and every failure names the actor and the phase.
 
-There is no bare `ray.get` elsewhere in this package: a lost actor must end in an error, never in a hang.
+There is no bare `ray.get` elsewhere in this package: a lost actor must end in an error, never in a hang. Nor is there
+a bare `ray.put`: an object store that is full for a moment must not end a run.
 """
 
 import time
@@ -8,7 +9,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayTaskError
+from ray.exceptions import (
+    GetTimeoutError,
+    ObjectStoreFullError,
+    OutOfDiskError,
+    RayError,
+    RayTaskError,
+)
+
+from vr1_ray.actors.losses import how_lost
 
 
 class ActorError(RuntimeError):
@@ -16,7 +25,11 @@ class ActorError(RuntimeError):
 
 
 class ActorLostError(ActorError):
-    """The process of an actor is gone. The message names actor and phase."""
+    """The process of an actor is gone. The message names actor and phase; `how` says what became of it."""
+
+    def __init__(self, text: str, *, how: str = "died") -> None:
+        super().__init__(text)
+        self.how = how
 
 
 class ActorTimeoutError(ActorError):
@@ -70,9 +83,34 @@ def take(ref: Any, *, actor: str, phase: str, timeout_seconds: float = 60.0) -> 
         raise ActorError(
             f"{cause}\n(raised in {actor}, while {phase}: {type(cause).__name__})"
         ) from error
-    except (RayActorError, ObjectLostError) as error:  # the latter: its node is gone
-        raise ActorLostError(f"{actor} died, while {phase}: {error}") from error
     except GetTimeoutError as error:
         raise ActorTimeoutError(
             f"{phase}: the result of {actor} could not be fetched in {timeout_seconds:.0f} s"
         ) from error
+    except RayError as error:
+        if how := how_lost(error):
+            raise ActorLostError(f"{actor} {how}, while {phase}: {error}", how=how) from error
+        raise ActorError(f"{error}\n(of {actor}, while {phase}: {type(error).__name__})") from error
+
+
+PUT_SECONDS = 120.0  # groups that end make room in the store
+PUT_PAUSE = 0.5
+
+
+def put(value: Any, *, what: str, seconds: float = PUT_SECONDS) -> Any:
+    """A ref of `value` in the object store of this node; a store or a disk that is full is waited for.
+
+    Raises ActorError, naming `what` was to be stored and the cure, if there is no room within `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ray.put(value)
+        except (ObjectStoreFullError, OutOfDiskError) as error:
+            if time.monotonic() >= deadline:
+                raise ActorError(
+                    f"no room for {what} in the object store of {ray.util.get_node_ip_address()} within "
+                    f"{seconds:.0f} s ({type(error).__name__}); free disk below Ray's folder (its --temp-dir), where "
+                    f"the store spills to, or give Ray a larger store (--object-store-memory): {error}"
+                ) from error
+            time.sleep(PUT_PAUSE)

@@ -5,17 +5,28 @@ outside the package is named in the YAML as `package.module:Name`.
 """
 
 from vr1_ray.algorithms.base import Aggregation, Algorithm, TokenBatch, with_advantages
+from vr1_ray.algorithms.cispo import Cispo
+from vr1_ray.algorithms.dapo import Dapo
 from vr1_ray.algorithms.dr_grpo import DrGrpo
 from vr1_ray.algorithms.grpo import Grpo
+from vr1_ray.algorithms.gspo import Gspo
+from vr1_ray.algorithms.reinforce_plus_plus import ReinforcePlusPlus, ReinforcePlusPlusBaseline
 from vr1_ray.algorithms.rloo import Rloo
+from vr1_ray.algorithms.sapo import Sapo
 from vr1_ray.algorithms.sft import Sft
 from vr1_ray.config import AlgorithmConfig
 from vr1_ray.config.tables import check_options, find
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
+    "cispo": Cispo,
+    "dapo": Dapo,
     "dr_grpo": DrGrpo,
     "grpo": Grpo,
+    "gspo": Gspo,
+    "reinforce_plus_plus": ReinforcePlusPlus,
+    "reinforce_plus_plus_baseline": ReinforcePlusPlusBaseline,
     "rloo": Rloo,
+    "sapo": Sapo,
     "sft": Sft,
 }
 

@@ -1,7 +1,7 @@
 """Advantages: what each response of a group is worth beside the others. Pure functions on plain numbers.
 
-Each takes the rewards of ONE group, `rewards_G`, and returns one number per response, in order. A group of one, or of
-equal rewards, has nothing to compare and gets exactly 0.
+Each takes the rewards of ONE group, `rewards_G`, and returns one number per response, in order; `step_normalised` takes
+the responses of a whole step. What is alone, or all equal, has nothing to compare and gets exactly 0.
 """
 
 import math
@@ -42,3 +42,17 @@ def leave_one_out(rewards_G: Sequence[float]) -> list[float]:
         return [0.0 for _ in rewards_G]
     total, others = sum(rewards_G), len(rewards_G) - 1
     return [reward - (total - reward) / others for reward in rewards_G]
+
+
+def step_normalised(values_B: Sequence[float], num_tokens_B: Sequence[int]) -> list[float]:
+    """A_i = (v_i - mean(v)) / std(v) over all response tokens of a step: REINFORCE++, arXiv 2501.03262, section 3.
+
+    Each token of a response has its value, so a response counts as often as it has tokens. `std` is over their number.
+    """
+    if not is_informative(values_B):
+        return [0.0 for _ in values_B]
+    total = sum(num_tokens_B)
+    pairs = list(zip(values_B, num_tokens_B, strict=True))
+    mean = sum(value * tokens for value, tokens in pairs) / total
+    variance = sum((value - mean) ** 2 * tokens for value, tokens in pairs) / total
+    return [(value - mean) / (math.sqrt(variance) + 1e-6) for value in values_B]

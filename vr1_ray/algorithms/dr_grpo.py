@@ -17,4 +17,4 @@ class DrGrpo(Grpo):
 
     def assign_advantages(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
         """A_i = r_i - mean over each group."""
-        return [with_advantages(group, group_centred(group.rewards_G)) for group in groups]
+        return [with_advantages(group, group_centred(self.rewards_G(group))) for group in groups]

@@ -11,4 +11,4 @@ class Rloo(Grpo):
 
     def assign_advantages(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:
         """A_i = r_i - mean of the other rewards, over each group."""
-        return [with_advantages(group, leave_one_out(group.rewards_G)) for group in groups]
+        return [with_advantages(group, leave_one_out(self.rewards_G(group))) for group in groups]

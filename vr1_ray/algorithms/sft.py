@@ -17,7 +17,7 @@ class Sft(Algorithm):
 
     def __init__(self, config: AlgorithmConfig) -> None:
         super().__init__(config)
-        self.needs_reference = False
+        self.needs_reference = self.kl_in_reward = self.needs_rollout_logprobs = False
         self.old_logprobs = "trainer"  # there is no engine, whatever a recipe hands down
 
     def assign_advantages(self, groups: list[RolloutGroup]) -> list[RolloutGroup]:

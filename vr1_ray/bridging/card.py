@@ -12,7 +12,7 @@ from vr1_ray.bridging.output import response_of
 from vr1_ray.bridging.rows import Outcome
 from vr1_ray.config import BridgeConfig
 from vr1_ray.pictures import shown_file
-from vr1_ray.report.markup import card, data_url, page, table, text
+from vr1_ray.report.frame import data_url, render
 
 PAPER_TABLE_4 = {  # words in Vision-R1-cold's 200K chains (arXiv 2503.06749, Table 4)
     "Wait": 585_719,
@@ -53,9 +53,13 @@ def write_card(
     parts = ["# Cold-start data by modality bridging", *map(_as_markdown, tables)]
     parts += ["## Samples", *(_sample_as_markdown(*sample) for sample in samples)]
     markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    body = "<h1>Cold-start data by modality bridging</h1>" + "".join(map(_as_html, tables))
-    body += "<h2>Samples</h2>" + "".join(_sample_as_html(*sample) for sample in samples)
-    html.write_text(page("Data card", body), encoding="utf-8")
+    page = render(
+        "data_card.html",
+        title="Cold-start data by modality bridging",
+        tables=tables,
+        samples=[_shown(*sample) for sample in samples],
+    )
+    html.write_text(page, encoding="utf-8")
     return markdown, html
 
 
@@ -150,10 +154,6 @@ def _as_markdown(table: Table) -> str:
     return f"## {table.title}\n\n" + "\n".join(lines)
 
 
-def _as_html(one: Table) -> str:
-    return f"<h2>{text(one.title)}</h2>{table(one.head, one.rows)}"
-
-
 def _sample_as_markdown(outcome: Outcome, paths: list[Path]) -> str:
     pictures = " ".join(f"![picture](images/{path.name})" for path in paths)
     quoted = "\n".join(f"    {line}" for line in response_of(outcome).split("\n"))
@@ -161,9 +161,10 @@ def _sample_as_markdown(outcome: Outcome, paths: list[Path]) -> str:
     return f"{pictures}\n\n{question}\n\nReference answer `{outcome.row.answer}`:\n\n{quoted}"
 
 
-def _sample_as_html(outcome: Outcome, paths: list[Path]) -> str:
-    return card(
-        [data_url(shown_file(path.read_bytes())) for path in paths],
-        f'<p class="question">{text(outcome.row.text)}</p><p class="quiet">reference answer: '
-        f"{text(outcome.row.answer)}</p><pre>{text(response_of(outcome))}</pre>",
-    )
+def _shown(outcome: Outcome, paths: list[Path]) -> dict[str, Any]:
+    return {
+        "pictures": [data_url(shown_file(path.read_bytes())) for path in paths],
+        "question": outcome.row.text,
+        "answer": outcome.row.answer,
+        "response": response_of(outcome),
+    }

@@ -22,6 +22,7 @@ from vr1_ray.data.marks import check_marks
 from vr1_ray.data.picture_cells import read_inside
 from vr1_ray.data.refusals import DataError
 from vr1_ray.pictures import IMAGE_MARK
+from vr1_ray.wording import counted
 
 ROWS, BAD_ROWS, IMAGES = "rows.jsonl", "bad_rows.jsonl", "images"
 
@@ -69,7 +70,7 @@ def take_in(config: BridgeConfig, folder: Path) -> Intake:
             num_rows += 1
     if not num_rows:
         raise DataError(
-            f"bridge.sources: none of {num_read} rows can be used; see {folder / BAD_ROWS}"
+            f"bridge.sources: none of {counted(num_read, 'row')} can be used; see {folder / BAD_ROWS}"
         )
     return Intake(
         path=path, num_read=num_read, num_rows=num_rows, num_bad=num_bad, offsets=tuple(offsets)

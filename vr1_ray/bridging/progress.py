@@ -7,6 +7,7 @@ from vr1_ray.bridging.rows import Outcome
 from vr1_ray.bridging.rules import load_rules
 from vr1_ray.bridging.tally import Tally
 from vr1_ray.config import BridgeConfig
+from vr1_ray.wording import counted
 
 
 class Progress:
@@ -43,7 +44,7 @@ class Progress:
         return (
             f"rows {done}/{self.num_rows} | kept {self._tally.kept} | {done / seconds:.1f} rows/s | "
             f"requests {sum(item.new_replies for item in used)} new, "
-            f"{sum(item.replies - item.new_replies for item in used)} from the store | {tokens} tokens | "
+            f"{sum(item.replies - item.new_replies for item in used)} from the store | {counted(tokens, 'token')} | "
             f"cost {sum(item.new_cost for item in used):.2f} | {_minutes(left)} left"
         )
 

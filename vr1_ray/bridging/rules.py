@@ -17,6 +17,7 @@ from vr1_ray.bridging.chains import Chain, read_chain
 from vr1_ray.bridging.checks import CHECKS, Checked
 from vr1_ray.bridging.rows import Candidate, Reply
 from vr1_ray.config import ConfigError
+from vr1_ray.wording import did_you_mean
 
 _FILE = Path(__file__).with_name("rules.yaml")
 _RULE_KEYS = {"name", "stage", "patterns", "check", "examples"}
@@ -160,7 +161,10 @@ def _rule(item: dict[str, Any], words: dict[str, str]) -> Rule:
     if bool(check) == bool(patterns):
         raise ConfigError(f"bridge.rules: {name}: give either `patterns` or `check`")
     if check and check not in CHECKS:
-        raise ConfigError(f"bridge.rules: {name}: check {check!r} is none of {', '.join(CHECKS)}")
+        meant = did_you_mean(check, CHECKS)
+        raise ConfigError(
+            f"bridge.rules: {name}: check {check!r} is none of {', '.join(CHECKS)}.{meant}"
+        )
     rule = Rule(
         name=name,
         is_raw=item.get("stage") == "raw",

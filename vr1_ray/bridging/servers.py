@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from vr1_ray.config import BridgeConfig, ConfigError, EndpointConfig
+from vr1_ray.tracking.privacy import as_folder, private_folder
 
 _STOP_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
@@ -79,8 +80,10 @@ class Servers:
         except (KeyError, IndexError, ValueError) as error:
             known = ", ".join(f"{{{key}}}" for key in values)
             raise ConfigError(f"bridge.{name}.command: {error}; it may use {known}") from error
-        self.logs.mkdir(parents=True, exist_ok=True)
-        log: IO[bytes] = self._stack.enter_context((self.logs / f"{name}_server.log").open("wb"))
+        path = private_folder(self.logs) / f"{name}_server.log"
+        log: IO[bytes] = self._stack.enter_context(
+            open(path, "wb", opener=as_folder)  # noqa: SIM115
+        )
         try:
             # A session of its own: Ctrl-C is the run's to answer, and its children can be ended with it.
             process = subprocess.Popen(

@@ -1,9 +1,12 @@
 """What `vr1` takes: its commands, their arguments and what `--help` says of them."""
 
 import argparse
-from typing import Any
+import re
+import sys
+from typing import Any, NoReturn
 
 from vr1_ray import __version__
+from vr1_ray.wording import nearest
 
 COMMANDS = {
     "run": "run a config of any kind (recipe, figure_math, bridge, sft, rl, eval)",
@@ -15,11 +18,36 @@ COMMANDS = {
     "check": "verify a config, its inputs and whether it will fit, without starting anything; with "
     "benchmarks=[...] also what of them the training data holds",
 }
+OPTION_LIKENESS = 0.7
+# What other programs call a command of ours.
+OTHER_COMMANDS = {
+    "train": "run",
+    "start": "run",
+    "grpo": "rl",
+    "finetune": "sft",
+    "evaluate": "eval",
+    "validate": "check",
+    "test": "check",
+    "ask": "generate",
+    "chat": "generate",
+    "infer": "generate",
+    "new": "init",
+    "create": "init",
+    "list": "runs",
+    "ls": "runs",
+    "ps": "runs",
+    "show": "status",
+    "settings": "config",
+    "help": "--help",
+}
 PROBE = "load the policy and ask whether it looks at its pictures (vr1_ray/data/blindness.py)"
 GENERATE = "answer questions about images with a policy: one, a folder, or a JSONL file"
+MAX_TOKENS_DEFAULT = "what the policy was trained with, else 4096"
 INIT = "write a commented config for your data, after looking at it; nothing is started"
 REPLAY = "redo the update of a step from what the run saved, and compare it bit for bit"
 RUNS = "the runs in a folder: kind, state, step, best score, last change"
+REPORT = "one HTML page of a run or recipe, or of several side by side: curves, events, settings, groups with pictures"
+COMPARE = "the figures of several runs as a table, and the page of `vr1 report` with all of them"
 STATUS = "how a run is doing: step, figures, checkpoints; from any process, also after the run"
 
 CONFIG = "every setting: key, type, default, range, kinds of run and meaning; --diff: what a config changes"
@@ -27,31 +55,93 @@ SCALE = "give a live run another number of rollout engines or reward actors; it 
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line; `key=value` may stand behind an option too, which argparse alone does not take."""
+    """The command line; `key=value` may stand behind an option too, which argparse alone does not take.
+
+    Options may be written with `-` for `_`. Exits with code 2 for a mistake, with what was probably meant.
+    """
     parser = make_parser()
-    parsed, rest = parser.parse_known_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    parsed, rest = parser.parse_known_args([_spelled(one) for one in given])
     takes_overrides = hasattr(parsed, "overrides")
     unknown = [one for one in rest if one.startswith("-") or "=" not in one or not takes_overrides]
     if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        parsed.parser.error(f"unrecognized arguments: {' '.join(unknown)}{_meant(parsed, unknown)}")
     if rest:
         parsed.overrides = [*parsed.overrides, *rest]
     return parsed
 
 
+def _spelled(argument: str) -> str:
+    """An option as it is called here: `--max-tokens=8` is `--max_tokens=8`. A text with spaces is no option."""
+    name, equals, value = argument.partition("=")
+    if not re.fullmatch(r"--\w[\w-]*", name):
+        return argument
+    return f"--{name[2:].replace('-', '_')}{equals}{value}"
+
+
+def _meant(parsed: argparse.Namespace, unknown: list[str]) -> str:
+    """What the first argument that is not taken was probably meant to be."""
+    name, takes_overrides = unknown[0].partition("=")[0], hasattr(parsed, "overrides")
+    if not name.startswith("--"):
+        return "; a setting is written key=value" if takes_overrides else ""
+    options = [one[2:] for action in parsed.parser._actions for one in action.option_strings]
+    if found := nearest(name[2:], options, OPTION_LIKENESS):
+        return f"; did you mean --{found}?"
+    if not takes_overrides:
+        return ""
+    from vr1_ray.config.shape import near_keys
+
+    keys = near_keys(name[2:])
+    return f"; did you mean the setting {keys[0]}=VALUE, without dashes?" if keys else ""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what a command was probably meant to be, and takes an option with a value only once."""
+
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        if names[0].startswith("-"):
+            settings.setdefault("action", _Once)
+        return super().add_argument(*names, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        found = re.match(r"argument COMMAND: invalid choice: '(.*)' \(choose from", message)
+        if found:
+            message = _no_command(found[1])
+        super().error(message)
+
+
+class _Once(argparse.Action):
+    """An option whose second value would replace the first in silence."""
+
+    is_given = False
+
+    def __call__(
+        self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
+    ) -> None:
+        if self.is_given:
+            raise argparse.ArgumentError(self, "given twice; leave one of them out")
+        self.is_given = True
+        setattr(namespace, self.dest, values)
+
+
+def _no_command(name: str) -> str:
+    commands = [*COMMANDS, "init", "generate", "runs", "config", "status", "replay", "scale"]
+    if name.endswith((".yaml", ".yml")):
+        return f"{name} is no command; did you mean vr1 run {name}?"
+    meant = nearest(name, commands) or OTHER_COMMANDS.get(name.lower(), "")
+    cure = f"did you mean vr1 {meant}?" if meant else f"the commands are {', '.join(commands)}"
+    return f"{name!r} is no command; {cure}"
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="vr1", description="Vision-R1 on Ray: cold start, then GRPO under PTST."
-    )
+    parser = _Parser(prog="vr1", description="Vision-R1 on Ray: cold start, then GRPO under PTST.")
     parser.add_argument("--version", action="version", version=f"vr1_ray {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose)
         command.add_argument("config", help="a YAML file, such as configs/quickstart.yaml")
-        command.add_argument(
-            "overrides", nargs="*", metavar="key=value", help="such as rollout.num_engines=2"
-        )
+        _add_overrides(command, "rollout.num_engines=2")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
         if name == "check":
             command.add_argument("--probe", action="store_true", help=PROBE)
@@ -61,6 +151,7 @@ def make_parser() -> argparse.ArgumentParser:
     runs.add_argument("folder", nargs="?", default="runs", help="default: runs")
     runs.add_argument("--debug", action="store_true", help="show tracebacks")
     _add_config(commands)
+    _add_report(commands)
     status = commands.add_parser("status", help=STATUS, description=STATUS)
     again = commands.add_parser("replay", help=REPLAY, description=REPLAY)
     scale = commands.add_parser("scale", help=SCALE, description=SCALE)
@@ -69,16 +160,22 @@ def make_parser() -> argparse.ArgumentParser:
         command.add_argument("--runs_folder", default="runs", help="default: runs")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
     again.add_argument("--step", type=int, required=True, help="the step whose update is redone")
-    again.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="such as cluster.address=local"
-    )
+    _add_overrides(again, "cluster.address=local")
     scale.add_argument("--engines", type=int, metavar="N", help="rollout engines to have")
     scale.add_argument("--rewards", type=int, metavar="N", help="actors of a reward pool to have")
     scale.add_argument("--pool", default="default", help="which reward pool; default: default")
     scale.add_argument(
         "--wait", type=float, default=600.0, metavar="SECONDS", help="for the answer; 0: none"
     )
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)  # whose usage a mistake is told with
     return parser
+
+
+def _add_overrides(command: Any, example: str) -> None:
+    command.add_argument(
+        "overrides", nargs="*", default=[], metavar="key=value", help=f"such as {example}"
+    )
 
 
 def _add_config(commands: Any) -> None:
@@ -89,11 +186,29 @@ def _add_config(commands: Any) -> None:
     command.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
+def _add_report(commands: Any) -> None:
+    for name, purpose, least in (("report", REPORT, 1), ("compare", COMPARE, 2)):
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        add = command.add_argument
+        add("runs", nargs="+", metavar="RUN", help="a run folder, or a name in the runs folder")
+        add(
+            "--to",
+            default="",
+            metavar="FILE",
+            help="default: report.html, in the folder of a single run",
+        )
+        add("--max-mb", type=float, default=40.0, help="the page's largest size; default: 40")
+        add("--runs_folder", default="runs", help="default: runs")
+        add("--debug", action="store_true", help="show tracebacks")
+        command.set_defaults(least=least)
+
+
 def _add_init(commands: Any) -> None:
     command = commands.add_parser("init", help=INIT, description=INIT)
     command.add_argument("name", help="of the run; the config is NAME.yaml in the current folder")
     command.add_argument("--data", default="", help="your rows: a file, a folder or a hub name")
-    command.add_argument("--split", default="train", help="of a folder or hub name; default: train")
+    _add_overrides(command, "data.image_root=pictures")
+    command.add_argument("--split", default="", help="of a folder or hub name; default: train")
     command.add_argument(
         "--model",
         default="",
@@ -114,13 +229,19 @@ def _add_generate(commands: Any) -> None:
     add(
         "--max_tokens",
         type=int,
-        default=0,
-        help="of a response, which ends behind its answer anyway; default: what the policy was trained with, else 4096",
+        help=f"of a response, which ends behind its answer anyway; default: {MAX_TOKENS_DEFAULT}",
     )
     add("--temperature", type=float, default=0.6, help="0 is greedy; default: 0.6")
     add("--top_p", type=float, default=0.95, help="default: 0.95")
     add("--num_samples", type=int, default=1, help="responses a question; default: 1")
     add("--seed", type=int, default=0, help="default: 0")
     add("--timeout_seconds", type=float, default=600.0, help="without any response; default: 600")
-    add("--set", nargs="+", default=[], metavar="key=value", help="model.*, rollout.* or data.*")
+    add(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="key=value",
+        help="model.*, rollout.* or data.*",
+    )
     add("--debug", action="store_true", help="show tracebacks")

@@ -40,6 +40,7 @@ from vr1_ray.preflight.speed import gpu_speed, measure_core
 from vr1_ray.preflight.step_time import time_rows
 from vr1_ray.preflight.table import CheckRow, Status, is_sound, not_checked
 from vr1_ray.rollout import check_engine
+from vr1_ray.wording import counted
 
 
 @dataclass(kw_only=True)
@@ -111,10 +112,10 @@ def _elsewhere_rows(run: RunConfig) -> Iterator[CheckRow]:
     """Of an evaluation that starts no engine: its benchmarks, and the file of responses if it has one."""
     try:
         for one in load_selections(run.benchmarks, run.eval):
-            count = f"{len(one.questions)} questions"
+            count = counted(len(one.questions), "question")
             if run.eval.responses:
                 found = read_elsewhere(Path(run.eval.responses), one.benchmark.name, one.questions)
-                count += f", {len(found)} responses"
+                count += f", {counted(len(found), 'response')}"
             yield CheckRow(name=one.name, value=count)
     except ValueError as error:
         yield _broken("benchmarks", error)
@@ -207,7 +208,7 @@ def _place(config: RunConfig, runs: list[RunConfig]) -> Place:
                 return Place(machine=Machine(), rows=[row, nodes])
     assert assume is not None
     machine = assumed_machine(assume)
-    what = f"{machine.num_nodes} nodes of {machine.gpus_per_node} GPUs of {machine.gpu_gib:g} GiB"
+    what = f"{counted(machine.num_nodes, 'node')} of {counted(machine.gpus_per_node, 'GPU')} of {machine.gpu_gib:g} GiB"
     rows = [
         CheckRow(name="machines", value=f"assumed: {what}"),
         not_checked(
@@ -237,7 +238,7 @@ def _cluster(config: RunConfig, runs: list[RunConfig]) -> Place:
     models = {os.path.abspath(run.model.path) for run in runs if is_here(run.model.path)}
     paths = sorted(models | _data_paths(runs))
     facts = ask_nodes(os.path.abspath(config.runs_folder), paths)
-    rows = [CheckRow(name="cluster", value=f"joined, {len(facts)} nodes")]
+    rows = [CheckRow(name="cluster", value=f"joined, {counted(len(facts), 'node')}")]
     rows += _node_rows(facts, runs)
     trainers = max(
         (run.trainer.num_workers for run in runs if run.kind in ("sft", "rl")), default=0

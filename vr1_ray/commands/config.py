@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
-import yaml
-
-from vr1_ray.config import RunConfig, config_text, load_config, recipe_runs
+from vr1_ray.config import RunConfig, load_config, recipe_runs
+from vr1_ray.config.differences import NO_DEFAULT, key_values
 from vr1_ray.config.effects import kinds_of
 from vr1_ray.config.fields import REQUIRED, Setting, by_key
-from vr1_ray.config.given import flat
 from vr1_ray.config.shape import near_miss, pattern
 
+_NOTHING = "{}: as by default"
 COLUMNS = ("key", "type", "default", "range", "in runs of kind", "meaning")
 
 
@@ -30,9 +29,7 @@ def reference_text(prefix: str = "", *, is_markdown: bool = False) -> str:
         # trainer.optimizer.lr = 1e-06    float, above 0 and at most 1    (sft, rl)
         #     the peak, after warm-up
     """
-    found = list(_chosen(prefix))
-    if not found:
-        raise ValueError(f"{prefix}: no setting begins so; {near_miss(prefix)}")
+    found = _chosen(prefix)
     if not is_markdown:
         return "\n".join(line for setting in found for line in _lines(setting))
     rows = [COLUMNS, tuple("---" for _ in COLUMNS), *(_cells(setting) for setting in found)]
@@ -44,14 +41,16 @@ def reference_text(prefix: str = "", *, is_markdown: bool = False) -> str:
 def diff_text(path: str, prefix: str = "") -> str:
     """What a config sets to other values than the defaults, a line a key; of a recipe step by step.
 
-    Raises ConfigError for a config that can't be read.
+    Raises ConfigError for a config that can't be read, ValueError for a prefix that no key begins with.
     """
+    _chosen(prefix)
     config = load_config(path)
     runs = recipe_runs(config) if config.kind == "recipe" else [config]
     blocks = []
     for run in runs:
         title = [f"# {run.name} ({run.kind})"] if config.kind == "recipe" else []
-        blocks.append("\n".join([*title, *_differences(run, prefix)]))
+        found = list(_differences(run, prefix)) or [_NOTHING.format(prefix or "all")]
+        blocks.append("\n".join([*title, *found]))
     return "\n\n".join(blocks)
 
 
@@ -62,11 +61,16 @@ def default_text(setting: Setting) -> str:
     return json.dumps(_plain(setting.default))
 
 
-def _chosen(prefix: str) -> Iterator[Setting]:
+def _chosen(prefix: str) -> list[Setting]:
+    found = [setting for key, setting in by_key(RunConfig).items() if _is_in(pattern(key), prefix)]
+    if not found:
+        raise ValueError(f"{prefix}: no setting begins so; {near_miss(prefix)}")
+    return found
+
+
+def _is_in(key: str, prefix: str) -> bool:
     start = pattern(prefix)
-    for key, setting in by_key(RunConfig).items():
-        if not start or key == start or key.startswith((f"{start}.", f"{start}[")):
-            yield setting
+    return not start or key == start or key.startswith((f"{start}.", f"{start}["))
 
 
 def _lines(setting: Setting) -> Iterator[str]:
@@ -107,11 +111,11 @@ def _is_own(section: Any, field: Any) -> bool:
 
 
 def _differences(run: RunConfig, prefix: str) -> Iterator[str]:
-    now = flat(yaml.safe_load(config_text(run)))
-    defaults = flat(yaml.safe_load(config_text(RunConfig(kind=run.kind))))
-    for key, value in now.items():
-        is_asked = not prefix or key == prefix or key.startswith((f"{prefix}.", f"{prefix}["))
-        counts = run.kind in kinds_of(key)  # what a recipe hands down may not
-        if is_asked and counts and (key not in defaults or defaults[key] != value):
-            default = f"    (default: {json.dumps(defaults[key])})" if key in defaults else ""
-            yield f"{key}: {json.dumps(value)}{default}"
+    for one in key_values(run):
+        is_asked = (
+            not prefix or one.key == prefix or one.key.startswith((f"{prefix}.", f"{prefix}["))
+        )
+        if is_asked and one.is_changed:
+            has_none = one.default is NO_DEFAULT
+            default = "" if has_none else f"    (default: {json.dumps(one.default)})"
+            yield f"{one.key}: {json.dumps(one.value)}{default}"

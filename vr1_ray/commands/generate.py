@@ -19,11 +19,12 @@ from vr1_ray.answers import answers_match
 from vr1_ray.answers.text import without_prefix
 from vr1_ray.commands.quiet import quiet, to_user
 from vr1_ray.config import ConfigError
-from vr1_ray.config.fields import numbers_out_of_range
-from vr1_ray.config.generate import GenerateConfig
+from vr1_ray.config.generate import GenerateConfig, check_settings
+from vr1_ray.config.model_path import check_model_path
 from vr1_ray.data.questions import load_questions, one_question
 from vr1_ray.rewards import parse_response
 from vr1_ray.types import Prompt, SamplingSpec, sample_seed
+from vr1_ray.wording import counted
 
 if TYPE_CHECKING:
     from vr1_ray.models import ModelAdapter
@@ -40,12 +41,14 @@ def run_generate(config: GenerateConfig) -> None:
     ends within `timeout_seconds`.
     """
     check_settings(config)
+    check_output(config)
     prompts = _read(config)
+    check_model_path(config.policy, "policy")
     print(f"loading {config.policy}: half a minute on a laptop", file=sys.stderr, flush=True)
     with quiet("generate"):
         rows = _ask(config, prompts)
     if config.output:
-        print(f"{rows} responses in {config.output}", file=sys.stderr)
+        print(f"{counted(rows, 'response')} in {config.output}", file=sys.stderr)
 
 
 def _ask(config: GenerateConfig, prompts: list[Prompt]) -> int:
@@ -71,23 +74,25 @@ def _ask(config: GenerateConfig, prompts: list[Prompt]) -> int:
         )
 
 
-def check_settings(config: GenerateConfig) -> None:
-    """Raise ConfigError for what can't be asked or sampled like this."""
-    if config.source and config.images:
-        raise ConfigError("--image and --input: both given; rows of --input name their own images")
-    if not config.source and not config.question:
-        raise ConfigError("--question: empty; ask something (of an --image), or give --input")
-    if config.max_response_tokens < 0:
-        raise ConfigError(f"--max_tokens: {config.max_response_tokens} must be above 0")
-    for name in ("num_samples", "timeout_seconds"):
-        if getattr(config, name) <= 0:
-            raise ConfigError(f"--{name}: {getattr(config, name)} must be above 0")
-    if config.temperature < 0 or not 0 < config.top_p <= 1:
+def check_output(config: GenerateConfig) -> None:
+    """Raise ConfigError for an --output that can't be written, or would replace what is asked."""
+    if not config.output:
+        return
+    path = Path(config.output)
+    if config.source and path.resolve() == Path(config.source).resolve():
+        raise ConfigError(f"--output: {path} is --input itself; name another file")
+    if path.is_dir():
+        raise ConfigError(f"--output: {path} is a folder; name a file in it")
+    is_new = not path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
         raise ConfigError(
-            f"temperature {config.temperature} and top_p {config.top_p}: at least 0, and above 0 up to 1"
-        )
-    for problem in numbers_out_of_range(config):  # those of model, rollout and data too
-        raise ConfigError(problem)
+            f"--output: {path} can't be written ({error.strerror}); name another file"
+        ) from error
+    if is_new:
+        path.unlink()
 
 
 def _read(config: GenerateConfig) -> list[Prompt]:
@@ -209,7 +214,7 @@ async def _answers(
             )
             if not ended:
                 raise RuntimeError(
-                    f"no response ended within {config.timeout_seconds:g} s, {shown} of {len(prompts)} questions "
+                    f"no response ended within {config.timeout_seconds:g} s, {shown} of {counted(len(prompts), 'question')} "
                     f"are answered; waiting for {sorted(tasks.values())[:8]}; raise --timeout_seconds or lower --max_tokens"
                 )
             done |= {tasks.pop(task): task.result() for task in ended}
@@ -272,7 +277,7 @@ def response_row(
 
 def for_reading(row: dict[str, Any]) -> str:
     """A response as a person reads it."""
-    tail = f"({row['finish_reason']}, {row['response_tokens']} tokens)"
+    tail = f"({row['finish_reason']}, {counted(row['response_tokens'], 'token')})"
     if row["finish_reason"] == "truncated":
         tail += "; --max_tokens N lets it go on"
     if row["answer"] is None:

@@ -6,86 +6,29 @@ is RL of a policy that was cold-started before. Token limits are those of the ro
 
 import re
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from vr1_ray.commands.init_parts import BOTH, HEAD, MACHINES, RL, SFT, SHARED
+from vr1_ray.commands.quiet import quiet, to_user
 from vr1_ray.config import ConfigError, DataConfig, check_config, load_config
 from vr1_ray.config.loading import typed_overrides
+from vr1_ray.config.model_path import check_model_path
+from vr1_ray.config.overrides import read_overrides
 from vr1_ray.config.shipped import shipped
 from vr1_ray.data.looking import Looked, look_at
+from vr1_ray.wording import counted
 
 TINY = "examples/vr1_tiny/model"
 QUICKSTART = "runs/quickstart/cold_start/policy"  # what `make quickstart` leaves
+# Settings of `data` that may be given, where what is found by looking is not what is meant.
+GIVEN = ("prompt_column", "answer_column", "images_column", "image_root", "max_image_pixels")
 MEASURED = 64  # rows whose tokens are counted
 FILL_IN = "data/train.jsonl"  # named where there is no data yet
-
-_HEAD = """\
-# {what}, written by `vr1 init {name}` after a look at {source}.
-#
-#   vr1 check {name}.yaml     whether it will run and fit, in a table; nothing is started
-#   vr1 run {name}.yaml       the run; after a stop the same command goes on from its last checkpoint
-#
-# Every key stands in vr1_ray/config/schema.py with its meaning; `key=value` behind a command overrides one for once.
-"""
-
-_SHARED = """\
-kind: {kind}
-name: {name} # results are in runs/{name}
-seed: 0
-
-model:
-  path: {model} # {model_note}
-  max_model_len: {max_model_len} # tokens of a prompt and its response
-  freeze_vision_tower: true # paper: frozen in the cold start, trained in RL
-  freeze_projector: true
-
-# {rows}
-data:
-{data}  max_prompt_tokens: {max_prompt_tokens} # {measured}; longer ones are left out and counted
-{columns}
-checkpoint: {{every_steps: 5}} # what a run that was stopped goes on from
-
-# For this machine without a GPU. On GPUs take these sections from a file of configs/vision_r1/.
-trainer: {{num_workers: 1, num_cpus_per_worker: 0.25, optimizer: {{lr: {lr}, schedule: cosine}}}}
-"""
-
-_MACHINES = """\
-rollout: {num_engines: 1, num_cpus_per_engine: 0.25, kv_cache_gib: 0.25}
-reward_pools: {default: {num_actors: 1, num_cpus_per_actor: 0.1}}
-reference: {num_actors: 1, num_cpus_per_actor: 0.2}
-
-# 1 for a response whose format and answer are both right, else 0. Your own: {name: "my_rewards.py:is_short", weight: 0.1}
-rewards: [{name: hard_format}]
-"""
-
-_RL = """\
-prompts_per_step: {prompts}
-curriculum: # PTST: short responses in large groups first, then longer ones in smaller groups
-  stages:
-    - {{max_response_tokens: {first_cap}, group_size: 16, steps: 10}}
-    - {{max_response_tokens: {last_cap}, group_size: 8, steps: 10}}
-"""
-
-_SFT = """\
-prompts_per_step: {prompts} # demonstrations of an update
-num_epochs: 2
-"""
-
-_BOTH = """\
-steps:
-  cold_start: # learns to think as the demonstrations do
-    kind: sft
-    data: {{demonstrations: [{source}]}}
-    trainer: {{optimizer: {{lr: {sft_lr}}}}}
-{sft}
-  rl: # learns from right and wrong
-    kind: rl
-    model: {{path: "${{runs_folder}}/${{name}}/cold_start/policy"}}
-    data: {{train: {source}}}
-{rl}"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,21 +44,39 @@ class Lengths:
     num_rows: int = 0
 
 
-def init(name: str, *, data: str = "", split: str = "train", model: str = "") -> str:
+def init(
+    name: str,
+    *,
+    data: str = "",
+    split: str = "",
+    model: str = "",
+    overrides: Sequence[str] = (),
+) -> str:
     """Write NAME.yaml into the current folder; returns what to say to the user.
 
-    Raises ConfigError for a name that can't be or a file that is there, DataError for data that can't be used.
+    `overrides` are `data.KEY=value` for what is not to be looked for. Raises ConfigError for a name that can't be, a
+    file that is there or a model that is none, DataError for data that can't be used.
     """
+    name = name.removesuffix(".yaml").removesuffix(".yml")
     path = Path(f"{name}.yaml")
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
         raise ConfigError(f"{name!r} can't be a run's name; use letters, digits, '.', '_', '-'")
     if path.exists():
         raise ConfigError(f"{path} is there already; take another name, or remove it first")
-    looked = look_at(data, split) if data else None
+    given = _given(overrides)
+    if not data and (split or given):
+        raise ConfigError(f"{'--split' if split else overrides[0]}: is of --data; give that too")
+    if model and model not in (TINY, QUICKSTART):
+        check_model_path(model, "--model")
+    if data and not Path(data).exists():
+        print(f"looking for {data} on the hub", file=to_user(), flush=True)
+    with quiet("init"):
+        looked = look_at(data, split or "train", given) if data else None
     model = model or (QUICKSTART if looked is None or not looked.demonstrations else TINY)
     if model == QUICKSTART and not Path(model).is_dir():
         model = TINY
-    lengths = (looked and _measure(looked, model)) or _guess(model)
+    with quiet("init"):
+        lengths = (looked and _measure(looked, model)) or _guess(model)
     text = config_text(name, looked, model, lengths)
     path.write_text(text, encoding="utf-8")
     try:
@@ -123,7 +84,27 @@ def init(name: str, *, data: str = "", split: str = "train", model: str = "") ->
     except ConfigError:
         path.unlink()
         raise
-    return "\n".join([f"{path}: {_what(looked)}", *_said(looked), *_next(path, looked)])
+    said = [*_said(looked), *_said_of_model(model)]
+    return "\n".join([f"{path}: {_what(looked)}", *said, *_next(path, looked)])
+
+
+def _given(overrides: Sequence[str]) -> dict[str, Any]:
+    """The settings of `data` that are given, by name. Raises ConfigError for others."""
+    keys = [key for override in read_overrides(overrides) for key in override.keys]
+    for key in keys:
+        if key.removeprefix("data.") not in GIVEN or not key.startswith("data."):
+            known = ", ".join(f"data.{name}" for name in GIVEN)
+            raise ConfigError(
+                f"{key}: is not taken here, only {known}; write it into the config that is made"
+            )
+    config = typed_overrides(list(overrides)).data
+    return {name: getattr(config, name) for name in GIVEN if f"data.{name}" in keys}
+
+
+def _said_of_model(model: str) -> list[str]:
+    if Path(shipped(model)).is_dir():
+        return []
+    return [f"model: {model} is no folder here, so it is taken for a hub name; nothing is measured"]
 
 
 def config_text(name: str, looked: Looked | None, model: str, lengths: Lengths) -> str:
@@ -142,7 +123,7 @@ def config_text(name: str, looked: Looked | None, model: str, lengths: Lengths) 
         "model_note": _model_note(model),
         "max_prompt_tokens": max_prompt,
         "max_model_len": max_prompt + last_cap,
-        "measured": f"the longest of {lengths.num_rows} rows has {lengths.prompt}"
+        "measured": f"the longest of {counted(lengths.num_rows, 'row')} has {lengths.prompt}"
         if lengths.num_rows
         else "not measured: `vr1 check` says what your rows have",
         "rows": _rows_line(looked),
@@ -153,18 +134,18 @@ def config_text(name: str, looked: Looked | None, model: str, lengths: Lengths) 
         "first_cap": max(16, last_cap // 2),
         "last_cap": last_cap,
     }
-    head = _HEAD.format(**values | {"source": looked.source if looked else "nothing yet"})
-    sft, rl = _SFT.format(**values), _RL.format(**values)
+    head = HEAD.format(**values | {"source": looked.source if looked else "nothing yet"})
+    sft, rl = SFT.format(**values), RL.format(**values)
     if _has_both(looked):
         inner = {part: textwrap.indent(text, "    ") for part, text in (("sft", sft), ("rl", rl))}
-        both = _BOTH.format(**values, **inner)
-        return "\n".join([head, _SHARED.format(**values) + _MACHINES, both])
+        both = BOTH.format(**values, **inner)
+        return "\n".join([head, SHARED.format(**values) + MACHINES, both])
     if _has_responses(looked):
-        shared = _SHARED.format(**values | {"lr": values["sft_lr"]})
+        shared = SHARED.format(**values | {"lr": values["sft_lr"]})
         return "\n".join([head, shared, sft])
     if model != QUICKSTART:
         rl = "allow_base_policy: true # RL of a policy that had no cold start\n" + rl
-    return "\n".join([head, _SHARED.format(**values) + _MACHINES, rl])
+    return "\n".join([head, SHARED.format(**values) + MACHINES, rl])
 
 
 def _source_line(looked: Looked | None, source: str) -> str:
@@ -220,7 +201,8 @@ def _next(path: Path, looked: Looked | None) -> list[str]:
 def _rows_line(looked: Looked | None) -> str:
     if looked is None:
         return 'A row: {"question": "<image>How many?", "image": "a.png", "answer": 3}; other forms in examples/your_data'
-    config, count = looked.config, f"{looked.num_rows:,}{'' if looked.is_all else ' or more'}"
+    config, count = looked.config, counted(looked.num_rows, "row")
+    count += "" if looked.is_all else " or more"
     most = looked.max_images
     pictures = (
         f"{'a picture' if most == 1 else f'at most {most} pictures'} a row"
@@ -228,13 +210,13 @@ def _rows_line(looked: Looked | None) -> str:
         else "no pictures"
     )
     root = f", pictures below {config.image_root}" if config.image_root else ""
-    return f"{looked.source}: {count} rows, {pictures}{root}"
+    return f"{looked.source}: {count}, {pictures}{root}"
 
 
 def _columns(config: DataConfig) -> str:
     """The settings of `data` that are not the defaults."""
     default = DataConfig()
-    names = ("split", "prompt_column", "answer_column", "images_column", "image_root")
+    names = ("split", *GIVEN)
     return "".join(
         f"  {name}: {_scalar(getattr(config, name))}\n"
         for name in names
@@ -278,5 +260,7 @@ def _rounded(tokens: int) -> int:
 def _scalar(value: Any) -> str:
     """A value as YAML in one line."""
     return (
-        yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
+        yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
+        .removesuffix("\n...\n")
+        .strip()
     )

@@ -11,14 +11,13 @@ from typing import Any
 
 from vr1_ray.commands.generate import (
     DEFAULT_MAX_TOKENS,
-    check_settings,
     model_settings,
     response_row,
     sample_prompt,
     with_room,
 )
 from vr1_ray.config import ModelConfig
-from vr1_ray.config.generate import GenerateConfig, sections
+from vr1_ray.config.generate import GenerateConfig, check_settings, sections
 from vr1_ray.data.questions import one_question
 from vr1_ray.models import load_adapter
 from vr1_ray.rollout import rollout_engine_class
@@ -51,7 +50,7 @@ class Policy:
         timeout_seconds: float = 600.0,
         settings: Sequence[str] = (),
     ) -> None:
-        model, rollout, data = sections([*settings, f"rollout.engine={engine}"])
+        model, rollout, data = sections(list(settings), engine=engine, has_rows=False)
         config = GenerateConfig(
             policy=str(path),
             question="?",  # each call has its own

@@ -21,11 +21,13 @@ from vr1_ray.commands.status import find_run
 from vr1_ray.config import ConfigError, RunConfig, check_config, load_config
 from vr1_ray.curriculum import make_curriculum
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, find_fault
-from vr1_ray.runs.run_folder import CONFIG
+from vr1_ray.runs.lock import held
+from vr1_ray.runs.run_folder import CONFIG, check_owner
 from vr1_ray.tracking import load_groups
 from vr1_ray.tracking.jsonl import METRICS, read_rows
 from vr1_ray.training.rows import unit_of_group
 from vr1_ray.types import RolloutGroup
+from vr1_ray.wording import counted
 
 BUCKET_BYTES = 512 << 20
 
@@ -68,13 +70,29 @@ def replay(
     check_config(config)
     _check_saved(config, folder, step)
     before = Checkpoints(folder).latest(before=step)
+    if before:
+        check_owner(before.folder, config)
     groups_by_step = {
         number: load_groups(folder, number)
         for number in range((before.step if before else 0) + 1, step + 1)
     }
     verdict = Verdict(step=step)
+    with held(_own_folder(folder)):
+        _replay(config, folder, before, groups_by_step, verdict)
+    return verdict
+
+
+def _replay(
+    config: RunConfig,
+    folder: Path,
+    before: Checkpoint | None,
+    groups_by_step: dict[int, list[RolloutGroup]],
+    verdict: Verdict,
+) -> None:
+    """Make the updates, the last one the step's, and compare."""
+    step = verdict.step
     start = f"checkpoint {before.folder}" if before else f"the start, {config.model.path}"
-    verdict.lines.append(f"replayed: {len(groups_by_step)} updates from {start}")
+    verdict.lines.append(f"replayed: {counted(len(groups_by_step), 'update')} from {start}")
     connect(replace(config, kind="sft"))  # it reserves what a trainer alone does
     group = _start(config, folder, before)
     try:
@@ -85,7 +103,6 @@ def replay(
     finally:
         group.release()
     _compare(verdict, folder, metrics, found_hash)
-    return verdict
 
 
 def _check_saved(config: RunConfig, folder: Path, step: int) -> None:

@@ -9,14 +9,13 @@ from vr1_ray.commands.status import (
     last_change,
     read_result,
     run_config,
-    state_word,
     total_steps,
 )
 from vr1_ray.config import ConfigError, RunConfig
 from vr1_ray.runs.checkpoints import Checkpoint
 from vr1_ray.runs.figures import shown
 from vr1_ray.runs.run_folder import CONFIG, METRICS, RESULT
-from vr1_ray.runs.run_state import STATE
+from vr1_ray.runs.run_state import STATE, state_word
 from vr1_ray.tracking.jsonl import read_rows
 
 HEADER = ("run", "kind", "state", "step", "best", "last change")

@@ -29,4 +29,4 @@ def scale(
         raise ConfigError(f"{run}: is of kind {config.kind}; only an rl run changes its size")
     command = ScaleCommand(engines=engines, rewards=rewards, pool=pool)
     check_command(command, config)
-    return send(folder, command, wait_seconds=wait_seconds)
+    return send(folder, command, wait_seconds=wait_seconds, named=config.cluster.address)

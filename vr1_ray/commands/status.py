@@ -13,10 +13,12 @@ from vr1_ray.curriculum import make_curriculum
 from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
 from vr1_ray.runs.closing import closing_lines
 from vr1_ray.runs.figures import STEP_FIGURES, shown
+from vr1_ray.runs.lock import holder
 from vr1_ray.runs.run_folder import CONFIG, METRICS, RESULT
 from vr1_ray.runs.run_state import ERROR_LOG, STATE, RunState, read_state
 from vr1_ray.tracking.jsonl import read_rows
 from vr1_ray.tracking.sinks import format_seconds
+from vr1_ray.wording import did_you_mean
 
 
 def status_text(run: str, *, runs_folder: str = "runs") -> str:
@@ -41,10 +43,10 @@ def find_run(run: str, runs_folder: Path) -> Path:
     for folder in (runs_folder / run, Path(run)):
         if folder.is_dir() and (is_run(folder) or any(map(is_run, folder.iterdir()))):
             return folder
-    known = ", ".join(known_runs(runs_folder)) or "none"
+    known = known_runs(runs_folder)
     raise ConfigError(
-        f"run {run!r} is neither a run folder nor a run in {runs_folder} (there: {known}); "
-        "give one of these, or the folder with --runs_folder"
+        f"run {run!r} is neither a run folder nor a run in {runs_folder} (there: {', '.join(known) or 'none'}); "
+        f"give one of these, or the folder with --runs_folder.{did_you_mean(run, known)}"
     )
 
 
@@ -78,6 +80,9 @@ def screen(folder: Path) -> str:
     rows = read_rows(folder / METRICS)
     checkpoints, found = checkpoint_lines(folder)
     lines = [("run", str(folder)), ("kind", kind_of(folder, config)), ("state", summary(folder))]
+    state = read_state(folder)
+    if state is not None and state.is_live:
+        lines.append(("held by", str(holder(folder) or "")))
     if rows:
         total = total_steps(config, found)
         lines.append(("step", f"{rows[-1]['step']}/{total or '?'}{stage_of(rows[-1])}"))
@@ -85,7 +90,6 @@ def screen(folder: Path) -> str:
     lines += [("early end", end) for end in early_ends(folder, found)]
     lines += [("checkpoint", line) for line in checkpoints]
     lines.append(("logs", str(folder / "logs")))
-    state = read_state(folder)
     if state is not None and state.state == "failed":
         lines.append(("traceback", str((folder / ERROR_LOG).resolve())))
     text = "\n".join(f"{name:<11} {value}" for name, value in lines if value)
@@ -109,14 +113,6 @@ def summary(folder: Path) -> str:
     if not rows:
         return f"not finished; no step yet, started {age(folder / CONFIG)} ago"
     return f"not finished; step {rows[-1]['step']} was logged {age(folder / METRICS)} ago"
-
-
-def state_word(folder: Path) -> str:
-    """The state in one word; "unfinished" for a folder of a run that kept none."""
-    state = read_state(folder)
-    if state is not None:
-        return state.state
-    return "finished" if (folder / RESULT).is_file() else "unfinished"
 
 
 def told(state: RunState) -> str:

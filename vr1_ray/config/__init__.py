@@ -1,5 +1,6 @@
 """Configuration: the dataclasses of a run (`schema`), how they are read (`loading`), their rules (`ranges`, `checks`, `effects`)."""
 
+from vr1_ray.config.algorithm import AlgorithmConfig
 from vr1_ray.config.blindness import BlindnessConfig
 from vr1_ray.config.bridge import (
     BridgeConfig,
@@ -14,7 +15,6 @@ from vr1_ray.config.filter import FilterConfig
 from vr1_ray.config.loading import config_text, load_config, recipe_runs, save_config
 from vr1_ray.config.rollout import EngineHealthConfig, RolloutConfig
 from vr1_ray.config.schema import (
-    AlgorithmConfig,
     CheckpointConfig,
     ClusterConfig,
     CurriculumConfig,

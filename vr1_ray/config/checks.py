@@ -13,6 +13,7 @@ from vr1_ray.config.filter import filter_problems
 from vr1_ray.config.placement import placement_problems
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.config.secrets import secrets_in
+from vr1_ray.wording import did_you_mean
 
 
 def check_config(config: RunConfig) -> None:
@@ -159,11 +160,31 @@ def _aggregation(config: RunConfig) -> Iterator[str]:
         )
 
 
+def _bounds(config: RunConfig) -> Iterator[str]:
+    """Bounds of ratios: each is off at 0."""
+    algorithm = config.algorithm
+    if config.kind != "rl":
+        return
+    if 0 < algorithm.dual_clip <= 1 + algorithm.clip_high:
+        yield (
+            f"algorithm.dual_clip: {algorithm.dual_clip} must lie above 1 + clip_high {algorithm.clip_high}, "
+            "which it is a second bound to; use 3, or 0 for none"
+        )
+    if 0 < algorithm.importance_cap < 1:
+        yield f"algorithm.importance_cap: {algorithm.importance_cap} would weaken every token; use 2, or 0 for none"
+    if algorithm.importance_cap and algorithm.old_logprobs == "rollout":
+        yield (
+            f"algorithm.importance_cap: {algorithm.importance_cap} with old_logprobs rollout, whose ratios are to the engine's "
+            "probabilities already; set algorithm.old_logprobs=trainer, or the cap to 0"
+        )
+
+
 def _reward_pools(config: RunConfig) -> Iterator[str]:
     known = ", ".join(config.reward_pools)
     for number, spec in enumerate(config.rewards):
         if spec.pool not in config.reward_pools:
-            yield f"rewards[{number}].pool: {spec.pool!r} is none of reward_pools ({known}); add it there"
+            meant = did_you_mean(spec.pool, config.reward_pools)
+            yield f"rewards[{number}].pool: {spec.pool!r} is none of reward_pools ({known}); add it there.{meant}"
     for name, pool in config.reward_pools.items():
         where = f"reward_pools.{name}"
         least, most = pool.min_actors or pool.num_actors, pool.max_actors or pool.num_actors
@@ -172,6 +193,27 @@ def _reward_pools(config: RunConfig) -> Iterator[str]:
                 f"{where}.num_actors: {pool.num_actors} is not between min_actors {pool.min_actors} and "
                 f"max_actors {pool.max_actors} (0 stands for num_actors)"
             )
+
+
+def _named_twice(config: RunConfig) -> Iterator[str]:
+    """What stands twice in a list of which each is used once."""
+    bridge = config.bridge
+    lists: dict[str, list[tuple[str, str]]] = {
+        "rewards": [(one.name, ".name") for one in config.rewards],
+        "benchmarks": [(one, "") for one in config.benchmarks],
+        "bridge.sources": [(one.path, ".path") for one in bridge.sources],
+        "bridge.mllm.base_urls": [(one, "") for one in bridge.mllm.base_urls],
+        "bridge.reasoner.base_urls": [(one, "") for one in bridge.reasoner.base_urls],
+    }
+    cures = {"rewards": ", with the sum of the weights, or write one as package.module:Name"}
+    for key, entries in lists.items():
+        for place, entry in enumerate(entries):
+            first = entries.index(entry)
+            if first < place:
+                yield (
+                    f"{key}[{place}]{entry[1]}: {entry[0]!r} stands in {key}[{first}] already; keep one"
+                    f"{cures.get(key, '')}"
+                )
 
 
 def _bridge(config: RunConfig) -> Iterator[str]:
@@ -215,7 +257,9 @@ RULES = (
     _batches,
     _sampling,
     _aggregation,
+    _bounds,
     _reward_pools,
+    _named_twice,
     _engines,
     placement_problems,
     filter_problems,

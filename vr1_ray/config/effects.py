@@ -5,7 +5,9 @@ a recipe hands down to its steps is not, nor what a run's own resolved config.ya
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
+from vr1_ray.config.counterparts import begins, meant_by
 from vr1_ray.config.schema import RunConfig
 
 TRAINS, EVALUATES, PROMPTED = ("sft", "rl"), ("rl", "eval"), ("rl", "filter")
@@ -77,6 +79,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "checkpoint.keep_best": ("rl",),
     "checkpoint.resume": RUNS,
     "tracking": TRAINS,
+    "tracking.share": (*RUNS, "recipe"),
     "cluster": ACTORS,
     "cluster.placement": ("rl",),
     "cluster.start_timeout_seconds": MODEL,
@@ -84,30 +87,6 @@ KINDS: dict[str, tuple[str, ...]] = {
     "bridge": ("bridge",),
     "objects": (*MODEL, "recipe"),
     "steps": ("recipe",),
-}
-
-# What does that work in another kind, where a key has a counterpart.
-MEANT = {
-    ("max_steps", "rl"): "an RL run is as long as its curriculum: curriculum.stages[0].steps=N",
-    ("num_epochs", "rl"): "an RL run is as long as its curriculum: curriculum.stages[0].steps=N",
-    ("data.demonstrations", "rl"): "RL learns from prompts: data.train",
-    ("data.train", "sft"): "a cold start learns from demonstrations: data.demonstrations",
-    ("data.train", "eval"): "an evaluation asks the prompts of eval.data",
-    ("data.split", "eval"): "the split of eval.data is eval.split",
-    (
-        "data.max_rows",
-        "eval",
-    ): "eval.max_prompts limits eval.data, eval.max_questions the benchmarks",
-    ("data.cutoff_len", "rl"): "prompts are limited by data.max_prompt_tokens",
-    ("data.max_prompt_tokens", "sft"): "demonstrations are limited by data.cutoff_len",
-    ("trainer.mini_batches_per_step", "sft"): "a cold start makes one update of prompts_per_step",
-    ("rollout.temperature", "eval"): "an evaluation samples at eval.temperature",
-    ("rollout.top_p", "eval"): "an evaluation samples with eval.top_p",
-    ("eval.start_label", "eval"): "the policy of an evaluation is named by eval.label",
-    ("curriculum", "eval"): "an evaluation's response budget is eval.max_response_tokens",
-    ("algorithm.name", "sft"): "a cold start always learns by cross-entropy",
-    ("model.path", "bridge"): "bridging asks the models of bridge.mllm and bridge.reasoner",
-    ("data.max_rows", "bridge"): "bridge.max_rows limits the rows",
 }
 
 
@@ -141,15 +120,72 @@ def _needs_sampled(config: RunConfig) -> str:
     return f"rollout.save={config.rollout.save} saves {config.rollout.save}; it counts with sampled"
 
 
+def _needs_folder(sources: list[str]) -> str:
+    if not sources or not all(sources) or not all(map(_is_one_table, sources)):
+        return ""
+    what = ", ".join(dict.fromkeys(sources))
+    return f"{what} has no splits, as a folder or a hub name has; give one of these"
+
+
+def _needs_hub(config: RunConfig) -> str:
+    sources = _sources(config)
+    if not sources or not all(_is_one_table(one) or Path(one).is_dir() for one in sources):
+        return ""
+    return f"{', '.join(dict.fromkeys(sources))} is no hub name; give one"
+
+
+def _sources(config: RunConfig) -> list[str]:
+    """What the run reads rows from."""
+    found = {
+        "sft": config.data.demonstrations,
+        "eval": [config.eval.data],
+        "filter": [config.data.train],
+        "rl": [config.data.train, config.eval.data],
+    }.get(config.kind, [])
+    return [one for one in found if one]
+
+
+def _is_one_table(source: str) -> bool:
+    """Whether a source is a file, or rows that Python handed over, by its name alone."""
+    return source.endswith((".parquet", ".jsonl", ".json")) or source.startswith("object:")
+
+
 def _needs_epochs(config: RunConfig) -> str:
     if not config.max_steps:
         return ""
     return f"max_steps={config.max_steps} decides how long the run is; set one of the two"
 
 
+def _needs_kl(config: RunConfig) -> str:
+    return "" if config.algorithm.kl_coef > 0 else "there is no KL term; set algorithm.kl_coef"
+
+
+def _needs_clip(*others: str) -> Callable[[RunConfig], str]:
+    """A clip's bound, which algorithms of these names don't have."""
+    return lambda config: (
+        f"algorithm.name={config.algorithm.name} has no such bound; take another"
+        if config.algorithm.name in others
+        else ""
+    )
+
+
 # Keys that do something only beside other settings: "" or the reason why they do nothing here.
 NEEDS: dict[str, Callable[[RunConfig], str]] = {
     "num_epochs": _needs_epochs,
+    "data.split": lambda config: _needs_folder(
+        config.data.demonstrations if config.kind == "sft" else [config.data.train]
+    ),
+    "data.revision": _needs_hub,
+    "data.streaming": _needs_hub,
+    "eval.split": lambda config: _needs_eval_data(config) or _needs_folder([config.eval.data]),
+    "algorithm.clip_low": _needs_clip("sapo"),
+    "algorithm.clip_high": _needs_clip("sapo"),
+    "algorithm.dual_clip": _needs_clip("sapo", "cispo"),
+    "algorithm.kl_estimator": _needs_kl,
+    "algorithm.kl_in": _needs_kl,
+    "algorithm.importance_level": lambda config: (
+        "" if config.algorithm.importance_cap else "set algorithm.importance_cap"
+    ),
     "eval.best_by": _needs_evaluation,
     "eval.start_label": lambda config: (
         "" if config.kind != "rl" or config.eval.at_start else "set eval.at_start=true"
@@ -180,7 +216,7 @@ def kinds_of(key: str) -> tuple[str, ...]:
 
     Raises KeyError for one that is not in the table.
     """
-    return KINDS[max((start for start in KINDS if _begins(start, key)), key=len, default=key)]
+    return KINDS[max((start for start in KINDS if begins(start, key)), key=len, default=key)]
 
 
 def without_effect(keys: Iterable[str], config: RunConfig) -> Iterator[tuple[str, str]]:
@@ -190,19 +226,14 @@ def without_effect(keys: Iterable[str], config: RunConfig) -> Iterator[tuple[str
         if config.kind not in kinds:
             yield key, _wrong_kind(key, config.kind, kinds)
             continue
-        reasons = (needs(config) for start, needs in NEEDS.items() if _begins(start, key))
+        reasons = (needs(config) for start, needs in NEEDS.items() if begins(start, key))
         reason = next((one for one in reasons if one), "")
         if reason:
             yield key, f"has no effect here: {reason}, or leave it out"
 
 
 def _wrong_kind(key: str, kind: str, kinds: tuple[str, ...]) -> str:
-    meant = (cure for (start, of), cure in MEANT.items() if of == kind and _begins(start, key))
     return (
         f"has no effect in a run of kind {kind}, only in {', '.join(kinds)}; "
-        f"{next(meant, 'leave it out')}"
+        f"{meant_by(key, kind) or 'leave it out'}"
     )
-
-
-def _begins(start: str, key: str) -> bool:
-    return key == start or key.startswith((f"{start}.", f"{start}["))

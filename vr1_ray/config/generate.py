@@ -1,9 +1,12 @@
 """Settings of `vr1 generate`. The engine's and model's own are the run's: `--set model.KEY=... rollout.KEY=...`."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 
 from vr1_ray.config.errors import ConfigError
+from vr1_ray.config.fields import numbers_out_of_range
 from vr1_ray.config.loading import typed_overrides
+from vr1_ray.config.overrides import read_override
 from vr1_ray.config.ranges import Above0, Above0To1, CountFrom0, CountFrom1, From0, Seed
 from vr1_ray.config.schema import DataConfig, ModelConfig, RolloutConfig
 
@@ -33,15 +36,111 @@ class GenerateConfig:
     data: DataConfig = field(default_factory=DataConfig)
 
 
-SECTIONS = ("model", "rollout", "data")  # what `--set` may set
+# What `--set` may set: the keys of each section that count for one engine that answers questions.
+TAKEN = {
+    "model": (
+        "revision",
+        "adapter",
+        "dtype",
+        "attention",
+        "min_pixels",
+        "max_pixels",
+        "max_model_len",
+        "max_images",
+        "system_prompt",
+        "trust_remote_code",
+    ),
+    "rollout": (
+        "num_threads",
+        "tensor_parallel_size",
+        "max_concurrent_responses",
+        "max_num_seqs",
+        "kv_cache_gib",
+        "gpu_memory_utilization",
+        "options",
+    ),
+    "data": (
+        "split",
+        "prompt_column",
+        "answer_column",
+        "images_column",
+        "image_root",
+        "bad_rows",
+        "max_bad_rows",
+        "bad_rows_file",
+        "max_image_pixels",
+        "index_folder",
+    ),
+}
+OF_ONE_QUESTION = "data.max_image_pixels"  # all that counts of `data` where no rows are read
+# What else has the name of an argument.
+ARGUMENTS = {
+    "model.path": "the policy is the first argument",
+    "data.train": "rows are named by --input",
+    **{
+        f"{section}{name}": f"write --{option}"
+        for section in ("", "rollout.")
+        for name, option in {
+            "engine": "engine",
+            "temperature": "temperature",
+            "top_p": "top_p",
+            "seed": "seed",
+            "max_response_tokens": "max_tokens",
+            "max_tokens": "max_tokens",
+            "num_samples": "num_samples",
+            "group_size": "num_samples",
+        }.items()
+    },
+}
 
 
-def sections(overrides: list[str]) -> tuple[ModelConfig, RolloutConfig, DataConfig]:
-    """The settings that `--set key=value ...` gives, the others as they are by default. Raises ConfigError."""
-    for override in overrides:
-        if override.split(".")[0] not in SECTIONS:
-            raise ConfigError(
-                f"--set {override}: not a setting here; use {', '.join(f'{name}.KEY=value' for name in SECTIONS)}"
-            )
+def sections(
+    overrides: list[str], *, engine: str = "", has_rows: bool = True
+) -> tuple[ModelConfig, RolloutConfig, DataConfig]:
+    """The settings that `--set key=value ...` gives, the others as they are by default; `has_rows` where --input is.
+
+    Raises ConfigError for what is no setting, or does nothing here.
+    """
+    read = {override: read_override(override).keys for override in overrides}
+    for override, keys in read.items():
+        if any(key in ARGUMENTS or key.split(".")[0] not in TAKEN for key in keys):
+            meant = ARGUMENTS.get(keys[0])
+            cure = meant or f"use {', '.join(f'{name}.KEY=value' for name in TAKEN)}"
+            raise ConfigError(f"--set {override}: not a setting here; {cure}")
     config = typed_overrides(overrides)
-    return config.model, config.rollout, config.data
+    for override, keys in read.items():
+        for key in keys:
+            section, _, name = key.partition(".")
+            if re.split(r"[.\[]", name)[0] not in TAKEN[section]:
+                raise ConfigError(
+                    f"--set {override}: {key} has no effect on `vr1 generate`; leave it out"
+                )
+            if section == "data" and not has_rows and key != OF_ONE_QUESTION:
+                raise ConfigError(
+                    f"--set {override}: {key} is of the rows of --input; give these, or leave it out"
+                )
+    rollout = replace(config.rollout, engine=engine) if engine else config.rollout
+    return config.model, rollout, config.data
+
+
+def check_settings(config: GenerateConfig) -> None:
+    """Raise ConfigError for what can't be asked or sampled like this."""
+    if config.source and config.images:
+        raise ConfigError("--image and --input: both given; rows of --input name their own images")
+    if not config.source and not config.question:
+        raise ConfigError("--question: empty; ask something (of an --image), or give --input")
+    if config.max_response_tokens < 0:
+        raise ConfigError(f"--max_tokens: {config.max_response_tokens} must be above 0")
+    if config.num_samples > 1 and config.temperature == 0:
+        raise ConfigError(
+            f"--num_samples: {config.num_samples} greedy responses are the same; raise --temperature, or ask for one"
+        )
+    for name in ("num_samples", "timeout_seconds"):
+        if getattr(config, name) <= 0:
+            raise ConfigError(f"--{name}: {getattr(config, name)} must be above 0")
+    if config.temperature < 0 or not 0 < config.top_p <= 1:
+        raise ConfigError(
+            f"temperature {config.temperature} and top_p {config.top_p}: at least 0, and above 0 up to 1"
+        )
+    for problem in numbers_out_of_range(config):  # those of model, rollout and data too
+        raise ConfigError(problem)

@@ -13,17 +13,21 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from vr1_ray.config import overrides as setting
 from vr1_ray.config.errors import ConfigError
-from vr1_ray.config.given import idle_in_file, idle_overrides, is_resolved, keys_in
-from vr1_ray.config.overrides import Override, read_override
+from vr1_ray.config.given import idle_in_file, idle_overrides, is_resolved
+from vr1_ray.config.interpolation import (
+    FILLING_ERRORS,
+    broken_interpolations,
+    why_not_filled_in,
+)
+from vr1_ray.config.overrides import Override, read_overrides
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.config.shape import Fault, faults
-from vr1_ray.config.shipped import shipped, shipped_configs
+from vr1_ray.config.shipped import config_file, shipped
+from vr1_ray.config.yaml_file import read_yaml
 
 NOT_A_DEFAULT = ("kind", "name", "steps")  # keys of a recipe that its steps do not inherit
 COMMAND_LINE = "command line"
@@ -75,7 +79,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
     """
     source = _read_yaml(Path(path), overrides or [])
     whole = _whole(source)
-    keys = [key for one in source.overrides for key in _keys_of(one)]
+    keys = [key for one in source.overrides for key in one.keys]
     idle = None if is_resolved(source.raw) else _idle_in_file(source, whole)
     error = idle or source.told(idle_overrides(keys, *whole))
     if error is not None:
@@ -85,7 +89,7 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
 
 def typed_overrides(overrides: list[str]) -> RunConfig:
     """A config of defaults with `key=value` overrides alone: for commands that have no YAML of their own."""
-    read = [read_override(one) for one in overrides]
+    read = read_overrides(overrides)
     return _typed(Source(where=COMMAND_LINE, raw={"kind": "eval"}, overrides=read))
 
 
@@ -145,7 +149,7 @@ def _idle_in_file(source: Source, whole: tuple[RunConfig, list[RunConfig]]) -> C
 def _typed(source: Source) -> RunConfig:
     """Check a tree against the schema. Raises ConfigError that names the fields."""
     tree = source.tree()
-    error = source.told(faults(tree))
+    error = source.told((*faults(tree), *broken_interpolations(tree)))
     if error is not None:
         raise error
     return _merged(source.line, OmegaConf.create(tree))
@@ -156,10 +160,9 @@ def _merged(blame: Callable[[str, str], str], *trees: Any) -> RunConfig:
     try:
         merged = cast(DictConfig, OmegaConf.merge(_schema(), *trees))
         return cast(RunConfig, _found(OmegaConf.to_object(merged)))
-    except (OmegaConfBaseException, ValueError) as error:
+    except FILLING_ERRORS as error:
         key = getattr(error, "full_key", None) or "?"
-        first = str(error).strip().split("\n")[0].rstrip(".")
-        raise ConfigError(blame(key, first)) from error
+        raise ConfigError(blame(key, why_not_filled_in(error))) from error
 
 
 def _found(value: Any) -> Any:
@@ -213,51 +216,12 @@ def _spell_out(tree: dict[str, Any]) -> None:
             one["rewards"] = [{"name": x} if isinstance(x, str) else x for x in rewards]
 
 
-def _keys_of(override: Override) -> list[str]:
-    """The keys that an override sets: several, if its value is a mapping."""
-    if isinstance(override.value, dict):
-        return list(keys_in(override.value, f"{override.key}."))
-    return [override.key]
-
-
 def _is_below(key: str, other: str) -> bool:
     return key.startswith((f"{other}.", f"{other}["))
 
 
 def _read_yaml(path: Path, overrides: list[str]) -> Source:
-    path = Path(shipped(str(path)))
-    read = [read_override(one) for one in overrides]
-    if not path.is_file():
-        known = ", ".join(shipped_configs())
-        raise ConfigError(f"config {str(path)!r} does not exist; the shipped ones are {known}")
-    try:
-        text = path.read_text(encoding="utf-8")
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
-        tree = loader.get_single_node()
-        raw = loader.construct_document(tree) if tree is not None else None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config {str(path)!r} is not valid YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(
-            f"config {str(path)!r} must be a mapping of keys to values, not {type(raw).__name__}"
-        )
-    lines: dict[str, int] = {}
-    _find_lines(tree, (), lines, str(path))
+    path = config_file(str(path))
+    read = read_overrides(overrides)
+    raw, lines = read_yaml(path)
     return Source(where=str(path), raw=raw, lines=lines, overrides=read)
-
-
-def _find_lines(node: Any, path: setting.Path, lines: dict[str, int], where: str) -> None:
-    """Note the line of every key. Raises ConfigError for a key that is there twice: YAML would drop the first."""
-    if isinstance(node, yaml.SequenceNode):
-        for place, inner in enumerate(node.value):
-            _find_lines(inner, (*path, place), lines, where)
-    if not isinstance(node, yaml.MappingNode):
-        return
-    for name, inner in node.value:
-        key, line = setting.key_of((*path, name.value)), name.start_mark.line + 1
-        if key in lines and name.value != "<<":
-            raise ConfigError(
-                f"{where}, line {line}: {key}: set in line {lines[key]} already; keep one"
-            )
-        lines[key] = line
-        _find_lines(inner, (*path, name.value), lines, where)

@@ -4,17 +4,22 @@ A place in a list is counted from 0, in either form: `curriculum.stages[0].steps
 mapping is merged with what is there, a list replaces it.
 """
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from vr1_ray.config.errors import ConfigError
+from vr1_ray.config.given import keys_in
+from vr1_ray.config.interpolation import broken
+
+log = logging.getLogger(__name__)
 
 Path = tuple[str | int, ...]
 
@@ -37,6 +42,31 @@ class Override:
         """The key as messages write it."""
         return key_of(self.path)
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys that it sets: several, if its value is a mapping."""
+        if isinstance(self.value, dict):
+            return list(keys_in(self.value, f"{self.key}."))
+        return [self.key]
+
+
+def read_overrides(texts: Sequence[str]) -> list[Override]:
+    """All of a command line. What is set twice counts as it was set last, and a warning says so.
+
+    Raises ConfigError as `read_override` does.
+    """
+    read = [read_override(text) for text in texts]
+    texts_by_key: dict[str, str] = {}
+    for override in read:
+        for key in override.keys:
+            below = (f"{key}.", f"{key}[")
+            lost = [one for one in texts_by_key if one == key or one.startswith(below)]
+            for text in dict.fromkeys(texts_by_key.pop(one) for one in lost):
+                if text != override.text:
+                    log.warning("command line: %s replaces %s before it", override.text, text)
+            texts_by_key[key] = override.text
+    return read
+
 
 def read_override(text: str) -> Override:
     """Raises ConfigError for a text that is no `key=value`, or whose value is no YAML."""
@@ -44,15 +74,17 @@ def read_override(text: str) -> Override:
     if not equals:
         raise ConfigError(f"command line: {text!r} has no '=': write key=value, such as seed=1")
     key = key.strip()
-    if not re.fullmatch(r"[^\s.\[\]]+(\.[^\s.\[\]]+|\[\d+\])*", key):
+    if not re.fullmatch(r"[^\s.\[\]]+(\.[^\s.\[\]]+|\[[^\[\]]*\])*", key):
         raise ConfigError(
             f"command line: {text!r}: {key!r} is no key; write section.name=value, or list[0].name=value"
         )
-    path = tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", key))
+    path = tuple(map(_part, re.findall(r"\[[^\[\]]*\]|[^.\[\]]+", key)))
     try:
         tree: Any = OmegaConf.to_container(
             OmegaConf.from_dotlist([f"value={value}" if value else "value=''"])
         )
+    except GrammarParseError as error:
+        raise ConfigError(f"command line: {text}: {broken(value)}") from error
     except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
         first = str(error).strip().split("\n")[0]
         raise ConfigError(
@@ -61,13 +93,22 @@ def read_override(text: str) -> Override:
     return Override(text=text, path=path, value=tree["value"])
 
 
+def _part(text: str) -> str | int:
+    """A step of a path: a name, a place in a list, or, with its brackets, what is neither."""
+    inner = text.strip("[]")
+    return int(inner) if inner.isascii() and inner.isdigit() else text
+
+
 def key_of(path: Path) -> str:
     """A path as messages write it.
 
     Example:
         key_of(("curriculum", "stages", 0, "steps"))    # "curriculum.stages[0].steps"
     """
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    parts = (
+        f"[{part}]" if isinstance(part, int) else part if part[:1] == "[" else f".{part}"
+        for part in path
+    )
     return "".join(parts).removeprefix(".")
 
 
@@ -104,15 +145,17 @@ def _merged(before: Any, value: Any) -> Any:
 
 def _check_place(here: Any, part: str | int, override: Override, depth: int) -> None:
     where = key_of(override.path[: depth - 1])
+    place = part if isinstance(part, str) and part.startswith("[") else f"[{part}]"
     if isinstance(here, list):
         if isinstance(part, int) and part < len(here):
             return
-        places = f"[0] to [{len(here) - 1}]" if here else "none"
-        wrong = f"the list {where} has no place [{part}]; its places: {places}"
+        last = f" to [{len(here) - 1}]" if here[1:] else ""
+        places = f"[0]{last}" if here else "none"
+        wrong = f"the list {where} has no place {place}; its places: {places}"
     elif isinstance(here, dict):
-        if isinstance(part, str):
+        if isinstance(part, str) and place != part:
             return
-        wrong = f"{where} is no list, so it has no place [{part}]"
+        wrong = f"{where} is no list, so it has no place {place}"
     else:
         wrong = f"{where} is {here!r}, which has no keys; set it as a whole"
     raise ConfigError(f"command line: {override.text}: {wrong}{override.in_a_step}")

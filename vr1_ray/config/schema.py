@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal
 
 from omegaconf import MISSING
 
+from vr1_ray.config.algorithm import AlgorithmConfig
 from vr1_ray.config.blindness import BlindnessConfig
 from vr1_ray.config.bridge import BridgeConfig
 from vr1_ray.config.evaluation import EvalConfig
 from vr1_ray.config.filter import FilterConfig
+from vr1_ray.config.keeping import CheckpointConfig, TrackingConfig
 from vr1_ray.config.machines import MachinesConfig
 from vr1_ray.config.ranges import (
     Above0,
@@ -108,6 +110,9 @@ class RewardPoolConfig:
     # Per call, which scores the responses of one group. Past it the actor is stopped, and each response is
     # tried alone on another actor; one that fails again is invalid, never reward 0.
     timeout_seconds: Above0 = 60.0
+    # A judge or service that is down, which says nothing of a response, is asked again after 1, 2, 4 ... 30 s for so
+    # long; then its rollouts are invalid. It is waited for within cluster.step_timeout_seconds.
+    outage_seconds: From0 = 900.0
 
 
 @dataclass
@@ -120,29 +125,6 @@ class InvalidRolloutsConfig:
     # Share for which a reward raised (not: was unavailable), above which the run stops; one sample is always allowed
     # unless this is 0. What is drawn in their place is no fair sample.
     max_error_rate: Share = 0.05
-
-
-@dataclass
-class AlgorithmConfig:
-    """What turns rewards into a loss (Vision-R1, Eq. 1 and 2)."""
-
-    name: str = "grpo"  # a row of vr1_ray/algorithms, or package.module:Name
-    clip_low: Share = 0.2  # ratios of new to old probability count down to 1 - clip_low
-    clip_high: From0 = 0.2  # ratios of new to old probability count up to 1 + clip_high
-    kl_coef: From0 = 0.01  # weight of the k3 term; 0 starts no reference actors
-    # Weight of an entropy bonus; above 0 it costs a part of the backward pass.
-    entropy_coef: From0 = 0.0
-    # token_mean: over all response tokens of an update. sequence_mean: over each response, then over responses.
-    # constant_length: each response's sum by `loss_length`, then over responses, as Dr. GRPO (arXiv 2503.20783) does.
-    loss_aggregation: Literal["token_mean", "sequence_mean", "constant_length"] = "token_mean"
-    loss_length: CountFrom0 = (
-        0  # tokens; constant_length needs it, such as the longest stage's budget
-    )
-    old_logprobs: Literal["trainer", "rollout"] = "trainer"  # who computed pi_old
-    # Leave out groups whose rewards are all equal: they have no advantage, only the KL term, and cost as much
-    # as the others. The mean is then over the tokens of the groups that stay (as in DAPO, arXiv 2503.14476).
-    skip_uninformative_groups: bool = False
-    options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the algorithm
 
 
 @dataclass
@@ -170,31 +152,6 @@ class CurriculumConfig:
     alarm_informative_group_rate: Annotated[float, Range(most=1.0)] = 0.0
     max_restarts: CountFrom0 = 3  # of its actor, 0: never; the driver holds the state
     options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of the curriculum
-
-
-@dataclass
-class CheckpointConfig:
-    """What is kept on disk. Paths are POSIX folders that every trainer node sees."""
-
-    every_steps: CountFrom0 = 0  # 0: only at the end, and at SIGTERM or Ctrl-C
-    keep_last: CountFrom1 = 2  # older ones are removed
-    # A step whose evaluation (eval.every_steps) is the best so far by eval.best_by is saved too, and kept.
-    keep_best: bool = True
-    # auto: from the last checkpoint if there is one. never: start over. must: refuse without one.
-    resume: Literal["auto", "never", "must"] = "auto"
-    # What the scheduler gives between SIGTERM and SIGKILL; a checkpoint that takes longer is told.
-    # `ray job stop` gives 3 s unless RAY_JOB_STOP_WAIT_TIME_S is set, see examples/TROUBLESHOOTING.md.
-    grace_seconds: Above0 = 30.0
-
-
-@dataclass
-class TrackingConfig:
-    """Where metrics go. `metrics.jsonl` is always written."""
-
-    console: bool = True  # a line a step
-    wandb: bool = False  # offline without a key
-    tensorboard: bool = False  # event files in the run folder
-    project: str = "vr1_ray"  # wandb's
 
 
 @dataclass

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, Literal, get_args, get_origin
 
+from vr1_ray.config.counterparts import meant_by
+from vr1_ray.config.effects import KINDS, kinds_of
 from vr1_ray.config.fields import (
     REQUIRED,
     bare,
@@ -19,6 +21,7 @@ from vr1_ray.config.fields import (
     section_of,
 )
 from vr1_ray.config.schema import RunConfig
+from vr1_ray.wording import did_you_mean, nearest
 
 Fault = tuple[str, str]  # key, what is wrong with it
 
@@ -79,7 +82,7 @@ OTHER_NAMES = {
 
 def faults(tree: dict[str, Any], schema: type = RunConfig) -> Iterator[Fault]:
     """Everything in which a tree is not of the schema; the steps of a recipe are trees of the same form."""
-    yield from _section(tree, schema, "", base="")
+    yield from _section(tree, schema, "", base="", kinds=_kinds_in(tree))
     steps: Any = tree.get("steps") if schema is RunConfig else None
     if not isinstance(steps, dict):
         return
@@ -92,24 +95,36 @@ def faults(tree: dict[str, Any], schema: type = RunConfig) -> Iterator[Fault]:
                 f"missing; give figure_math, bridge, sft, rl or eval (other steps: {others})",
             )
         else:
-            yield from _section(step, RunConfig, prefix, base=prefix)
+            yield from _section(step, RunConfig, prefix, base=prefix, kinds=_kinds_in(step))
 
 
-def _section(tree: dict[str, Any], schema: type, prefix: str, *, base: str) -> Iterator[Fault]:
+def _kinds_in(tree: dict[str, Any]) -> frozenset[str]:
+    """The kinds of run that a tree is of: several for a recipe, none if it does not say so."""
+    if tree.get("kind") != "recipe":
+        return frozenset([str(tree["kind"])] if tree.get("kind") in KINDS["seed"] else [])
+    steps = tree.get("steps")
+    inner = [one for one in steps.values() if isinstance(one, dict)] if isinstance(steps, dict) else []  # fmt: skip
+    found = [_kinds_in(one) for one in inner]
+    return frozenset().union({"recipe"}, *found) if found and all(found) else frozenset()
+
+
+def _section(
+    tree: dict[str, Any], schema: type, prefix: str, *, base: str, kinds: frozenset[str]
+) -> Iterator[Fault]:
     hints = hints_of(schema)
     for name in tree:
         if name not in hints:
-            yield f"{prefix}{name}", f"no such setting; {near_miss(f'{prefix}{name}', base)}"
+            yield f"{prefix}{name}", f"no such setting; {near_miss(f'{prefix}{name}', base, kinds)}"
     for field in fields(schema):
         key, hint = f"{prefix}{field.name}", hints[field.name]
         value = tree.get(field.name, REQUIRED if field.default == REQUIRED else None)
         if value == REQUIRED:
             yield key, f"missing; give {_wanted(hint)}"
         elif field.name in tree:
-            yield from _value(value, hint, key, base=base)
+            yield from _value(value, hint, key, base=base, kinds=kinds)
 
 
-def _value(value: Any, hint: Any, key: str, *, base: str) -> Iterator[Fault]:
+def _value(value: Any, hint: Any, key: str, *, base: str, kinds: frozenset[str]) -> Iterator[Fault]:
     if isinstance(value, str) and "${" in value:
         return  # what it stands for is known when all is merged
     if value is None:
@@ -122,11 +137,13 @@ def _value(value: Any, hint: Any, key: str, *, base: str) -> Iterator[Fault]:
         yield key, f"{value!r} is {_word(value)}; give {_wanted(hint)}"
     elif kind is not None:
         for place, one in _places(value, key).items():
-            yield from _value(one, element_of(hint), place, base=base)
+            yield from _value(one, element_of(hint), place, base=base, kinds=kinds)
     elif section is not None:
-        yield from _section(value, section, f"{key}.", base=base)
+        yield from _section(value, section, f"{key}.", base=base, kinds=kinds)
     elif not _fits(value, bare(hint)):
-        yield key, f"{value!r} is {_word(value)}; give {_wanted(hint)}"
+        words = [str(x) for x in get_args(bare(hint))] if get_origin(bare(hint)) is Literal else []
+        meant = f".{did}" if (did := did_you_mean(str(value), words)) else ""
+        yield key, f"{value!r} is {_word(value)}; give {_wanted(hint)}{meant}"
 
 
 def _places(value: list | dict, key: str) -> dict[str, Any]:
@@ -152,37 +169,60 @@ def _fits(value: Any, kind: Any) -> bool:
         return False
     try:
         kind(value)
-    except ValueError:
+    except (ValueError, TypeError):
         return False
     return True
 
 
-def near_miss(key: str, base: str = "") -> str:
+def near_miss(key: str, base: str = "", kinds: frozenset[str] = frozenset()) -> str:
     """A cure for a key that doesn't exist: the keys that were probably meant, or where all are listed.
+
+    Of runs of the `kinds`, if some are given, only keys that do something in them are proposed.
 
     Example:
         near_miss("lr")                     # "did you mean trainer.optimizer.lr?"
         near_miss("rollout.num_engine")     # "did you mean rollout.num_engines?"
     """
+    found = near_keys(key, base, kinds)
+    if found:
+        return f"did you mean {' or '.join(found)}?"
+    parent = key.removeprefix(base).rpartition(".")[0]
+    is_section = any(one.startswith(f"{pattern(parent)}.") for one in by_key(RunConfig))
+    listed = f"`vr1 config{f' {parent}' if is_section else ''}` lists all"
+    other = near_keys(key.removeprefix(base))
+    if not other:
+        return listed
+    only = ", ".join(kinds_of(pattern(other[0])))
+    cure = meant_by(pattern(other[0]), next(iter(kinds))) if len(kinds) == 1 else ""
+    return f"{other[0]} is for kind {only} only; {cure or listed}"
+
+
+def near_keys(key: str, base: str = "", kinds: frozenset[str] = frozenset()) -> list[str]:
+    """The keys that one which doesn't exist was probably meant to be, at most three; itself if it exists."""
     own = key.removeprefix(base)
     parent, _, name = own.rpartition(".")
-    known = [one for one in by_key(RunConfig) if one != "steps"]
+    known = [one for one in by_key(RunConfig) if one != "steps" and _acts_in(one, kinds)]
     by_name: dict[str, list[str]] = {}
     for one in known:
         by_name.setdefault(one.rpartition(".")[2], []).append(one)
+    sections = {one.rpartition(".")[0] for one in known if "." in one}
     siblings = [one for one in known if one.rpartition(".")[0] == pattern(parent)]
     close = difflib.get_close_matches(f"{pattern(parent)}.{name}".lstrip("."), siblings, 1, 0.85)
     anywhere = difflib.get_close_matches(name, by_name, 1, 0.75)
+    others = difflib.get_close_matches(name, OTHER_NAMES, 1, 0.9)  # also with a slip of the pen
     found = (
-        close
+        ([own] if pattern(own) in known else [])
+        or close
         or by_name.get(name)
-        or ([OTHER_NAMES[name]] if name in OTHER_NAMES else [])
+        or [OTHER_NAMES[one] for one in others if OTHER_NAMES[one] in known]
+        or [one for one in [nearest(own, sections, 0.8)] if one]
         or (by_name[anywhere[0]] if anywhere else [])
     )
-    if not found:
-        return f"`vr1 config{f' {parent}' if parent and siblings else ''}` lists all"
-    meant = " or ".join(f"{base}{one}".replace("[]", "[0]") for one in found[:3])
-    return f"did you mean {meant}?"
+    return [f"{base}{one}".replace("[]", "[0]") for one in found[:3]]
+
+
+def _acts_in(key: str, kinds: frozenset[str]) -> bool:
+    return not kinds or not kinds.isdisjoint(kinds_of(key))
 
 
 def pattern(key: str) -> str:

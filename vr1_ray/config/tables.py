@@ -19,8 +19,10 @@ from typing import Any
 
 from vr1_ray.config.fields import by_key
 from vr1_ray.config.schema import RunConfig
+from vr1_ray.wording import did_you_mean, nearest
 
 MOST_LISTED = 30  # options in a message; an engine has hundreds
+MOST_NEAR = 8  # of those that are like the one that was given
 
 
 def find(table: Mapping[str, Any], name: str, field: str, *, kind: type | None = None) -> Any:
@@ -39,7 +41,7 @@ def find(table: Mapping[str, Any], name: str, field: str, *, kind: type | None =
     module_name, colon, attribute = row.partition(":")
     if not (module_name and colon and attribute):
         raise ValueError(
-            f"{field}={name!r} is unknown{known}. "
+            f"{field}={name!r} is unknown{known}.{did_you_mean(name, table)} "
             "Take one of these, or name your own as package.module:Name or file.py:Name."
         )
     look_in_current_folder()
@@ -48,7 +50,7 @@ def find(table: Mapping[str, Any], name: str, field: str, *, kind: type | None =
         module = _module(module_name)
         found = getattr(module, attribute)
     except Exception as error:  # a module that is broken can raise anything
-        cure = _cure(module_name, error) if module is None else _names_in(module)
+        cure = _cure(module_name, error) if module is None else _names_in(module, attribute)
         raise ValueError(
             f"{field}={name!r} can't be loaded ({type(error).__name__}: {error}){known}. {cure}"
         ) from error
@@ -106,9 +108,11 @@ def _cure(name: str, error: Exception) -> str:
     return "Mend what its code raises when it is imported."
 
 
-def _names_in(module: ModuleType) -> str:
-    names = ", ".join([name for name in vars(module) if not name.startswith("_")][:12])
-    return f"Take a name of {module.__name__} after the colon: {names or 'it has none yet'}."
+def _names_in(module: ModuleType, name: str) -> str:
+    public = [one for one in vars(module) if not one.startswith("_")]
+    names = ", ".join(public[:12]) or "it has none yet"
+    meant = did_you_mean(name, public)
+    return f"Take a name of {module.__name__} after the colon: {names}.{meant}"
 
 
 def find_function(name: str, field: str, *arguments: Any) -> Callable[..., Any]:
@@ -155,10 +159,24 @@ def options_text(field: str, what: str, unknown: Sequence[str], takes: Sequence[
     section = field.removesuffix("options")
     wrong = f"got an unexpected {', '.join(map(repr, unknown))}"
     own = [f"{section}{name}" for name in unknown if f"{section}{name}" in by_key(RunConfig)]
-    near = [one for name in unknown for one in difflib.get_close_matches(name, takes, 1)]
+    near = [one for name in unknown if (one := nearest(name, takes))]
     meant = f"; did you mean {', '.join(own or near)}?" if own or near else "."
-    known = ", ".join(takes) if len(takes) <= MOST_LISTED else f"{len(takes)} of them"
+    known = ", ".join(takes) if len(takes) <= MOST_LISTED else _nearest(unknown, takes)
     return f"{field} don't fit {what}: {wrong}; options it takes: {known or 'none'}{meant}"
+
+
+def _nearest(unknown: Sequence[str], takes: Sequence[str]) -> str:
+    """Of many options those that are most like the unknown ones: by their letters, or a word they share."""
+    words = {word for name in unknown for word in name.lower().split("_") if len(word) > 2}
+    close = [one for name in unknown for one in difflib.get_close_matches(name, takes, 5, 0.5)]
+    alike = sorted(
+        (one for one in takes if words & set(one.split("_"))),
+        key=lambda one: (-len(words & set(one.split("_"))), len(one)),
+    )
+    found = list(dict.fromkeys([*close[:5], *alike]))[:MOST_NEAR]
+    return (
+        f"{len(takes)}, the nearest {', '.join(found)}" if found else f"{len(takes)}, none like it"
+    )
 
 
 def look_in_current_folder() -> None:

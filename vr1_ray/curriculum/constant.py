@@ -5,6 +5,7 @@
 
 from vr1_ray.config import CurriculumConfig
 from vr1_ray.curriculum.ptst import Ptst
+from vr1_ray.wording import counted
 
 
 class Constant(Ptst):
@@ -18,6 +19,6 @@ class Constant(Ptst):
         super().__init__(config)
         if len(self.stages) > 1:
             raise ValueError(
-                f"curriculum.stages has {len(self.stages)} enabled stages, but curriculum.name='constant' takes "
+                f"curriculum.stages has {counted(len(self.stages), 'enabled stage')}, but curriculum.name='constant' takes "
                 "one; disable the others, or take 'ptst'."
             )

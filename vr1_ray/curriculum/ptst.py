@@ -10,6 +10,7 @@ from vr1_ray.config import CurriculumConfig
 from vr1_ray.curriculum.base import Curriculum
 from vr1_ray.curriculum.statistics import StageStatistics
 from vr1_ray.types import Stage
+from vr1_ray.wording import counted
 
 STATE_FIELDS = ("alarmed", "history", "left", "observed", "stages", "statistics")
 
@@ -84,7 +85,9 @@ class Ptst(Curriculum):
             planned = self._stages[number - 1].steps
             if steps < planned:
                 reason = self._reasons.get(number) or "its curriculum gives no reason"
-                ends.append(f"stage {number} ended after {steps} of {planned} steps: {reason}")
+                ends.append(
+                    f"stage {number} ended after {steps} of {counted(planned, 'step')}: {reason}"
+                )
         return ends
 
     def observe(self, step: int, metrics: dict[str, float]) -> None:

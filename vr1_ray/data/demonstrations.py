@@ -20,6 +20,7 @@ from vr1_ray.data.refusals import DataError
 from vr1_ray.data.rows import DEMONSTRATIONS
 from vr1_ray.data.tables import open_table
 from vr1_ray.types import Demonstration
+from vr1_ray.wording import counted
 
 _FIELD = "data.demonstrations"
 
@@ -65,6 +66,6 @@ def drop_overlong(
     kept = [item for item in demonstrations if length_of(item) <= cutoff_len]
     if demonstrations and not kept:
         raise DataError(
-            f"data.cutoff_len: {cutoff_len} leaves none of {len(demonstrations)} demonstrations; raise the limit"
+            f"data.cutoff_len: {cutoff_len} leaves none of {counted(len(demonstrations), 'demonstration')}; raise the limit"
         )
     return kept, len(demonstrations) - len(kept)

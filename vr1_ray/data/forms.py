@@ -15,6 +15,7 @@ from vr1_ray.data.json_cells import json_value
 from vr1_ray.data.lost_pictures import other_pictures
 from vr1_ray.data.picture_cells import is_empty
 from vr1_ray.data.refusals import DataError, shortened
+from vr1_ray.data.turn_fields import untaught, unused_fields
 from vr1_ray.pictures import IMAGE_MARK, escape_marks
 
 IMAGES = DataConfig().images_column
@@ -65,6 +66,8 @@ class Chat:
     response: str | None = None
     pictures: list[Any] = field(default_factory=list)
     has_system: bool = False
+    untaught: str = ""  # what of the response stands in no text, so that none could learn it
+    unused: tuple[str, ...] = ()  # other fields of the turns
 
 
 def form_of(row: dict[str, Any], config: DataConfig, *, wants_response: bool) -> Form | None:
@@ -132,16 +135,22 @@ def read_chat(cell: Any, column: str) -> Chat:
             raise DataError(f"{column}: the {role} turn is empty; write it, or drop the row")
     chat.question = turns[0][1]
     chat.response = turns[1][1] if len(turns) == 2 else None
+    own = [turn for turn in cell if isinstance(turn, dict)]
+    chat.unused = tuple(dict.fromkeys(name for turn in own for name in unused_fields(turn)))
+    if chat.response is not None:
+        chat.untaught = untaught(own[-1], chat.response, column)
     return chat
 
 
-def response_text(cell: Any, column: str) -> str:
-    """A response column: a text, or a chat of one assistant turn. Raises DataError."""
+def response_text(cell: Any, column: str) -> tuple[str, str]:
+    """A response column, a text or a chat of one assistant turn: its text, and `Chat.untaught`. Raises DataError."""
+    turn: dict[str, Any] = {}
     if isinstance(cell, list) and len(cell) == 1 and _is_response_turn(cell[0]):
-        cell = cell[0].get("content", cell[0].get("value"))
+        turn = cell[0]
+        cell = turn.get("content", turn.get("value"))
     if not isinstance(cell, str) or not cell.strip():
         raise DataError(f"{column}: {shortened(cell)} is no response; write it, or drop the row")
-    return cell
+    return cell, untaught(turn, cell, column)
 
 
 def _is_response_turn(turn: Any) -> bool:
@@ -172,8 +181,13 @@ def _turn(turn: Any, column: str, pictures: list[Any]) -> tuple[str, str]:
     lost = other_pictures(turn, ("from", "role", "value", "content")) if is_turn else None
     if lost is not None:
         raise DataError(
-            f"{column}: a turn has pictures in {lost!r} ({shortened(turn[lost], 40)}); write them as parts of its "
+            f"{column}: a turn has pictures in {lost[0] + lost[1]!r} ({shortened(turn[lost[0]], 40)}); write them as parts of its "
             "content, or into the column that data.images_column names"
+        )
+    texts = [turn.get(key) for key in ("value", "content")] if is_turn else []
+    if len(texts) == 2 and not any(map(is_empty, texts)) and texts[0] != texts[1]:
+        raise DataError(
+            f"{column}: {shortened(turn)} has two texts, in `value` and in `content`; leave one"
         )
     found = (
         next((turn[key] for key in ("value", "content") if turn.get(key) is not None), None)

@@ -8,6 +8,7 @@ one value (a key that stands twice, half of a sign, an integer without end) make
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from json.decoder import WHITESPACE  # type: ignore[attr-defined]  # what JSON skips between values
@@ -17,6 +18,7 @@ from typing import Any
 from vr1_ray.data.refusals import DataError, shortened
 
 MAX_DEPTH = 100  # what goes through rows calls itself at each level
+_BRACKET_OR_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _DEEP = f"lists and objects stand over {MAX_DEPTH} deep in one another; write that cell as a text"
 
 
@@ -113,7 +115,7 @@ def _is_lines(content: bytes) -> bool:
         return False
     try:
         json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
@@ -137,6 +139,9 @@ def _line_rows(path: Path, content: bytes) -> Iterator[Any]:
                 raise DataError(
                     f"{path} holds one object over several lines; give one object a line, or a list of rows"
                 ) from error
+            if isinstance(error, RecursionError):
+                yield UnreadableRow(f"line {number}: {_DEEP}")
+                continue
             yield UnreadableRow(
                 f"line {number} is no JSON ({error}); check that the file is whole, one object a line"
             )
@@ -158,9 +163,14 @@ def _list_rows(path: Path, text: str) -> Iterator[Any]:
     while True:
         try:
             value, end = _DECODER.raw_decode(text, place)
-        except (ValueError, RecursionError) as error:
+            value = _checked(text[place:end], value)
+        except ValueError as error:
             raise _broken(path, error) from error
-        yield _checked(text[place:end], value)
+        except RecursionError as error:
+            value, end = UnreadableRow(_DEEP), _end_of_value(text, place)
+            if not end:
+                raise _broken(path, "brackets that are not closed") from error
+        yield value
         place = _skip(text, end)
         sign = text[place : place + 1]
         place = _skip(text, place + 1)
@@ -173,6 +183,16 @@ def _list_rows(path: Path, text: str) -> Iterator[Any]:
                 else f"no comma at {text.count(chr(10), 0, end) + 1}"
             )
             raise _broken(path, found)
+
+
+def _end_of_value(text: str, place: int) -> int:
+    """Where a list or object ends that is too deep for Python's reader; 0 if it does not."""
+    depth = 0
+    for found in _BRACKET_OR_TEXT.finditer(text, place):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth == 0:
+            return found.end()
+    return 0
 
 
 def _broken(path: Path, error: Any) -> DataError:

@@ -5,10 +5,11 @@ that nothing is said of a file that a run would not find true.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from vr1_ray.config import DataConfig
@@ -54,17 +55,23 @@ class Looked:
         return max(len(row.prompt.images) for row in self.prompts or self.demonstrations)
 
 
-def look_at(source: str, split: str) -> Looked:
-    """Look at a file, folder or hub set. Raises DataError if it can't be read, or no row can be used."""
+def look_at(source: str, split: str, given: Mapping[str, Any] = MappingProxyType({})) -> Looked:
+    """Look at a file, folder or hub set. `given` are settings of `data` by name, which are not looked for.
+
+    Raises DataError if it can't be read, or no row can be used.
+    """
     table = open_table(source, split, FIELD)
     every = enumerate(row for part in table.parts for row in part.rows())
     rows = [(f"row {number}", row) for number, row in islice(every, LOOKED_AT)]
     left = sum(1 for _ in islice(every, MOST_COUNTED - len(rows)))
     if not rows:
         raise DataError(f"{FIELD}: {source} has no rows; give a file or split that has")
-    config = _columns([row for _, row in rows if isinstance(row, dict)], split)
-    root = _image_root(table.root, [row for _, row in rows], config, table.pictures)
-    if root is not None and root != table.root:
+    start = replace(DataConfig(split=split), **given)
+    config = _columns([row for _, row in rows if isinstance(row, dict)], start)
+    config = replace(config, **given)
+    root = Path(config.image_root).expanduser() if config.image_root else None
+    root = root or _image_root(table.root, [row for _, row in rows], config, table.pictures)
+    if root is not None and root != table.root and not config.image_root:
         config = replace(config, image_root=str(root))
     found, problems, notes = {}, {}, {}
     for kind in (PROMPTS, DEMONSTRATIONS):
@@ -77,7 +84,8 @@ def look_at(source: str, split: str) -> Looked:
     if not found[better]:
         shown = "\n  ".join(problems[PROMPTS][:3])
         raise DataError(
-            f"{FIELD}: no row of {source} can be used ({len(rows)} looked at):\n  {shown}"
+            f"{FIELD}: no row of {source} can be used ({len(rows)} looked at):\n  {shown}\n"
+            "A setting of data is given behind the name, such as data.image_root=FOLDER"
         )
     num_rows = len(rows) + left
     return Looked(
@@ -102,9 +110,8 @@ def _read(reader: RowReader, rows: Iterable[tuple[str, Any]]) -> tuple[list[Read
     return found, problems
 
 
-def _columns(rows: list[dict[str, Any]], split: str) -> DataConfig:
+def _columns(rows: list[dict[str, Any]], config: DataConfig) -> DataConfig:
     """The columns: those that every run knows, else such as have a usual name or hold what looks like it."""
-    config = DataConfig(split=split)
     row = rows[0] if rows else {}
     if form_of(row, config, wants_response=False) is None:
         text = _named(row, QUESTIONS) or _longest_text(row)
@@ -116,7 +123,8 @@ def _columns(rows: list[dict[str, Any]], split: str) -> DataConfig:
     if config.images_column not in row and not any(name in row for name in own):
         used = {config.prompt_column, answer_column(row, config)}
         used |= set() if form is None else {form.text, form.response}
-        pictures = next((name for row in rows if (name := other_pictures(row, used))), None)
+        found = (other_pictures(row, used) for row in rows)
+        pictures = next((one[0] for one in found if one and not one[1]), None)
         config = replace(config, images_column=pictures or config.images_column)
     return config
 

@@ -18,8 +18,10 @@ CONTROL_TOKENS = re.compile(
     r"|suffix)|(?:object_ref|box|quad)_(?:start|end)|repo_name|file_sep|(?:start|end)_header_id|eot_id|eom_id"
     r"|(?:begin|end)_of_(?:text|sentence|image)|python_tag|endofprompt|startoftext|action_(?:start|end)"
     r"|image|video|audio|user|assistant|system|end|start|return|channel|message|bos|eos|pad)\|>"
-    r"|<IMG_CONTEXT>|</?(?:start|end)_of_(?:turn|image)>"
+    r"|<IMG_CONTEXT>|</?(?:start|end)_of_(?:turn|image)>|</?tool_(?:call|response)s?>|<｜[^｜<>]{1,40}｜>"
 )
+# What no keyboard writes; \b and \f are what JSON makes of "\boxed" and "\frac" with one backslash.
+_BROKEN = re.compile("[\x00-\x08\x0e-\x1f\x7f]|\x0c(?=rac|box)|\x0b(?=ec)")
 _OUTSIDE = r"(?:(?<!\\)|(?<=\\\\))"  # not after exactly one backslash
 _NUMBERED = re.compile(_OUTSIDE + r"<image[ _]?(\d{1,3})>", re.IGNORECASE)
 _PLAIN = re.compile(_OUTSIDE + r"<image>", re.IGNORECASE)
@@ -35,12 +37,24 @@ def check_text(text: str, column: str) -> None:
             f"{column}: {shortened(text)} holds {found[0]!r}, which the model reads as a control token (it may end "
             "the turn); take it out, or write it with a space inside"
         )
+    check_signs(text, column)
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise DataError(
             f"{column}: half of a sign (a lone surrogate) at {text[error.start : error.start + 1]!r}; mend the text"
         ) from error
+
+
+def check_signs(text: str, column: str) -> None:
+    """Refuses control characters, as a lost backslash leaves them. Raises DataError."""
+    found = _BROKEN.search(text)
+    if found:
+        part = text[max(0, found.start() - 10) : found.end() + 10]
+        raise DataError(
+            f"{column}: the control character {found[0]!r} in {part!r}; in JSON a backslash is written twice (\\\\boxed, "
+            "\\\\frac), or take it out"
+        )
 
 
 def place_marks(text: str, num_images: int, column: str) -> tuple[str, list[int]]:

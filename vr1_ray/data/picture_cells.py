@@ -19,7 +19,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import ParseResult, unquote, urlparse
 
 from vr1_ray.data.refusals import DataError, shortened
 
@@ -121,8 +121,13 @@ class PictureCells:
             )
         if _BASE64.match(text) and not self._is_file(text):
             return _base64_bytes(text, "the text"), f"{shortened(text, 40)}, read as base64,"
-        path = unquote(urlparse(text).path) if scheme else text
+        path = unquote(_path_of(urlparse(text))) if scheme else text
         return find_inside(self.root, path, self.setting), path
+
+
+def _path_of(uri: ParseResult) -> str:
+    """The path of a file URI, also of file://a.png, whose first part stands where a host's name does."""
+    return uri.path if uri.netloc in ("", "localhost") else f"{uri.netloc}{uri.path}"
 
 
 def is_empty(value: Any) -> bool:

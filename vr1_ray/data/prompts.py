@@ -16,6 +16,7 @@ from vr1_ray.data.refusals import DataError
 from vr1_ray.data.rows import PROMPTS, RowReader
 from vr1_ray.data.tables import open_table
 from vr1_ray.types import Prompt
+from vr1_ray.wording import counted
 
 __all__ = ["limit_prompts", "load_prompts", "make_prompt", "number_duplicates", "to_prompt"]
 
@@ -67,7 +68,7 @@ def limit_prompts(
             )
     if prompts and not kept:
         raise DataError(
-            f"data.max_prompt_tokens: {max_prompt_tokens} leaves none of {len(prompts)} prompts, the longest has "
+            f"data.max_prompt_tokens: {max_prompt_tokens} leaves none of {counted(len(prompts), 'prompt')}, the longest has "
             f"{longest} tokens; raise the limit or lower model.max_pixels"
         )
     return kept, len(prompts) - len(kept)

@@ -66,6 +66,11 @@ def load_questions(source: str, text: str, config: DataConfig) -> list[Prompt]:
     if pictures:
         table = _pictures_table(path, pictures, text)
     else:
+        if text:
+            raise DataError(
+                f"--question: {source} has questions of its own, so it has no effect; leave it out, or give a folder "
+                "of pictures"
+            )
         table = open_table(source, config.split, _FIELD)
     rows = read_table(table, config, QUESTIONS, _FIELD)
     return number_duplicates([_with_names(row) for row in rows])

@@ -23,6 +23,7 @@ from vr1_ray.data.row_index import RowIndex, known_pictures
 from vr1_ray.data.rows import WARNINGS, Kind, ReadRow, RowReader
 from vr1_ray.data.tables import Part, Table
 from vr1_ray.data.workers import WorkerLostError, Workers, num_workers
+from vr1_ray.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def read_table(
     problems.raise_if_any(num_rows)
     if not found and num_rows:
         raise DataError(
-            f"{field}: all {num_rows} rows of {table.source} were skipped (data.bad_rows=skip), the first for "
+            f"{field}: all {counted(num_rows, 'row')} of {table.source} were skipped (data.bad_rows=skip), the first for "
             f"{problems.problems[0][1]}; mend them"
         )
     if not found:
@@ -216,7 +217,7 @@ def _say(notes: Counter[str], listed: dict[str, list[str]], table: Table, field:
     if table.kind:
         log.info("%s: %s: read as %s", field, table.source, table.kind)
     for note, count in notes.items():
-        level = logging.WARNING if note in WARNINGS else logging.INFO
+        level = logging.WARNING if note.startswith(WARNINGS) else logging.INFO
         log.log(level, "%s: %s: %d %s", field, table.source, count, note)
     for note, values in listed.items():
         shown = ", ".join(shortened(value, 40) for value in values[:5])

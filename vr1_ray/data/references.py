@@ -3,6 +3,7 @@ r"""A cell as the reference answer that the checker reads: numbers as they are s
 7, 2.50, true                      "7", "2.50", "True"
 <answer> Final Answer:D </answer>  "D"; so does an assistant's whole response with one such block
 \boxed{12}, The area is \boxed{12}.  "12"
+Two and one.\n#### 3               "3"
 ["A", "C"]                         "A, C": all of them, in any order, if the checker takes them so
 {"ground_truth": 7, ...}           "7"
 NaN, null, other lists and structs refused
@@ -17,11 +18,13 @@ from typing import Any
 
 from vr1_ray.answers import compare
 from vr1_ray.data.json_cells import json_value, written
+from vr1_ray.data.marks import check_signs
 from vr1_ray.data.refusals import DataError, shortened
 
 _BLOCK = re.compile(r"<answer>((?:(?!<answer>).)*?)</answer>", re.DOTALL)
 _PREFIX = re.compile(r"\s*Final Answer\s*:\s*", re.IGNORECASE)
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_LAST_LINE = re.compile(r"(?:^|\n)#### ?([^\n#]+)\Z")  # as GSM8K ends its solutions
 _SIMPLE = re.compile(
     r"-?\d{1,15}(?:\.\d{1,15})?|[A-Z]"
 )  # plainly readable; the checker takes its time
@@ -35,6 +38,7 @@ def reference_answer(cell: Any, column: str) -> str:
     if cell is None:
         return ""
     if isinstance(cell, str):
+        check_signs(cell, column)
         return _text_answer(cell, column)
     if isinstance(cell, bool):
         return str(cell)
@@ -86,6 +90,9 @@ def _text_answer(text: str, column: str) -> str:
     if block is not None:
         return _text_answer(block, column) if _BLOCK.search(block) is None else block
     stripped = text.strip()
+    last = _LAST_LINE.search(stripped)
+    if last is not None:
+        return last[1].strip()
     if stripped.startswith("{") and '"ground_truth"' in stripped:
         try:
             struct = json_value(stripped)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vr1_ray.config import DataConfig
+from vr1_ray.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class DataError(ValueError):
 def shortened(value: Any, limit: int = 80) -> str:
     """A value for a message: at most `limit` signs, its rest counted; never a whole picture."""
     if isinstance(value, bytes | bytearray):
-        return f"{len(value)} bytes {bytes(value[:8])!r}..."
+        return f"{counted(len(value), 'byte')} {bytes(value[:8])!r}..."
     if isinstance(value, dict):
         inner = ", ".join(f"{key!r:.40}: {shortened(item, 40)}" for key, item in value.items())
         value, text = None, f"{{{inner}}}"

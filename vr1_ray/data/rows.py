@@ -22,7 +22,7 @@ from vr1_ray.data.forms import (
 )
 from vr1_ray.data.images import ImageReader
 from vr1_ray.data.json_cells import UnreadableRow, is_json, plain
-from vr1_ray.data.lost_pictures import other_pictures
+from vr1_ray.data.lost_pictures import check_media, lost_pictures, other_pictures
 from vr1_ray.data.marks import check_text, place_marks
 from vr1_ray.data.picture_cells import is_empty
 from vr1_ray.data.prompt_ids import make_prompt
@@ -34,14 +34,16 @@ from vr1_ray.data.references import (
     response_answer,
 )
 from vr1_ray.data.refusals import DataError, shortened
+from vr1_ray.data.turn_fields import untaught
+from vr1_ray.data.unread import CHOICES, check_all_read, hidden_choices
 from vr1_ray.types import EncodedImage, Prompt
 
-_OTHER_MEDIA = re.compile(r"(?:videos?|audios?)(?:_?(?:paths?|files?|urls?|bytes))?", re.IGNORECASE)
 _SYSTEM = "rows have a system text, which is not used; set model.system_prompt"
 _RESPONSE = "rows have a response, which is not used: the policy writes its own"
+_FIELDS = "rows have turns with more than a role and a text, which is not used: "
 _NO_MARK = "rows have no <image> mark: their pictures stand before the text"
 _UNREADABLE = "reference answers can't be read by the checker, so that no response earns accuracy: "
-WARNINGS = (_SYSTEM, _RESPONSE)  # notes of what is left unused
+WARNINGS = (_SYSTEM, _RESPONSE, _FIELDS, CHOICES)  # how notes of what is left unused begin
 _LONG = "reference answers have 16 digits or more, and are only right to the last one; round them: "
 _WHOLE = "reference answers are whole numbers in a column of floats, so that 3.04 is right for 3.0; make them integers or texts: "
 
@@ -113,9 +115,11 @@ class RowReader:
         column = self._pictures_column(row, form)
         cells = self._picture_cells(row, chat, column, {form.text, form.response})
         pictures = self._read_pictures(cells, "" if cells is chat.pictures else column, form)
+        check_all_read(row, chat.question, form.text, column, has_pictures=bool(pictures))
         question, order = place_marks(chat.question, len(pictures), form.text)
         self.notes[_NO_MARK] += bool(pictures) and "<image" not in chat.question.lower()
         answer, used = self._answer(row, chat, form)
+        self.notes.update(hidden_choices(row, question, answer))
         where = column if cells is not chat.pictures else form.text
         self._say_form(form, where if cells else "", used)
         metadata = self._metadata(row, {form.text, column, used.partition(".")[0]})
@@ -161,14 +165,20 @@ class RowReader:
                 f"{form.response}: a response stands here and in the chat of `{column}`; leave it in one place"
             )
         if form.response and chat.response is None:
-            chat.response = response_text(row[form.response], form.response)
+            chat.response, chat.untaught = response_text(row[form.response], form.response)
         if self.kind.needs_response and not (chat.response or "").strip():
             raise DataError(
                 f"{form.response or column}: turns are user; a demonstration is one question (human or user) and "
                 "one response (gpt or assistant)"
             )
+        if self.kind.needs_response:
+            problem = chat.untaught or untaught(row, chat.response or "")
+            if problem:
+                raise DataError(problem)
         check_text(chat.question, column)
         check_text(chat.response or "", form.response or column)
+        if chat.unused:
+            self.notes[_FIELDS + ", ".join(chat.unused)] += 1
         self.notes[_SYSTEM] += chat.has_system or not is_empty(row.get("system"))
         return chat
 
@@ -189,21 +199,11 @@ class RowReader:
                 f"{column}: pictures stand here and in the chat's content; leave them in one place"
             )
         cells = cells or chat.pictures
-        for name in row:
-            if _OTHER_MEDIA.fullmatch(str(name)) and name != column and not is_empty(row[name]):
-                raise DataError(
-                    f"{name}: {shortened(row[name])} is no picture, and video and audio are not supported; drop the "
-                    "row, or give pictures of it"
-                )
+        check_media(row, column)
         read = {column, *texts, answer_column(row, self.config)}
         other = None if cells or not column else other_pictures(row, read)
         if other is not None:
-            state = "is empty in this row" if column in row else "this row lacks"
-            raise DataError(
-                f"{other}: column {other!r} holds pictures ({shortened(row[other], 40)}), but data.images_column is "
-                f"{column!r}, which {state}; set data.images_column={other}, write all "
-                'pictures into one column, or set data.images_column="" for text alone'
-            )
+            raise DataError(lost_pictures(row, column, *other))
         return cells
 
     def _read_pictures(self, cells: list[Any], column: str, form: Form) -> tuple[EncodedImage, ...]:

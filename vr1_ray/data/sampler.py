@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vr1_ray.types import Prompt
+from vr1_ray.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +58,7 @@ class PromptSampler:
         """The next `num_prompts` different prompts; they count as in flight."""
         if not 1 <= num_prompts <= len(self.prompts):
             raise ValueError(
-                f"prompts_per_step: {num_prompts} is not between 1 and the {len(self.prompts)} prompts of "
+                f"prompts_per_step: {num_prompts} is not between 1 and the {counted(len(self.prompts), 'prompt')} of "
                 "data.train; lower it, or give more rows"
             )
         batch = self._take(num_prompts)

@@ -2,7 +2,7 @@
 
     FILE.jsonl, FILE.json        every cell as JSON has it (json_cells.py)
     FILE.parquet                 every cell in the column's type
-    FOLDER/SPLIT.parquet ...     one file per split, or its shards SPLIT-*, there or in data/
+    FOLDER/SPLIT.parquet ...     one file per split, or its shards SPLIT-0 ..., there or in data/ (split_files.py)
     FOLDER of `save_to_disk`     of a Dataset or a DatasetDict
     FOLDER of `imagefolder`      metadata.jsonl, .csv or .parquet with `file_name`, there or in SPLIT/
     OWNER/NAME                   on the Hugging Face hub, no picture decoded
@@ -25,16 +25,11 @@ from vr1_ray.data.arrow_rows import arrow_files, dataset_rows, parquet_rows
 from vr1_ray.data.csv_rows import csv_rows
 from vr1_ray.data.json_cells import json_rows
 from vr1_ray.data.refusals import DataError, shortened
+from vr1_ray.data.split_files import split_files
 from vr1_ray.data.stored import stamp_of
 from vr1_ray.pictures import what_is
 
 FORMATS = (".parquet", ".jsonl", ".json")
-_SPLIT_PATTERNS = (
-    "{split}{suffix}",
-    "{split}-*{suffix}",
-    "data/{split}{suffix}",
-    "data/{split}-*{suffix}",
-)
 _SAVED = (("dataset_dict.json",), ("dataset_info.json", "state.json"))
 _METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 
@@ -153,38 +148,31 @@ def _folder_table(folder: Path, split: str, field: str) -> Table:
 
 
 def _split_files(folder: Path, split: str, field: str) -> Table | None:
-    for suffix in FORMATS:
-        for pattern in _SPLIT_PATTERNS:
-            files = sorted(folder.glob(pattern.format(split=split, suffix=suffix)))
-            if files:
-                _check_shards(files, field)
-                return Table(source=str(folder), root=folder, parts=_file_parts(files, field))
-    return None
-
-
-def _check_shards(files: list[Path], field: str) -> None:
-    """Refuses shards whose names say that there are more of them."""
-    places = [found for file in files if (found := re.search(r"-(\d+)-of-(\d+)$", file.stem))]
-    for total in {int(place[2]) for place in places}:
-        present = {int(place[1]) for place in places if int(place[2]) == total}
-        if len(present) != total:
-            raise DataError(
-                f"{field}: {files[0].parent} has {len(present)} of the {total} shards that their names tell of "
-                f"({files[0].name} is one); bring the others, or rename those you have to use them alone"
-            )
+    found = split_files(folder, split, field, FORMATS)
+    if found is None:
+        return None
+    files, said = found
+    return Table(source=str(folder), root=folder, parts=_file_parts(files, field), kind=said)
 
 
 def _imagefolder(folder: Path, split: str, field: str) -> Table | None:
     for place in (folder / split, folder):
-        for name in _METADATA:
-            if (place / name).is_file():
-                return Table(
-                    source=str(folder),
-                    root=place,
-                    parts=_file_parts([place / name], field),
-                    pictures="file_name",
-                    kind="imagefolder",
-                )
+        files = [place / name for name in _METADATA if (place / name).is_file()]
+        wholes = [place / f"{split}{suffix}" for suffix in FORMATS] if files else []
+        both = [*files, *(file for file in wholes if file.is_file())]
+        if len(both) > 1:
+            names = " and ".join(file.name for file in both)
+            raise DataError(
+                f"{field}: {place} has {names}, each of which may be the rows; move the others away, or name the file itself"
+            )
+        if files:
+            return Table(
+                source=str(folder),
+                root=place,
+                parts=_file_parts(files, field),
+                pictures="file_name",
+                kind="imagefolder",
+            )
     return None
 
 

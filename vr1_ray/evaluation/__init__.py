@@ -16,6 +16,7 @@ from vr1_ray.evaluation.benchmarks import BENCHMARKS
 from vr1_ray.evaluation.extraction import Answer, find_answer
 from vr1_ray.evaluation.published_files import file_note
 from vr1_ray.evaluation.sources import HUB, find_files, read_questions
+from vr1_ray.wording import did_you_mean
 
 __all__ = [
     "BENCHMARKS",
@@ -111,7 +112,8 @@ def _check_instructions(names: list[str], config: EvalConfig) -> None:
     bases = {_base_and_part(name)[0] for name in names}
     if unknown := sorted(set(config.instructions) - bases):
         raise ConfigError(
-            f"eval.instructions: {', '.join(unknown)} is none of this run's benchmarks ({', '.join(sorted(bases))})"
+            f"eval.instructions: {', '.join(unknown)} is none of this run's benchmarks ({', '.join(sorted(bases))})."
+            f"{did_you_mean(unknown[0], bases)}"
         )
     if config.instructions and config.protocol == "paper":
         raise ConfigError(
@@ -155,7 +157,8 @@ def _part(name: str, part: str, questions: list[Question]) -> list[Question]:
     chosen = [q for q in questions if key(part) in {key(x) for x in (*q.labels, *q.groups)}]
     if not chosen:
         raise ConfigError(
-            f"benchmarks: {name!r} has no part {part!r}; its parts: {', '.join(labels)}"
+            f"benchmarks: {name!r} has no part {part!r}; its parts: {', '.join(labels)}."
+            f"{did_you_mean(part, labels)}"
         )
     return chosen
 

@@ -18,6 +18,7 @@ from vr1_ray.evaluation.base import Question
 from vr1_ray.evaluation.responses import Response
 from vr1_ray.evaluation.rows import is_empty
 from vr1_ray.evaluation.sources import SUFFIXES, file_rows
+from vr1_ray.wording import counted
 
 FIELD = "eval.responses"
 IDS = ("question_id", "index", "id", "pid", "sample_index")
@@ -59,7 +60,7 @@ def read_elsewhere(path: Path, benchmark: str, questions: Sequence[Question]) ->
     if missing:
         known = f"; the file has {', '.join(others[:3])} ..." if others else ""
         raise DataError(
-            f"{FIELD}: {file} has no response to {len(missing)} of {len(wanted)} questions of {benchmark} "
+            f"{FIELD}: {file} has no response to {len(missing)} of {counted(len(wanted), 'question')} of {benchmark} "
             f"({', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}){known}; give them, or ask fewer with "
             "eval.max_questions or a part (benchmarks=[NAME/PART])"
         )

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from vr1_ray.report.markup import card, page, text, text_table
+from vr1_ray.report.frame import render
 
 IMAGES = "../images"
 
@@ -20,22 +20,17 @@ def write_page(
     failures = sorted(
         (row for row in rows if not row["is_correct"]), key=lambda row: str(row["rule"])
     )
-    groups = [(rule, list(found)) for rule, found in groupby(failures, key=lambda row: row["rule"])]
-    links = " · ".join(
-        f'<a href="#rule{number}">{text(rule)} ({len(found)})</a>'
-        for number, (rule, found) in enumerate(groups)
-    )
-    sections = "".join(
-        f'<h2 id="rule{number}">{text(rule)} ({len(found)})</h2>{"".join(map(_card, found))}'
-        for number, (rule, found) in enumerate(groups)
-    )
+    sections = [
+        {"rule": rule, "rows": [_shown(row) for row in found]}
+        for rule, found in groupby(failures, key=lambda row: row["rule"])
+    ]
     title = f"{result['name']}: {len(failures)} of {len(rows)} responses wrong"
-    body = f"<h1>{text(title)}</h1>{text_table(table)}<p>{links}</p>{sections}"
-    path.write_text(page(title, body), encoding="utf-8")
+    page = render("benchmark.html", title=title, table=table, sections=sections)
+    path.write_text(page, encoding="utf-8")
     return path
 
 
-def _card(row: Mapping[str, Any]) -> str:
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     facts = [
         f"reference: {row['answer']}",
         f"read: {row['extracted'] or 'nothing'}",
@@ -43,9 +38,9 @@ def _card(row: Mapping[str, Any]) -> str:
         f"id {row['question_id']}, sample {row['sample']}",
         *row["labels"],
     ]
-    return card(
-        [f"{IMAGES}/{name}" for name in row["images"]],
-        f'<pre class="question">{text(row["prompt"].replace("<image>", "").strip())}</pre>'
-        f'<p class="quiet">{text(" · ".join(facts))}</p>'
-        f'<div class="response wrong"><pre>{text(row["response"])}</pre></div>',
-    )
+    return {
+        "pictures": [f"{IMAGES}/{name}" for name in row["images"]],
+        "question": row["prompt"].replace("<image>", "").strip(),
+        "facts": " · ".join(facts),
+        "response": row["response"],
+    }

@@ -14,7 +14,7 @@ from vr1_ray.endpoints.endpoint import Endpoint, EndpointUnavailableError
 from vr1_ray.evaluation import paper
 from vr1_ray.evaluation.base import Question
 from vr1_ray.evaluation.responses import Response
-from vr1_ray.report.markup import data_url
+from vr1_ray.report.frame import data_url
 from vr1_ray.types import Prompt
 
 _MARK = re.compile(r"(?<!\\)<image>")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vr1_ray.evaluation.published import FOOTNOTE, PUBLISHED
+from vr1_ray.wording import counted
 
 PAPER_RULES = "PROTOCOL PAPER: its harness's rules on responses made elsewhere"
 PAPER_LABEL = "PROTOCOL PAPER: up to 5 samples on a broken format, images of at most 512 pixels, 5 calls a judgement"
@@ -39,7 +40,7 @@ def _head(result: dict[str, Any]) -> list[str]:
         else f" of {result['num_published']}"
     )
     samples = result["num_samples"]
-    times = f", {samples} samples each: mean@{samples}" if samples > 1 else ""
+    times = f", {counted(samples, 'sample')} each: mean@{samples}" if samples > 1 else ""
     return [f"{result['name']}: {result['num_questions']}{part} questions{times}"]
 
 
@@ -88,7 +89,7 @@ def _notes(result: dict[str, Any]) -> list[str]:
         ),
         (
             result["judged"],
-            f"{result['judged']} responses decided by the judge; if these were wrong: {figure}",
+            f"{counted(result['judged'], 'response')} decided by the judge; if these were wrong: {figure}",
         ),
         (
             result["undecided"],
@@ -99,12 +100,15 @@ def _notes(result: dict[str, Any]) -> list[str]:
             "no answer: responses in which none was found; they count as wrong",
         ),
         (result["missing_judgements"], f"{result['missing_judgements']} judgements are missing"),
-        (result["not_asked"], f"{result['not_asked']} questions too long to ask count as wrong"),
+        (
+            result["not_asked"],
+            f"{counted(result['not_asked'], 'question')} too long to ask count as wrong",
+        ),
         (
             result["no_response"],
             f"{result['no_response']} responses that the endpoint did not give count as wrong",
         ),
-        (result["cut"], f"{result['cut']} responses met the budget"),
+        (result["cut"], f"{counted(result['cut'], 'response')} met the budget"),
         (result["asked_again"], f"{result['asked_again']} questions were sampled more than once"),
         *((note, note) for note in result.get("files", ())),
         (result["warning"], f"WARNING: {result['warning']}"),

@@ -33,9 +33,12 @@ from vr1_ray.bridging.tally import Tally
 from vr1_ray.config import BridgeConfig, BridgeSourceConfig, RunConfig
 from vr1_ray.figure_math.dataset import write_split
 from vr1_ray.runs.figures import shown
+from vr1_ray.runs.lock import look
 from vr1_ray.runs.run_folder import RESULT, STARTS, keep_config, write_json, write_result
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
+from vr1_ray.tracking.privacy import as_folder, private_folder
+from vr1_ray.wording import counted
 
 STORE, DATASET = "store.sqlite", "dataset"
 FORM = "{:.4f}"
@@ -63,7 +66,7 @@ def run_bridge(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         config = replace(config, bridge=servers.start(config.bridge))
         intake = take_in(config.bridge, config.folder)
         print(
-            f"{intake.num_rows:,} rows to bridge, {intake.num_bad:,} of {intake.num_read:,} left out",
+            f"{counted(intake.num_rows, 'row')} to bridge, {intake.num_bad:,} of {intake.num_read:,} left out",
             flush=True,
         )
         connect(config)
@@ -98,13 +101,14 @@ def build(config: RunConfig, intake: Intake, folder: Path) -> dict[str, Any]:
             timeout_seconds=config.cluster.step_timeout_seconds,
         )
         for outcome in outcomes:
+            look(folder)
             log.add(outcome.row.index, to_json(outcome))
             if line := progress.add(outcome):
                 print(line, flush=True)
         print(progress.line(), flush=True)
         if log.missing():
             raise RuntimeError(
-                f"{log.missing()} rows came to no end; run it again, they are asked then"
+                f"{counted(log.missing(), 'row')} came to no end; run it again, they are asked then"
             )
         return _write(config.bridge, intake, folder, log)
     finally:
@@ -123,6 +127,7 @@ def _write(config: BridgeConfig, intake: Intake, folder: Path, log: OutcomeLog) 
         (folder / "dropped.jsonl").open("w", encoding="utf-8") as dropped,
     ):
         for line in log.lines():
+            look(folder)
             outcome = outcome_from_json(line)
             tally.add(outcome)
             if outcome.chosen is None:
@@ -171,6 +176,9 @@ def _rehearse(config: RunConfig) -> tuple[RunConfig, dict[str, str]]:
     data.mkdir(parents=True, exist_ok=True)
     path = write_split(data, "train", config.seed, config.bridge.rehearsal.num_questions)
     source = BridgeSourceConfig(reader="geometry3k", path=str(path))
+    private_folder(config.folder / "logs")
+    for role in ("mllm", "reasoner"):
+        open(_ledger(config, role), "a", opener=as_folder).close()
     ledgers = {f"{role}_ledger": str(_ledger(config, role)) for role in ("mllm", "reasoner")}
     values = {"data": str(data), "seed": str(config.seed), **ledgers}
     return replace(config, bridge=replace(config.bridge, sources=[source])), values
@@ -202,7 +210,7 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     lines += [f"  {name:<22}{n:>8}" for name, n in summary["dropped"].items() if n]
     if failed := sum(n for name, n in summary["dropped"].items() if name.endswith("_failed")):
         lines.append(
-            f"{failed} rows got no reply; remove {RESULT} of the run and give the same command again to ask for them alone"
+            f"{counted(failed, 'row')} got no reply; remove {RESULT} of the run and give the same command again to ask for them alone"
         )
     if "precision" in summary:
         precision, recall = shown(summary["precision"], FORM), shown(summary["recall"], FORM)

@@ -9,6 +9,7 @@ from vr1_ray.figure_math.dataset import write_dataset
 from vr1_ray.runs.run_folder import write_result
 from vr1_ray.runs.run_state import begin
 from vr1_ray.runs.stopping import StopSignal
+from vr1_ray.wording import counted
 
 
 def run_figure_math(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def run_figure_math(config: RunConfig, stop: StopSignal) -> dict[str, Any]:
         num_demonstrations=size.num_demonstrations,
     )
     print(
-        f"figure_math: {size.num_train:,} training questions, {size.num_test:,} test questions in {size.folder}"
+        f"figure_math: {counted(size.num_train, 'training question')}, {counted(size.num_test, 'test question')} in {size.folder}"
     )
     return write_result(
         config,

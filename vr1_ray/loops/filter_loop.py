@@ -25,10 +25,12 @@ from vr1_ray.data.filtered import (
     verdict_of,
     write_dataset,
 )
+from vr1_ray.runs.lock import look
 from vr1_ray.runs.run_folder import RESULT, keep_config, write_result
 from vr1_ray.runs.run_state import begin, now_running
 from vr1_ray.runs.stopping import StopSignal
 from vr1_ray.types import Prompt, SamplingSpec
+from vr1_ray.wording import counted
 
 if TYPE_CHECKING:  # what was read before is handed in from above
     from vr1_ray.preflight import RunInputs
@@ -52,7 +54,10 @@ def run_filter(config: RunConfig, inputs: "RunInputs", stop: StopSignal) -> dict
         keep_config(config, is_resumed=bool(found.rates))
         begin(config)
         left = [prompt for prompt in inputs.prompts if prompt.prompt_id not in found.rates]
-        print(f"{len(left):,} prompts to try, {len(inputs.prompts) - len(left):,} done", flush=True)
+        print(
+            f"{counted(len(left), 'prompt')} to try, {len(inputs.prompts) - len(left):,} done",
+            flush=True,
+        )
         if left:
             connect(config)
             stop.listen()
@@ -161,6 +166,7 @@ class PassRates:
         self._write({"prompt_id": prompt.prompt_id, "pass_rate": rate})
 
     def _write(self, row: dict[str, Any]) -> None:
+        look(self.path)
         self._file.write(json.dumps(row).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())

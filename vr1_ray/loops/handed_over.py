@@ -14,6 +14,7 @@ from vr1_ray.config import ConfigError, RewardSpec, RunConfig
 from vr1_ray.config.objects import PREFIX, Objects
 from vr1_ray.data.tables import check_is_dataset
 from vr1_ray.rewards import Reward, make_rewards
+from vr1_ray.wording import counted
 
 # A name as in the YAML, a function, a Reward class or object, a RewardSpec; or (one of these, its weight).
 AnyReward = str | Callable[..., Any] | Reward | RewardSpec | tuple[Any, float]
@@ -154,7 +155,7 @@ def _with(node: Any, keys: list[str], value: Any) -> Any:
 def what_it_was(thing: Any) -> str:
     """What an object was, in a line: enough to tell another one of the same name. Of code, a hash of its source."""
     if hasattr(thing, "_fingerprint"):
-        return f"Dataset of {len(thing)} rows, fingerprint {thing._fingerprint}"
+        return f"Dataset of {counted(len(thing), 'row')}, fingerprint {thing._fingerprint}"
     settings = ""
     if isinstance(thing, partial):
         settings = f"{thing.args!r:.100} {thing.keywords!r:.100} "

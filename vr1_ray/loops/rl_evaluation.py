@@ -42,13 +42,13 @@ class RlEvaluation:
     def at_start(self) -> None:
         """Evaluate the policy that the run begins with, if `eval.at_start` asks for it."""
         if self.config.eval.at_start:
-            self._figures(0, self.config.eval.start_label)
+            self._figures_or_none(0, self.config.eval.start_label)
 
     def at_end(self) -> None:
         """Evaluate the trained policy, if `eval.at_end` asks for it."""
         if self.config.eval.at_end:
-            figures = self._figures(self.total_steps, self.config.eval.label)
-            self.saver.is_best(self.total_steps, figures)
+            figures = self._figures_or_none(self.total_steps, self.config.eval.label)
+            self.saver.is_best(self.total_steps, figures or {})
 
     def is_due(self, step: int) -> bool:
         """Whether the policy is evaluated after this step; after the last one `at_end` may do it."""
@@ -77,11 +77,20 @@ class RlEvaluation:
 
     def _is_best(self, step: int) -> bool:
         try:
-            return self.saver.is_best(step, self._figures(step, step_label(step)))
+            figures = self._figures_or_none(step, step_label(step))
+            return figures is not None and self.saver.is_best(step, figures)
         except EndpointUnavailableError as error:
             # Training needs no judge: one that is down for a while costs this evaluation, not the run.
             self.tracker.note(f"ALARM step {step}: its evaluation has no figures: {error}")
             return False
+
+    def _figures_or_none(self, step: int, label: str) -> dict[str, float] | None:
+        """The figures; None, which is told, if they could not be written: a full disk costs an evaluation, not the run."""
+        try:
+            return self._figures(step, label)
+        except OSError as error:
+            self.tracker.note(f"ALARM step {step}: its evaluation could not be written: {error}")
+            return None
 
     def _figures(self, step: int, label: str) -> dict[str, float]:
         began = time.monotonic()

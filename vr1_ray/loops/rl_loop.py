@@ -28,11 +28,14 @@ def train(run: RlRun) -> None:
         step, stage = curriculum.begin_step()
         run.enter(stage)
         run.submit(stage, step)
-        groups = fleet.collect(step)
+        with run.stopping_at_once():
+            groups = fleet.collect(step)
         clock.lap("generate")
+        if algorithm.kl_in_reward:
+            groups = fleet.add_reference_logprobs(groups)
         groups = algorithm.assign_advantages(groups)
         trained = algorithm.select(groups)
-        if algorithm.needs_reference:
+        if algorithm.needs_reference and not algorithm.kl_in_reward:
             trained = fleet.add_reference_logprobs(trained)
         clock.lap("reference")
         run.look()

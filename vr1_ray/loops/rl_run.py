@@ -1,5 +1,7 @@
 """What the RL loop holds between its steps, and what it does at their edges: stages, saved rollouts, evaluation."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from vr1_ray.loops.rl_evaluation import RlEvaluation
 from vr1_ray.models import ModelAdapter
 from vr1_ray.runs.checkpoints import Checkpoint
 from vr1_ray.runs.policy_card import write_policy
-from vr1_ray.runs.stopping import StopSignal
+from vr1_ray.runs.stopping import Stopped, StopSignal
 from vr1_ray.runs.training_run import TrainingRun
 from vr1_ray.tracking import RolloutStore
 from vr1_ray.types import Prompt, RolloutGroup, Stage
@@ -57,6 +59,7 @@ class RlRun(TrainingRun):
             config.folder, config.rollout.save, config.rollout.save_groups_per_step
         )
         self.stage_number = 0
+        self.whole: tuple[int, dict[str, Any]] | None = None  # the last step done here, as saved
         self.told: list[str] = []  # early ends of stages
         self.blindness = BlindnessProbe(config, prompts)
         self.seen: dict[str, float] = {}  # what the probe found in this step
@@ -77,6 +80,7 @@ class RlRun(TrainingRun):
     def restore(self, found: Checkpoint) -> None:
         """Go on from a checkpoint: trainer, curriculum, data position, and the engines' weights."""
         super().restore(found)
+        self.whole = None  # of a step that is done again, after a loss
         self.blindness.forget()
         self.store.rewind(found.step)
         self.curriculum.load_state_dict(found.state["curriculum"])
@@ -141,6 +145,23 @@ class RlRun(TrainingRun):
         self.ahead.begin(self.sampler.peek(self.config.prompts_per_step))
         self.fleet.submit([one for one, _ in made], stage, step, [ids for _, ids in made])
 
+    @contextmanager
+    def stopping_at_once(self) -> Iterator[None]:
+        """A block in which nothing of the step is trained yet: a SIGTERM or Ctrl-C ends it, and the last whole step is saved.
+
+        Not where engines hold the trainer's GPUs meanwhile: there the step is finished first.
+        """
+        if self.config.is_colocated:
+            yield
+            return
+        try:
+            with self.stop.interruptible():
+                yield
+        except Stopped:
+            if self.whole is not None and self.whole[0] != self.saver.last_step:
+                self.saver.save(*self.whole)
+            raise
+
     def keep(self, step: int, groups: list[RolloutGroup]) -> None:
         """Save the step's rollouts. A full disk costs these, not the run."""
         try:
@@ -164,6 +185,7 @@ class RlRun(TrainingRun):
 
     def after_step(self, step: int, stage: Stage) -> None:
         """Evaluate and save when it is time. Raises Stopped, after saving, if a SIGTERM has come."""
+        self.whole = step, self.state(stage)
         is_best = self.evaluation.is_due(step) and self.evaluation.is_best(step)
         if self.saver.is_due(step) or is_best or self.stop.is_requested:
             self.saver.save(step, self.state(stage))

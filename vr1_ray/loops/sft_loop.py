@@ -17,6 +17,7 @@ from vr1_ray.runs.stopping import StopSignal
 from vr1_ray.runs.training_run import TrainingRun
 from vr1_ray.training.rows import Unit, num_tokens, unit_of_demonstration
 from vr1_ray.types import Prompt
+from vr1_ray.wording import counted
 
 if TYPE_CHECKING:  # what was read before is handed in from above
     from vr1_ray.preflight import RunInputs
@@ -37,7 +38,7 @@ def run_sft(config: RunConfig, inputs: "RunInputs", stop: StopSignal) -> dict[st
         Fleet(config) as fleet,
         SftRun(config, fleet, inputs, total_steps=total, resumed=found, stop=stop) as run,
     ):
-        run.tracker.note(f"{total:,} updates; logs in {config.folder / 'logs'}")
+        run.tracker.note(f"{counted(total, 'update')}; logs in {config.folder / 'logs'}")
         for note in inputs.notes:
             run.tracker.note(note)
         fleet.place_pictures(run.sampler.prompts)

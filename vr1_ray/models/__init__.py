@@ -4,11 +4,15 @@ To add one, see the example in `base.py`; the row below is all the rest of the c
 package is named in the YAML (`model.adapter`) as `package.module:Name`.
 """
 
-from pathlib import Path
-
 from vr1_ray.config import ModelConfig
+from vr1_ray.config.model_path import check_model_path
 from vr1_ray.config.tables import find
-from vr1_ray.models.base import ModelAdapter, ModelBatch, RenderedPrompt
+from vr1_ray.models.base import (
+    ModelAdapter,
+    ModelBatch,
+    RenderedPrompt,
+    check_no_control_token,
+)
 from vr1_ray.models.qwen2_5_vl import Qwen25VLAdapter
 
 MODELS: dict[str, type[ModelAdapter]] = {  # `model_type` of config.json -> adapter
@@ -33,29 +37,19 @@ def load_adapter(config: ModelConfig) -> ModelAdapter:
         )
     found = find(MODELS, config.adapter or model_type, "model.adapter", kind=ModelAdapter)
     try:
-        return found(config)
+        adapter: ModelAdapter = found(config)
     except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
         raise ValueError(
             f"model.path={config.path!r}: its tokenizer or processor can't be loaded ({_first_line(error)}). "
             "The folder must hold what save_pretrained of model AND processor writes."
         ) from error
+    tokens = adapter.control_tokens
+    check_no_control_token(config.system_prompt or "", tokens, "model.system_prompt")
+    return adapter
 
 
 def _model_type(config: ModelConfig) -> str:
-    cure = (
-        "Give a folder in Hugging Face format (config.json, weights, tokenizer, processor) or a hub name; "
-        "a relative path counts from the folder the command runs in."
-    )
-    if not config.path:
-        raise ValueError(f"model.path={config.path!r}: no model is named. {cure}")
-    folder = Path(config.path)
-    # A missing folder would be looked up on the hub, and fail minutes later with a message about networks.
-    looks_local = config.path.startswith((".", "/", "~")) or config.path.count("/") != 1
-    if folder.exists() or looks_local:
-        if not folder.is_dir():
-            raise ValueError(f"model.path={config.path!r}: there is no such folder. {cure}")
-        if not (folder / "config.json").is_file():
-            raise ValueError(f"model.path={config.path!r}: the folder has no config.json. {cure}")
+    check_model_path(config.path)
     from transformers import AutoConfig
 
     try:
@@ -64,7 +58,8 @@ def _model_type(config: ModelConfig) -> str:
         )
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
-            f"model.path={config.path!r}: can't be read ({_first_line(error)}). {cure}"
+            f"model.path={config.path!r}: can't be read ({_first_line(error)}). Give a folder in Hugging Face "
+            "format or a hub name that can be reached."
         ) from error
     return str(found.model_type)
 

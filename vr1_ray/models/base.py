@@ -16,6 +16,7 @@ To add a family, write one file with an adapter and add its row to `vr1_ray/mode
         def hidden_states(self, model, batch): ...       # last hidden states of the language model
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class ModelAdapter(ABC):
 
     banned_ids: tuple[int, ...]  # never sampled, no probability mass: placeholders and unused rows
     end_ids: tuple[int, ...]  # a response that ends with one of these is finished
+    control_tokens: tuple[str, ...] = ()  # texts that no question may hold
     pad_id: int
     vocab_size: int  # rows of the output head
     max_positions: int  # prompt and response tokens that the model was made for
@@ -142,3 +144,25 @@ class ModelAdapter(ABC):
     @abstractmethod
     def save_processor(self, folder: str) -> None:
         """Write tokenizer, processor and chat template, so the folder loads in plain transformers."""
+
+
+# What a vocabulary may add without calling it special, as Qwen's does. `<think>` and its kin are words of a response.
+_MARKUP = re.compile(r"<\|.+\|>|</?tools?(?:_\w+)?>")
+
+
+def control_tokens(tokenizer: Any) -> tuple[str, ...]:
+    """The texts that a tokenizer of transformers reads as one control token, which no question may hold."""
+    added = tokenizer.added_tokens_decoder.values()
+    return tuple(
+        token.content for token in added if token.special or _MARKUP.fullmatch(token.content)
+    )
+
+
+def check_no_control_token(text: str, tokens: Sequence[str], where: str) -> None:
+    """Raise ValueError for a text that would be read as more than a text; `where` says what holds it."""
+    found = next((token for token in tokens if token in text), None)
+    if found is not None:
+        raise ValueError(
+            f"{where} holds {found!r}, a control token of this model, which may end the turn; take it out, or write it "
+            "with a space inside."
+        )

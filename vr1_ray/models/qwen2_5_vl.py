@@ -23,7 +23,13 @@ from transformers import (
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from vr1_ray.config import ModelConfig
-from vr1_ray.models.base import ModelAdapter, ModelBatch, RenderedPrompt
+from vr1_ray.models.base import (
+    ModelAdapter,
+    ModelBatch,
+    RenderedPrompt,
+    check_no_control_token,
+    control_tokens,
+)
 from vr1_ray.models.packed_attention import Packed
 from vr1_ray.models.packed_positions import packed_positions
 from vr1_ray.pictures import IMAGE_MARK, split_at_marks
@@ -75,8 +81,7 @@ class Qwen25VLAdapter(ModelAdapter):
         pad = self.tokenizer.pad_token_id
         self.pad_id = self.end_ids[0] if pad is None else pad
         self.banned_ids = self._banned_ids()
-        added = self.tokenizer.added_tokens_decoder.values()
-        self.control_tokens = tuple(token.content for token in added if token.special)
+        self.control_tokens = control_tokens(self.tokenizer)
 
     def _remote(self) -> dict[str, Any]:
         """Where `from_pretrained` may look beside the path."""
@@ -147,12 +152,8 @@ class Qwen25VLAdapter(ModelAdapter):
                 f"prompt {prompt.prompt_id}: the question holds the model's own image placeholder as text; "
                 f"write {IMAGE_MARK} where an image stands and nothing like <|image_pad|>."
             )
-        control = [token for part in parts for token in self.control_tokens if token in part]
-        if control:
-            raise ValueError(
-                f"prompt {prompt.prompt_id}: the question holds {control[0]!r}, a control token of this model, which "
-                "may end the turn; take it out, or write it with a space inside."
-            )
+        where = f"prompt {prompt.prompt_id}: the question"
+        check_no_control_token("\n".join(parts), self.control_tokens, where)
         counts = iter([self._num_image_tokens(image) for image in prompt.images])
         prompt_ids: list[int] = []
         for token in engine_ids:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from vr1_ray.config import RunConfig, StageConfig
 from vr1_ray.config.demand import enabled_stages
 from vr1_ray.preflight.table import CheckRow
+from vr1_ray.wording import counted
 
 
 def batch_rows(config: RunConfig) -> Iterator[CheckRow]:
@@ -25,7 +26,7 @@ def _demonstrations(config: RunConfig) -> CheckRow:
         rows,
         ranks,
         name="cold start: batch",
-        value=f"{rows:,} demonstrations an update, {rows / ranks:g} a rank",
+        value=f"{counted(rows, 'demonstration')} an update, {rows / ranks:g} a rank",
         what="demonstrations",
     )
 
@@ -36,7 +37,7 @@ def _stage_batch(config: RunConfig, number: int, stage: StageConfig) -> CheckRow
     responses = prompts * stage.group_size
     each = prompts // parts
     value = (
-        f"{prompts:,} prompts x {stage.group_size} = {responses:,} responses, {parts} updates; "
+        f"{counted(prompts, 'prompt')} x {stage.group_size} = {counted(responses, 'response')}, {counted(parts, 'update')}; "
         f"{each * stage.group_size / ranks:.0f} rows a rank, {responses / engines:.0f} an engine"
     )
     return _fed(each, ranks, name=f"stage {number}: batch", value=value, what="prompts")

@@ -6,6 +6,7 @@ from vr1_ray.config import RunConfig
 from vr1_ray.models.attention import chosen_attention
 from vr1_ray.preflight.memory import DTYPE_BYTES
 from vr1_ray.preflight.table import CheckRow
+from vr1_ray.wording import counted
 
 TRANSPORTS = {
     "object_store": "each engine fetches them from Ray's object store",
@@ -37,7 +38,7 @@ def zero_stage(config: RunConfig) -> int:
 def _zero(config: RunConfig) -> str:
     trainer = config.trainer
     where = ", optimizer in host memory" if trainer.offload_optimizer else ""
-    return f"stage {zero_stage(config)}, {trainer.num_workers} ranks{where}"
+    return f"stage {zero_stage(config)}, {counted(trainer.num_workers, 'rank')}{where}"
 
 
 def _precision(config: RunConfig, *, is_training: bool) -> str:

@@ -16,6 +16,7 @@ from vr1_ray.preflight.table import CheckRow
 from vr1_ray.preflight.token_counts import Lengths
 from vr1_ray.rewards import parse_response
 from vr1_ray.types import Demonstration
+from vr1_ray.wording import counted
 
 FORMAT_REWARDS = ("hard_format", "soft_format_result")  # those that pay for the two blocks
 FORMAT = "<think> ... </think><answer> ... </answer>"
@@ -69,7 +70,7 @@ class Taught:
     def line(self) -> str:
         """The counts, for the log of a run."""
         return (
-            f"of {self.num_rows} demonstrations {_format_text(self)}, {_answers_text(self)}, "
+            f"of {counted(self.num_rows, 'demonstration')} {_format_text(self)}, {_answers_text(self)}, "
             f"{len(self.pictureless)} without a picture"
         )
 
@@ -119,7 +120,7 @@ def taught_rows(taught: Taught, max_share: float) -> Iterator[CheckRow]:
     first = taught.pictureless[0].source if some else ""
     yield CheckRow(
         name="demonstrations: pictures",
-        value=f"{len(taught.pictureless):,} rows without one",
+        value=f"{counted(len(taught.pictureless), 'row')} without one",
         status="warning" if some else "ok",
         cure=f"the first is {first}; if it had a picture, look at data.images_column"
         if some
@@ -136,7 +137,7 @@ def cap_of(config: RunConfig, ahead: RunConfig | None = None) -> int | None:
 def length_line(lengths: Sequence[Lengths], cap: int | None) -> str:
     """How long the responses are, and how many of them stage 1 would cut."""
     tokens = [response for _, response in lengths]
-    text = f"responses {min(tokens)} to {max(tokens)} tokens, mean {fmean(tokens):.0f}"
+    text = f"responses {min(tokens)} to {counted(max(tokens), 'token')}, mean {fmean(tokens):.0f}"
     if cap is None:
         return text
     return f"{text}; {sum(length > cap for length in tokens):,} over stage 1's {cap:,}"

@@ -15,6 +15,7 @@ from vr1_ray.preflight.memory import (
 )
 from vr1_ray.preflight.model_size import ModelSize
 from vr1_ray.preflight.table import CheckRow
+from vr1_ray.wording import counted
 
 WIDER = "a larger rollout.tensor_parallel_size"
 
@@ -47,7 +48,7 @@ def _rows_of_one(
         is_low = fits < stage.group_size
         yield CheckRow(
             name=f"stage {number}: an {label}",
-            value=f"{fits:,} sequences of {length:,} tokens at once",
+            value=f"{counted(fits, 'sequence')} of {counted(length, 'token')} at once",
             limit=f"{stage.group_size}, a group",
             status="warning" if is_low else "ok",
             cure=f"a group at its cap waits for room; {_more_cache(config)}" if is_low else "",
@@ -62,7 +63,7 @@ def _cache_row(
     cure = f"one sequence of model.max_model_len must fit; {_more_cache(config)}"
     return CheckRow(
         name=f"{label}: KV cache a device",
-        value=f"{gib(max(0.0, cache))}, {tokens:,} tokens of {per_token:,.0f} B",
+        value=f"{gib(max(0.0, cache))}, {counted(tokens, 'token')} of {per_token:,.0f} B",
         limit=f"{longest:,} tokens",
         status="ok" if is_enough else "bad",
         cure="" if is_enough else cure,

@@ -25,6 +25,7 @@ from vr1_ray.preflight.rehearsal import format_row, reward_row, weights_row
 from vr1_ray.preflight.table import CheckRow, not_checked
 from vr1_ray.rewards import make_rewards
 from vr1_ray.types import Prompt
+from vr1_ray.wording import counted
 
 SAMPLE = 64  # prompts whose tokens are shown
 
@@ -178,7 +179,9 @@ def _data(
         else:
             held_out = found.attempt("eval.data", lambda: read_eval_prompts(config, adapter))
             if held_out is not None:
-                found.rows.append(CheckRow(name="eval.data", value=f"{len(held_out):,} prompts"))
+                found.rows.append(
+                    CheckRow(name="eval.data", value=counted(len(held_out), "prompt"))
+                )
                 found.prompts = held_out
     found.prompts = prompts or found.prompts
     return prompts
@@ -194,7 +197,7 @@ def _prompts(config: RunConfig, found: Inputs, adapter: ModelAdapter) -> list[Pr
     found.rows.append(
         CheckRow(
             name="data.train",
-            value=f"{len(prompts):,} prompts{note}",
+            value=f"{counted(len(prompts), 'prompt')}{note}",
             status="warning" if is_many else "ok",
             cure="most rows are skipped; raise data.max_prompt_tokens or lower model.max_pixels"
             if is_many
@@ -213,7 +216,7 @@ def _token_rows(
     pictures = [len(one.prompt_ids) - len(one.engine_ids) for one in rendered]
     found.prompt_tokens = fmean(lengths)
     yield CheckRow(
-        name=f"prompt tokens, {len(sample)} prompts",
+        name=f"prompt tokens, {counted(len(sample), 'prompt')}",
         value=f"{min(lengths)} to {max(lengths)}, mean {fmean(lengths):.0f}",
         limit=f"{config.data.max_prompt_tokens:,}",
     )
@@ -248,7 +251,7 @@ def _demonstrations(config: RunConfig, found: Inputs, adapter: ModelAdapter) -> 
     found.rows += [
         CheckRow(name=name, value=f"{len(kept):,}{note}"),
         CheckRow(
-            name=f"tokens, {len(loaded):,} demonstrations",
+            name=f"tokens, {counted(len(loaded), 'demonstration')}",
             value=f"{min(totals)} to {max(totals)}, mean {fmean(totals):.0f}",
             limit=f"{min(config.data.cutoff_len, config.model.max_model_len):,}",
         ),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.config import ConfigError, RunConfig, check_config
+from vr1_ray.config.model_path import check_model_path
 from vr1_ray.config.objects import NO_OBJECTS, Objects, check_handed_over, named
 from vr1_ray.config.tables import find_function
 from vr1_ray.curriculum import make_curriculum
@@ -24,6 +25,7 @@ from vr1_ray.preflight.quick import check_quickly
 from vr1_ray.preflight.token_counts import Lengths, TokenCounts
 from vr1_ray.rewards import make_rewards
 from vr1_ray.types import Demonstration, Prompt
+from vr1_ray.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,11 @@ def read_inputs(
     if config.kind == "rl":
         make_curriculum(config.curriculum)
         check_cold_started(config)
+    check_model_path(config.model.path)
+    # Rows come before the processor, which takes seconds: a missing picture should not wait for it to be told.
+    loaded = load_demonstrations(config.data_here, objects) if config.kind == "sft" else []
+    trained_on = _load_prompts(config, objects) if config.kind in ("rl", "filter") else []
+    held_out = _load_eval_prompts(config, objects) if config.eval.data else []
     adapter = load_adapter(config.model)
     warnings = [] if config.kind in ("eval", "filter") else check_quickly(config, adapter)
     prompts: list[Prompt] = []
@@ -70,16 +77,15 @@ def read_inputs(
     notes: list[str] = []
     left_out = 0
     if config.kind in ("rl", "filter"):
-        prompts, left_out = read_prompts(config, adapter, objects)
-        notes = [f"{len(prompts):,} prompts, {left_out:,} skipped as too long"]
+        prompts, left_out = _fit_prompts(trained_on, config, adapter)
+        notes = [f"{counted(len(prompts), 'prompt')}, {left_out:,} skipped as too long"]
     if config.kind == "sft":
-        loaded = load_demonstrations(config.data_here, objects)
         taught = examine(loaded, config, ahead)
         taught.check(config.data.max_unrewarded_share)
         demonstrations, lengths = fit_demonstrations(config, adapter, loaded)
         left_out = len(loaded) - len(demonstrations)
         notes = [
-            f"{len(demonstrations):,} demonstrations, {left_out:,} dropped as too long",
+            f"{counted(len(demonstrations), 'demonstration')}, {left_out:,} dropped as too long",
             f"{taught.line()}; {length_line(lengths, cap_of(config, ahead))}",
         ]
     return RunInputs(
@@ -87,7 +93,7 @@ def read_inputs(
         prompts=prompts,
         demonstrations=demonstrations,
         num_left_out=left_out,
-        eval_prompts=read_eval_prompts(config, adapter, objects) if config.eval.data else [],
+        eval_prompts=_limit(held_out, config, adapter)[0] if held_out else [],
         objects=objects,
         notes=[*notes, *warnings],
     )
@@ -97,16 +103,25 @@ def read_prompts(
     config: RunConfig, adapter: ModelAdapter, objects: Objects = NO_OBJECTS
 ) -> tuple[list[Prompt], int]:
     """Training prompts that fit `data.max_prompt_tokens`, and how many did not."""
-    prompts = load_prompts(
+    return _fit_prompts(_load_prompts(config, objects), config, adapter)
+
+
+def _load_prompts(config: RunConfig, objects: Objects) -> list[Prompt]:
+    return load_prompts(
         config.data_here,
         named(config.data.train, objects, "data.train"),
         config.data.split,
         max_images=config.model.max_images,
     )
+
+
+def _fit_prompts(
+    prompts: list[Prompt], config: RunConfig, adapter: ModelAdapter
+) -> tuple[list[Prompt], int]:
     kept, skipped = _limit(prompts, config, adapter)
     if config.kind == "rl" and len(kept) < config.prompts_per_step:
         raise ConfigError(
-            f"prompts_per_step: {config.prompts_per_step} is more than the {len(kept)} prompts of data.train "
+            f"prompts_per_step: {config.prompts_per_step} is more than the {counted(len(kept), 'prompt')} of data.train "
             f"{config.data.train!r}; lower it, or give more data"
         )
     return kept, skipped
@@ -116,16 +131,18 @@ def read_eval_prompts(
     config: RunConfig, adapter: ModelAdapter, objects: Objects = NO_OBJECTS
 ) -> list[Prompt]:
     """Held-out prompts, in the order of the data."""
+    return _limit(_load_eval_prompts(config, objects), config, adapter)[0]
+
+
+def _load_eval_prompts(config: RunConfig, objects: Objects) -> list[Prompt]:
     data = replace(config.data_here, max_rows=config.eval.max_prompts)
-    prompts = load_prompts(
+    return load_prompts(
         data,
         named(config.eval.data, objects, "eval.data"),
         config.eval.split,
         field="eval.data",
         max_images=config.model.max_images,
     )
-    kept, _ = _limit(prompts, config, adapter)
-    return kept
 
 
 def _limit(

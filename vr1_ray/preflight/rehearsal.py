@@ -9,6 +9,7 @@ from vr1_ray.preflight.table import CheckRow
 from vr1_ray.rewards import parse_response
 from vr1_ray.rewards.isolated import START_SECONDS, score_isolated
 from vr1_ray.types import Prompt, RewardInput, Rollout, Stage
+from vr1_ray.wording import counted
 
 NUM_REHEARSED = 3
 INDEX = "model.safetensors.index.json"
@@ -23,7 +24,7 @@ def weights_row(config: RunConfig) -> CheckRow:
         if missing:
             return CheckRow(
                 name="model: reachable",
-                value=f"{len(missing)} files of weights are missing",
+                value=f"{counted(len(missing), 'file')} of weights are missing",
                 status="bad",
                 cure=f"{path} lacks {', '.join(missing[:3])}; copy or download the model again",
             )
@@ -75,7 +76,8 @@ def format_row(adapter: ModelAdapter) -> CheckRow:
             cure="the tokenizer does not give the response format back; no response can earn the format reward",
         )
     return CheckRow(
-        name=name, value=f"round trip; {len(rendered.prompt_ids)} tokens around a question"
+        name=name,
+        value=f"round trip; {counted(len(rendered.prompt_ids), 'token')} around a question",
     )
 
 
@@ -89,7 +91,7 @@ def reward_row(config: RunConfig, prompts: list[Prompt], adapter: ModelAdapter) 
         _reward_input(prompt, adapter, stage.max_response_tokens, stage.group_size)
         for prompt in prompts[:NUM_REHEARSED]
     ]
-    name = f"rewards, rehearsed on {len(inputs)} rows"
+    name = f"rewards, rehearsed on {counted(len(inputs), 'row')}"
     limit = START_SECONDS + max(pool.timeout_seconds for pool in config.reward_pools.values())
     fault, values = score_isolated(config.rewards, inputs, limit_seconds=limit)
     if fault:

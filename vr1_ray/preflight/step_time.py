@@ -31,6 +31,7 @@ from vr1_ray.preflight.memory import DTYPE_BYTES
 from vr1_ray.preflight.model_size import ModelSize
 from vr1_ray.preflight.speed import Speed
 from vr1_ray.preflight.table import CheckRow
+from vr1_ray.wording import counted
 
 RESPONSE_SHARE = (
     0.5  # a response's mean length by its cap; the paper's runs: 0.34, 0.25; quickstart: 0.65, 0.35
@@ -229,7 +230,8 @@ def _cold_start_rows(
     if config.max_steps or num_demonstrations:
         updates = num_updates(config, num_demonstrations or 0)
         yield CheckRow(
-            name="the run, about", value=f"{readable(updates * update)}, {updates:,} updates"
+            name="the run, about",
+            value=f"{readable(updates * update)}, {counted(updates, 'update')}",
         )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
+from vr1_ray.wording import counted
+
 Status = Literal["ok", "warning", "bad"]
 
 COLOURS: dict[Status, str] = {"ok": "32", "warning": "33", "bad": "31"}  # green, yellow, red
@@ -58,7 +60,9 @@ def render(rows: Iterable[CheckRow], *, colour: bool | None = None) -> str:
 def summary_line(rows: Iterable[CheckRow]) -> str:
     """How many rows there are of each status, in words."""
     found = [row.status for row in rows]
-    return f"{len(found)} checks: " + ", ".join(f"{found.count(kind)} {kind}" for kind in COLOURS)
+    return f"{counted(len(found), 'check')}: " + ", ".join(
+        f"{found.count(kind)} {kind}" for kind in COLOURS
+    )
 
 
 def is_sound(rows: Iterable[CheckRow]) -> bool:

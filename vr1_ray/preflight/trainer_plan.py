@@ -24,6 +24,7 @@ from vr1_ray.preflight.memory import (
 from vr1_ray.preflight.model_size import ModelSize
 from vr1_ray.preflight.node import free_disk
 from vr1_ray.preflight.table import CheckRow
+from vr1_ray.wording import counted
 
 # Policy versions that lie in Ray's object store at once: the one served and the one being published. A broadcast fills
 # it only for engines that join between two syncs, or that another's loss left with half of the weights.
@@ -73,8 +74,8 @@ def trainer_rows(config: RunConfig, machine: Machine, size: ModelSize) -> Iterat
     parts = {
         f"weights, gradients, optimizer (ZeRO-{shape.zero_stage})": states,
         "DeepSpeed's buffers": memory.buffers + memory.summed,
-        f"activations of {shape.micro_batch_tokens:,} tokens": memory.activations,
-        f"logits of {shape.chunk_tokens:,} tokens": memory.logits,
+        f"activations of {counted(shape.micro_batch_tokens, 'token')}": memory.activations,
+        f"logits of {counted(shape.chunk_tokens, 'token')}": memory.logits,
     }
     for name, value in parts.items():
         yield CheckRow(name=f"  {name}", value=gib(value))

@@ -13,6 +13,7 @@ from typing import Any
 
 from vr1_ray.rewards.base import FunctionReward, Reward, RewardOutcome, RewardUnavailableError
 from vr1_ray.types import RewardInput, RewardOutput
+from vr1_ray.wording import counted
 
 NamedReward = tuple[str, float, Reward]  # name, weight, reward
 # Reported under their bare names too: metrics of every run.
@@ -78,7 +79,7 @@ def _score(name: str, reward: Reward, reward_inputs: Sequence[RewardInput]) -> l
         outcomes = list(reward.score_batch(reward_inputs))
         if len(outcomes) != len(reward_inputs):
             raise ValueError(
-                f"{len(outcomes)} outcomes for {len(reward_inputs)} rollouts; return one for each, in order"
+                f"{len(outcomes)} outcomes for {counted(len(reward_inputs), 'rollout')}; return one for each, in order"
             )
         return [_checked(outcome) for outcome in outcomes]
     except RewardUnavailableError as error:  # raised for the batch as a whole
@@ -114,7 +115,7 @@ def _report(
     prompts = ", ".join(dict.fromkeys(item.prompt.prompt_id for item in reward_inputs))
     return (
         f"reward {name!r} failed at {_place(reward, error)} on prompt {prompts} "
-        f"({len(reward_inputs)} rollouts): {type(error).__name__}: {error}\n"
+        f"({counted(len(reward_inputs), 'rollout')}): {type(error).__name__}: {error}\n"
         + "".join(traceback.format_exception(error))
     )
 

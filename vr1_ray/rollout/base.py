@@ -29,6 +29,7 @@ from vr1_ray.types import SamplingSpec, TokenSpan
 from vr1_ray.weights.broadcast import BroadcastBucket
 from vr1_ray.weights.cuda_ipc import SharedBucket
 from vr1_ray.weights.packing import PackedBucket
+from vr1_ray.wording import counted
 
 Bucket = PackedBucket | SharedBucket | BroadcastBucket
 Buckets = Iterable[Bucket] | AsyncIterable[Bucket]
@@ -163,7 +164,7 @@ class RolloutEngine(ABC):
         needed = len(rendered.prompt_ids) + spec.max_response_tokens
         if needed > self.model.max_model_len:
             raise ValueError(
-                f"prompt {prompt_id}: {len(rendered.prompt_ids)} prompt tokens and "
+                f"prompt {prompt_id}: {counted(len(rendered.prompt_ids), 'prompt token')} and "
                 f"max_response_tokens={spec.max_response_tokens} make {needed}, more than "
                 f"model.max_model_len={self.model.max_model_len}; raise it, or shorten the stage or the prompt."
             )

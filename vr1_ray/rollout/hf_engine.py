@@ -25,6 +25,7 @@ from vr1_ray.types import SamplingSpec, TokenSpan
 from vr1_ray.weights.broadcast import BroadcastBucket, BroadcastMember
 from vr1_ray.weights.cuda_ipc import SharedBucket
 from vr1_ray.weights.packing import crc32, unpack_block
+from vr1_ray.wording import counted
 
 
 class HFEngine(RolloutEngine):
@@ -169,7 +170,7 @@ class HFEngine(RolloutEngine):
                     missing.discard(name)
             if missing:
                 raise EngineDiedError(
-                    f"policy version {version}: {len(missing)} parameters left out: {sorted(missing)[:5]}"
+                    f"policy version {version}: {counted(len(missing), 'parameter')} left out: {sorted(missing)[:5]}"
                 )
             self._policy_version = version
 

@@ -48,6 +48,7 @@ from vr1_ray.rollout.vllm_options import vllm_option_names
 from vr1_ray.rollout.vllm_weights import load_bucket
 from vr1_ray.types import SamplingSpec, TokenSpan
 from vr1_ray.weights.broadcast import BroadcastLostError
+from vr1_ray.wording import counted
 
 UNIPROC = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 FINISH_REASONS: dict[str, Literal["finished", "truncated", "aborted"]] = {
@@ -178,7 +179,7 @@ class VLLMEngine(RolloutEngine):
         [output] = [output async for output in stream]  # FINAL_ONLY
         if tuple(output.prompt_token_ids) != rendered.prompt_ids:
             raise ValueError(
-                f"prompt {prompt_id}: the engine made {len(output.prompt_token_ids)} prompt tokens of it, the "
+                f"prompt {prompt_id}: the engine made {counted(len(output.prompt_token_ids), 'prompt token')} of it, the "
                 f"trainer {len(rendered.prompt_ids)}, or others; both must scale images and render alike "
                 "(model.min_pixels, model.max_pixels, the processor of model.path)."
             )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 
+from vr1_ray.tracking.privacy import as_folder, private_folder
+
 
 def set_environment(num_threads: int, log_file: str | None) -> None:
     """vLLM reads these when it is imported and when it starts its processes."""
@@ -23,7 +25,7 @@ def set_environment(num_threads: int, log_file: str | None) -> None:
 
 def _write_logging_config(log_file: str) -> str:
     """A logging config beside `log_file` that sends vLLM's log there, from all of its processes."""
-    Path(log_file).parent.mkdir(parents=True, exist_ok=True)
+    private_folder(Path(log_file).parent)
     line = "%(asctime)s %(levelname)s %(process)d %(name)s: %(message)s"
     config = {
         "version": 1,
@@ -35,5 +37,7 @@ def _write_logging_config(log_file: str) -> str:
         "loggers": {"vllm": {"handlers": ["file"], "level": "INFO", "propagate": False}},
     }
     path = f"{log_file}.config.json"
-    Path(path).write_text(json.dumps(config))
+    with open(path, "w", encoding="utf-8", opener=as_folder) as file:
+        file.write(json.dumps(config))
+    open(log_file, "a", opener=as_folder).close()  # vLLM's processes open what is there
     return path

@@ -5,8 +5,8 @@ The client is in the actor's process, the workers in others of the same node. Im
 
 import dataclasses
 import os
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from vr1_ray.rollout.base import Bucket, EngineDiedError
@@ -35,14 +35,22 @@ async def load_bucket(engine: Any, bucket: Bucket, crc: int | None) -> int:
 
 
 async def _through_file(engine: Any, bucket: PackedBucket) -> None:
-    shared = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    descriptor, path = tempfile.mkstemp(prefix="vr1-weights-", dir=shared)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(bucket.data.data)
+    with shared_file(bucket.data.data) as path:
         await _update(engine, {"path": path, **bucket.table})
-    finally:
-        os.unlink(path)  # the workers' maps of it live on as long as they need them
+
+
+@contextmanager
+def shared_file(data: memoryview) -> Iterator[str]:
+    """A file of shared memory with these bytes, for other processes of this user and machine to open.
+
+    It has no name of its own, so nothing is left of it when this process is killed: 512 MB to 2.5 GB each time. Maps of
+    it live on as long as they are needed.
+    """
+    descriptor = os.memfd_create("vr1-weights")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        yield f"/proc/{os.getpid()}/fd/{descriptor}"
 
 
 async def _receive(engine: Any, bucket: BroadcastBucket, crc: int | None) -> int:

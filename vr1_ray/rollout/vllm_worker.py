@@ -36,6 +36,7 @@ from vr1_ray.models import load_adapter
 from vr1_ray.weights.broadcast import BroadcastGroup, BroadcastLostError, BroadcastMember
 from vr1_ray.weights.cuda_ipc import Handle, open_block
 from vr1_ray.weights.packing import crc32, unpack_block
+from vr1_ray.wording import counted
 
 BACKEND = "vr1_packed"
 BANNED_IDS_KEY = "vr1_banned_ids"  # in vLLM's additional_config
@@ -177,7 +178,7 @@ class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
             self._refresh_tied_head()
         if self.missing:
             raise RuntimeError(
-                f"weight update left {len(self.missing)} parameters out: {sorted(self.missing)[:5]}"
+                f"weight update left {counted(len(self.missing), 'parameter')} out: {sorted(self.missing)[:5]}"
             )
 
     def shutdown(self) -> None:

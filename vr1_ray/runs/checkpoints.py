@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ class Checkpoints:
         Raises OSError for a full or broken disk, and whatever `write` raises; nothing of it is left then.
         """
         final, unfinished = self.path(step), self.folder / f"unfinished_step_{step:06d}"
-        shutil.rmtree(unfinished, ignore_errors=True)
+        self.remove_unfinished()
         try:
             unfinished.mkdir(parents=True)
             self._check_room()
@@ -124,9 +125,20 @@ class Checkpoints:
             if step not in kept and step != best:
                 shutil.rmtree(self.path(step))
 
-    def clear(self) -> None:
-        """Forget all checkpoints (`checkpoint.resume=never`)."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def remove_unfinished(self) -> list[Path]:
+        """Remove what a process that was killed while it wrote has left, a whole checkpoint's room each; the folders.
+
+        Only the one process that is at the run may call it, and not while it writes.
+        """
+        left = [
+            *self.folder.glob("unfinished_step_*"),
+            *self.folder.glob("step_*/trainer/universal"),  # of a resumption by other ranks
+            *self.folder.parent.glob("unfinished_policy"),
+            *self.folder.parent.glob("unfinished_reference_stage_*"),
+        ]
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+        return left
 
     def _check_room(self) -> None:
         # Found out here, no trainer rank has begun to write: half of a collective save can't be taken back.
@@ -179,6 +191,20 @@ def find_fault(folder: Path, *, with_checksums: bool = True) -> str | None:
                     return f"{name} has changed: its SHA-256 is not the recorded one"
     except (OSError, ValueError) as error:
         return str(error)
+    return None
+
+
+def other_owner(folder: Path) -> str | None:
+    """The file of a checkpoint that is neither this user's nor root's, with its owner; None if there is none.
+
+    This user's is what new files beside it are: a server may give them another number than the process has.
+    """
+    with tempfile.TemporaryFile(dir=folder.parent) as probe:
+        own = {0, os.geteuid(), os.fstat(probe.fileno()).st_uid}
+    for path in (folder, *folder.rglob("*")):
+        owner = path.stat().st_uid
+        if owner not in own:
+            return f"{path} is of user {owner}"
     return None
 
 

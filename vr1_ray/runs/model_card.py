@@ -19,6 +19,7 @@ from vr1_ray.config import RunConfig, config_text
 from vr1_ray.runs.figures import HELD_OUT_FIGURES, STEP_FIGURES, is_measured, shown
 from vr1_ray.runs.run_folder import EVALUATIONS, METRICS
 from vr1_ray.tracking.jsonl import read_rows
+from vr1_ray.wording import counted
 
 # What these are called where people read; another one is called by its own name in the config.
 ALGORITHMS = {"grpo": "GRPO", "dr_grpo": "Dr. GRPO", "rloo": "RLOO"}
@@ -146,8 +147,8 @@ def _stages_done(config: RunConfig, steps: list[dict[str, Any]]) -> str:
     texts = []
     for (number, tokens, size), done in had.items():
         whole = planned[number - 1] if number <= len(planned) else done
-        count = f"{done}" if done == whole else f"{done} of {whole}"
-        texts.append(f"{tokens} tokens x {size}, {count} steps")
+        part = "" if done == whole else f"{done} of "
+        texts.append(f"{tokens} tokens x {size}, {part}{counted(whole, 'step')}")
     return "; ".join(texts) or "-"
 
 

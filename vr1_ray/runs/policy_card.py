@@ -6,6 +6,7 @@ from pathlib import Path
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import RunConfig
 from vr1_ray.models.card import POLICY_CARD, read_card
+from vr1_ray.runs.lock import look
 from vr1_ray.runs.model_card import OLDER, model_card, words_of
 from vr1_ray.runs.run_folder import write_json
 
@@ -16,6 +17,7 @@ MODEL_CARD = "README.md"
 def write_policy(fleet: Fleet, config: RunConfig, folder: Path) -> None:
     """Write the trainers' policy to FOLDER, with a card of all runs that made it."""
     assert fleet.trainers is not None
+    look(folder.parent)  # before the ranks write
     unfinished = folder.with_name(f"unfinished_{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     fleet.trainers.save_policy(unfinished)

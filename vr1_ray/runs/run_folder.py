@@ -14,8 +14,9 @@ import yaml
 
 from vr1_ray.config import ConfigError, RunConfig, config_text, save_config
 from vr1_ray.config.given import flat
-from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError
-from vr1_ray.tracking.jsonl import METRICS
+from vr1_ray.runs.checkpoints import Checkpoint, Checkpoints, TornCheckpointsError, other_owner
+from vr1_ray.tracking.jsonl import METRICS, NOTES
+from vr1_ray.tracking.privacy import make_folders
 
 # What may not change between the parts of one run: with another value the metrics would not be one curve.
 IDENTITY = (
@@ -56,6 +57,8 @@ def open_run(config: RunConfig) -> Checkpoint | None:
     checkpoints = Checkpoints(config.folder)
     if config.checkpoint.resume == "never":
         clear_run(config)
+    for path in checkpoints.remove_unfinished():
+        logger.info("%s: removed, a start that was killed had not finished it", path)
     try:
         latest = checkpoints.latest()
     except TornCheckpointsError as error:
@@ -69,10 +72,20 @@ def open_run(config: RunConfig) -> Checkpoint | None:
         )
     if latest is not None:
         _check_same_run(config)
+        check_owner(latest.folder, config)
     else:
         clear_run(config)
     keep_config(config, is_resumed=latest is not None)
     return latest
+
+
+def check_owner(checkpoint: Path, config: RunConfig) -> None:
+    """Raise ConfigError for a checkpoint of another user: to load DeepSpeed's files is to run what their writer put in."""
+    if not config.checkpoint.trust_other_users and (found := other_owner(checkpoint)):
+        raise ConfigError(
+            f"checkpoint.trust_other_users: false, but {found}, and DeepSpeed's files run code of who wrote them; if you "
+            "trust that user with your account set it to true, else start over with checkpoint.resume=never"
+        )
 
 
 def keep_config(config: RunConfig, *, is_resumed: bool) -> None:
@@ -80,6 +93,7 @@ def keep_config(config: RunConfig, *, is_resumed: bool) -> None:
 
     What a resumed run has changed since its last start is told, and stands on top of the latter.
     """
+    keep_private(config)
     changes = changes_since(config) if is_resumed else []
     for change in changes:
         logger.info("%s: %s", config.name, change)
@@ -89,6 +103,19 @@ def keep_config(config: RunConfig, *, is_resumed: bool) -> None:
     text = "".join(f"# {change}\n" for change in changes) + config_text(config)
     (starts / f"start_{number:04d}.yaml").write_text(text, encoding="utf-8")
     save_config(config, config.folder / CONFIG)
+
+
+def keep_private(config: RunConfig) -> None:
+    """Make the folders whose content is for who started the run alone; `tracking.share` leaves them to the umask."""
+    is_evaluated = config.kind == "eval" or config.eval.is_during_training
+    used = {
+        "logs": True,
+        "rollouts": config.kind == "rl" and config.rollout.save != "none",
+        EVALUATIONS: config.kind in ("rl", "eval") and is_evaluated,
+        "benchmarks": config.kind in ("rl", "eval") and bool(config.benchmarks),
+    }
+    names = tuple(name for name, is_used in used.items() if is_used)
+    make_folders(config.folder, names, is_shared=config.tracking.share)
 
 
 def changes_since(config: RunConfig) -> list[str]:
@@ -125,7 +152,7 @@ def clear_run(config: RunConfig) -> None:
         shutil.rmtree(config.folder / name, ignore_errors=True)
     for folder in config.folder.glob("reference_stage_*"):
         shutil.rmtree(folder)
-    for name in (METRICS, RESULT):
+    for name in (METRICS, NOTES, RESULT):
         (config.folder / name).unlink(missing_ok=True)
 
 
@@ -153,11 +180,15 @@ def write_result(config: RunConfig, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that a reader never sees half of it."""
+    """Write JSON so that a reader never sees half of it. Raises OSError; nothing of it takes room then."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(unfinished, path)
+    try:
+        unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def _check_same_run(config: RunConfig) -> None:

@@ -21,13 +21,15 @@ from typing import Literal
 
 from vr1_ray.config import RunConfig
 from vr1_ray.runs.checkpoints import Checkpoints
-from vr1_ray.runs.run_folder import write_json
+from vr1_ray.runs.lock import LockLostError
+from vr1_ray.runs.process import process_start
+from vr1_ray.runs.run_folder import RESULT, keep_private, write_json
 from vr1_ray.runs.stopping import Stopped
+from vr1_ray.tracking.privacy import as_folder, private_folder
 
 STATE = "state.json"
 ERROR_LOG = Path("logs") / "error.log"
 SEE_TRACEBACK = "full traceback: "
-_PROCESS_FILE = Path("/proc")
 
 Name = Literal["starting", "running", "stopped", "failed", "killed", "finished"]
 
@@ -86,12 +88,17 @@ def recorded(config: RunConfig) -> Iterator[None]:
     """
     try:
         yield
+    except LockLostError:
+        raise  # the folder is another's, and how that one stands
     except BaseException as error:
         if _is_ours(config):
             _record_end(config, error)
         raise
     if _is_ours(config):
-        _change(config, "finished")
+        try:
+            _change(config, "finished")
+        except OSError as failure:
+            _tell(config, failure)
 
 
 def read_state(run_folder: Path) -> RunState | None:
@@ -108,25 +115,12 @@ def read_state(run_folder: Path) -> RunState | None:
     return found
 
 
-def process_start(pid: int) -> str | None:
-    """When a process of this machine began, in the kernel's own count; None if there is none, or a dead one.
-
-    "" where the kernel does not tell.
-    """
-    if not _PROCESS_FILE.is_dir():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return None
-        except PermissionError:
-            return ""
-        return ""
-    try:
-        fields = (_PROCESS_FILE / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        boot = (_PROCESS_FILE / "sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else f"{boot[:8]}/{fields[19]}"
+def state_word(folder: Path) -> str:
+    """The state in one word; "unfinished" for a folder of a run that kept none."""
+    state = read_state(folder)
+    if state is not None:
+        return state.state
+    return "finished" if (folder / RESULT).is_file() else "unfinished"
 
 
 def _is_ours(config: RunConfig) -> bool:
@@ -150,10 +144,15 @@ def _record_end(config: RunConfig, error: BaseException) -> None:
                 error.add_note(_goes_on(config))
             return
         if not any(note.startswith(SEE_TRACEBACK) for note in getattr(error, "__notes__", [])):
+            keep_private(config)
             error.add_note(f"{SEE_TRACEBACK}{write_traceback(config.folder, error)}")
         _change(config, "failed", in_one_line(error))
     except OSError as failure:
-        sys.stderr.write(f"vr1: {config.folder / STATE} could not be written: {failure}\n")
+        _tell(config, failure)
+
+
+def _tell(config: RunConfig, failure: OSError) -> None:
+    sys.stderr.write(f"vr1: {config.folder / STATE} could not be written: {failure}\n")
 
 
 def in_one_line(error: BaseException) -> str:
@@ -166,8 +165,8 @@ def in_one_line(error: BaseException) -> str:
 def write_traceback(run_folder: Path, error: BaseException) -> Path:
     """Append the traceback to the run's error log; its full path. Raises OSError."""
     path = (run_folder / ERROR_LOG).resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    private_folder(path.parent)
+    with open(path, "a", encoding="utf-8", opener=as_folder) as file:
         file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n")
         traceback.print_exception(error, file=file)
         file.write("\n")

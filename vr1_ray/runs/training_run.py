@@ -11,6 +11,7 @@ from vr1_ray.config import RunConfig
 from vr1_ray.data import Ahead, PromptSampler
 from vr1_ray.runs.checkpoints import Checkpoint
 from vr1_ray.runs.clock import Clock
+from vr1_ray.runs.lock import LockLostError, look
 from vr1_ray.runs.policy_card import write_policy
 from vr1_ray.runs.recovery import Recovery
 from vr1_ray.runs.run_folder import write_result
@@ -48,6 +49,7 @@ class TrainingRun:
             config.tracking,
             total_steps=total_steps,
             resume_step=resumed.step if resumed else None,
+            before_write=lambda: look(config.folder),
         )
         fleet.note = self.tracker.note
         if not config.checkpoint.every_steps:
@@ -70,9 +72,10 @@ class TrainingRun:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self.tracker.close()
         if self.ahead is not None:
             self.ahead.close()
+        if not isinstance(error, LockLostError):
+            self.tracker.close()
 
     def restore(self, found: Checkpoint) -> None:
         """Go on from a checkpoint, or back to one; step 0 is the start."""

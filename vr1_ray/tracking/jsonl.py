@@ -1,15 +1,18 @@
-"""`metrics.jsonl`: written row by row, and read again."""
+"""`metrics.jsonl`: written row by row, and read again; beside it `notes.jsonl`, what the user was told and at which step."""
 
 import errno
 import json
 import math
 import os
+import time
 from pathlib import Path
 from typing import IO, Any
 
 from vr1_ray.tracking.sinks import Value
 
 METRICS = "metrics.jsonl"
+NOTES = "notes.jsonl"
+_MAX_NOTE = 1_000  # characters that are kept of one
 
 
 class JsonlSink:
@@ -26,9 +29,14 @@ class JsonlSink:
         found = [] if resume_step is None else read_rows(self.path)
         kept = [row for row in found if row["step"] <= (resume_step or 0)]
         self._file = _new_file(self.path, kept)
+        self._notes = folder / NOTES
+        self._step = kept[-1]["step"] if kept else 0  # the last that was logged
+        if resume_step is None:
+            self._notes.unlink(missing_ok=True)
 
     def log(self, step: int, metrics: dict[str, Value]) -> None:
         """Write the row, behind those that wait. Raises OSError if the disk takes no more."""
+        self._step = step
         self.waiting.append({"step": step, **metrics})
         self._write()
 
@@ -56,9 +64,17 @@ class JsonlSink:
             old.close()
 
     def note(self, message: str) -> None:
-        pass
+        """Keep it, with the step that is being made; what a step told that is done again stays. Raises OSError."""
+        row = {
+            "step": self._step + 1,
+            "seconds": round(time.time(), 1),
+            "text": message[:_MAX_NOTE],
+        }
+        with self._notes.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def rewind(self, step: int) -> None:
+        self._step = min(self._step, step)
         self.waiting = [row for row in self.waiting if row["step"] <= step]
         end = 0
         for line in self.path.read_bytes().splitlines(keepends=True):

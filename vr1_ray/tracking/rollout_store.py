@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from vr1_ray.tracking.privacy import private_folder
 from vr1_ray.types import EncodedImage, Prompt, Rollout, RolloutGroup, Stage, TokenSpan
 
 _SIGNATURES = (
@@ -67,7 +68,7 @@ class RolloutStore:
         return [group for group in groups if group.prompt.prompt_id in kept]
 
     def _save_step(self, step: int, groups: list[RolloutGroup]) -> None:
-        (self.folder / "images").mkdir(parents=True, exist_ok=True)
+        (private_folder(self.folder) / "images").mkdir(exist_ok=True)
         for group in groups:
             for image in group.prompt.images:
                 path = self.folder / "images" / image_file(image)

@@ -25,8 +25,14 @@ class Tracker:
     """
 
     def __init__(
-        self, folder: Path, config: TrackingConfig, total_steps: int, resume_step: int | None = None
+        self,
+        folder: Path,
+        config: TrackingConfig,
+        total_steps: int,
+        resume_step: int | None = None,
+        before_write: Callable[[], None] = lambda: None,
     ) -> None:
+        self.before_write = before_write  # raises if nothing may be written any more
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         make: list[tuple[bool, Callable[[], Sink]]] = [
@@ -61,6 +67,7 @@ class Tracker:
 
     def rewind(self, step: int) -> None:
         """Forget the steps after `step`: they are done again, and each step has one row."""
+        self.before_write()
         for sink in self.sinks:
             sink.rewind(step)
 
@@ -70,6 +77,7 @@ class Tracker:
 
     def _each(self, failure: str, send: Callable[[Sink], None]) -> None:
         """Give something to every sink; that one can't write is told, and keeps it from no other."""
+        self.before_write()
         for sink in self.sinks:
             try:
                 send(sink)

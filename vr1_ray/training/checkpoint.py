@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy._core.multiarray import _reconstruct
 
 from vr1_ray.training.distributed import failing_together
 from vr1_ray.training.resharding import universal
@@ -26,6 +27,8 @@ from vr1_ray.training.weights import named_weights
 
 TAG = "deepspeed"  # the folder DeepSpeed writes into
 MAX_SHARD_SIZE = "5GB"
+# Of numpy's random state: nothing of these runs code of a file's.
+_ARRAYS: list[Any] = [_reconstruct, np.ndarray, np.dtype, np.dtypes.UInt32DType]
 PROGRESS = ("num_updates", "num_skipped", "horizon")  # of the trainer, kept in DeepSpeed's state
 
 
@@ -108,7 +111,8 @@ def load_state(engine: Any, folder: Path) -> dict[str, Any]:
             f"checkpoint {folder}: DeepSpeed found no state in it; resume from another"
         )
     own = folder / f"rng_rank_{engine.global_rank % found}.pt"
-    _set_random_state(torch.load(own, weights_only=False))
+    with torch.serialization.safe_globals(_ARRAYS):
+        _set_random_state(torch.load(own, weights_only=True))
     return {name: client_state[name] for name in PROGRESS if name in client_state}
 
 

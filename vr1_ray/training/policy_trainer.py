@@ -120,10 +120,9 @@ class PolicyTrainer:
             norms.append(self._update(batch, total, old[number], sums, is_first=number == 0))
         finite = [norm for norm in norms if math.isfinite(norm)]
         made = [total for total, norm in zip(totals, norms, strict=True) if math.isfinite(norm)]
-        compared = sums.differences.over_ranks(self.device)
         return (
             step_metrics(sums.over_ranks(self.device), made)
-            | compared
+            | sums.differences.over_ranks(self.device)
             | tokens_over_ranks([batch.tokens for batch in batches], self.device)
             | {
                 "grad_norm": sum(finite) / (len(finite) or math.nan),
@@ -251,19 +250,20 @@ class PolicyTrainer:
         """Run the policy over a micro-batch, and put beside its log-probabilities what the loss needs."""
         entropy = "gradient" if self.algorithm.needs_entropy_gradient else "value"
         logprobs_N, entropy_N = self.engine(micro_batch, entropy=entropy)
-        if self.algorithm.old_logprobs == "rollout":
-            old_N = micro_batch.per_token(lambda row: row.rollout_logprobs)
-        ref_N = None
+        rollout_N = ref_N = None
+        if self.algorithm.old_logprobs == "rollout" or self.algorithm.needs_rollout_logprobs:
+            rollout_N = micro_batch.per_token(lambda row: row.rollout_logprobs)
+            old_N = rollout_N if self.algorithm.old_logprobs == "rollout" else old_N
         if self.algorithm.needs_reference:
             ref_N = micro_batch.per_token(lambda row: row.ref_logprobs)
-        advantages_B = micro_batch.per_row(lambda row: row.advantage)
         return TokenBatch(
             logprobs_N=logprobs_N,
             old_logprobs_N=logprobs_N.detach() if old_N is None else old_N,
             ref_logprobs_N=ref_N,
-            advantages_N=advantages_B[micro_batch.row_index_N],
+            advantages_N=micro_batch.per_row(lambda row: row.advantage)[micro_batch.row_index_N],
             entropy_N=entropy_N,
             row_index_N=micro_batch.row_index_N,
+            rollout_logprobs_N=rollout_N,
         )
 
     def _compare(

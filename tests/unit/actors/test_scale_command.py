@@ -1,8 +1,11 @@
 """What `vr1 scale` refuses, before it reaches a run: the value and the cure are named."""
 
+import io
+import os
+
 import pytest
 
-from vr1_ray.actors.control import ScaleCommand, check_command
+from vr1_ray.actors.control import ScaleCommand, check_command, check_may_have_token
 from vr1_ray.config import (
     ConfigError,
     EngineHealthConfig,
@@ -60,3 +63,46 @@ def test_a_reward_pool_must_be_one_of_the_run_and_stay_within_its_bounds():
 
 def test_a_command_without_a_number_is_refused():
     assert "give --engines N" in refusal(ScaleCommand())
+
+
+OTHER = "192.0.2.7:6379"  # of a network for documentation: nobody's
+
+
+@pytest.fixture
+def control_file(tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    (tmp_path / "control.json").write_text("{}")
+    return tmp_path / "control.json"
+
+
+def test_a_token_goes_to_the_cluster_that_the_config_or_the_user_names(control_file, monkeypatch):
+    check_may_have_token(control_file, OTHER, OTHER)
+    check_may_have_token(control_file, OTHER, "ray://192.0.2.7:10001")
+    monkeypatch.setenv("RAY_ADDRESS", OTHER)
+    check_may_have_token(control_file, OTHER, None)
+
+
+@pytest.mark.parametrize("named", [None, "auto", "local", "192.0.2.7:1", "ray://192.0.2.8:6379"])
+def test_a_token_goes_nowhere_else_unasked(control_file, named):
+    with pytest.raises(ConfigError, match=r"send your Ray token there with RAY_ADDRESS=192\.0\.2"):
+        check_may_have_token(control_file, OTHER, named)
+
+
+def test_a_user_is_asked_where_somebody_can_answer(control_file, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal("y\nn\n"))
+    check_may_have_token(control_file, OTHER, None)
+    with pytest.raises(ConfigError, match="its config does not name"):
+        check_may_have_token(control_file, OTHER, None)
+
+
+def test_a_local_run_of_this_user_gets_the_token_and_another_users_file_does_not(control_file):
+    check_may_have_token(control_file, "127.0.0.1:6379", None)
+    if os.getuid() == 0:
+        os.chown(control_file, 65534, 65534)
+        with pytest.raises(ConfigError, match="send your Ray token there"):
+            check_may_have_token(control_file, "127.0.0.1:6379", None)

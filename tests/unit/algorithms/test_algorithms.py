@@ -4,29 +4,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.unit.algorithms.samples import group
 from vr1_ray.algorithms import TokenBatch, make_algorithm
 from vr1_ray.algorithms.advantages import group_centred, group_normalised, leave_one_out
 from vr1_ray.algorithms.losses import clipped_surrogate, k3_kl
 from vr1_ray.config import AlgorithmConfig
-from vr1_ray.types import Prompt, Rollout, RolloutGroup, Stage
-
-
-def group(*rewards):
-    stage = Stage(number=1, max_response_tokens=8, group_size=len(rewards), steps=1)
-    rollouts = tuple(
-        Rollout(
-            index=i, attempt=0, seed=i, status="finished", response_ids=(1,), text="", reward=reward
-        )
-        for i, reward in enumerate(rewards)
-    )
-    return RolloutGroup(
-        prompt=Prompt(prompt_id="p", question="?"),
-        step=1,
-        stage=stage,
-        policy_version=0,
-        prompt_ids=(1,),
-        rollouts=rollouts,
-    )
 
 
 def tokens(ratios, advantages, *, ref_shift=None):
@@ -139,7 +121,9 @@ def test_the_reference_is_needed_only_with_a_kl_term():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"algorithm.name='ppo' is unknown; known: dr_grpo, grpo"):
+    with pytest.raises(
+        ValueError, match=r"algorithm.name='ppo' is unknown; known: cispo, dapo, dr_grpo, grpo"
+    ):
         make_algorithm(AlgorithmConfig(name="ppo"))
 
 

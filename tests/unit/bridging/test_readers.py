@@ -129,7 +129,7 @@ def test_pictures_in_bytes_are_written_once(tmp_path):
 def test_no_usable_row_is_an_error(tmp_path):
     path = write_lines(tmp_path / "own.jsonl", [{"question": "How many?"}])
     source = BridgeSourceConfig(reader="jsonl", path=str(path))
-    with pytest.raises(DataError, match="none of 1 rows can be used"):
+    with pytest.raises(DataError, match="none of 1 row can be used"):
         take_in(BridgeConfig(sources=[source]), tmp_path / "run")
     with pytest.raises(ConfigError, match=r"bridge.sources: empty"):
         take_in(BridgeConfig(), tmp_path / "run")

@@ -103,3 +103,9 @@ def test_the_difference_of_a_recipe_is_told_by_step_and_without_what_does_nothin
     ]
     assert "num_epochs: 2.0    (default: 1.0)" in blocks[2]
     assert "rollout" not in blocks[0]
+
+
+def test_a_prefix_of_a_diff_must_be_one_and_what_does_not_differ_is_said():
+    with pytest.raises(ValueError, match=r"trackin: no setting begins so; did you mean tracking\?"):
+        diff_text("configs/tiny_rl.yaml", "trackin")
+    assert diff_text("configs/tiny_rl.yaml", "tracking") == "tracking: as by default"

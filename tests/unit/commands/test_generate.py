@@ -1,6 +1,7 @@
 """Answering questions: each form of input, rows as documented, mistakes before the engine, time limits."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import pytest
 from tests.builders import picture, save_random_tiny_model
 from vr1_ray.cli import main
 from vr1_ray.commands.generate import for_reading, model_settings, response_row, run_generate
-from vr1_ray.config import DataConfig, ModelConfig, RolloutConfig
-from vr1_ray.config.generate import GenerateConfig
+from vr1_ray.config import DataConfig, ModelConfig, RolloutConfig, RunConfig
+from vr1_ray.config.fields import by_key
+from vr1_ray.config.generate import TAKEN, GenerateConfig, sections
 from vr1_ray.data import DataError
 from vr1_ray.data.questions import load_questions, one_question
 from vr1_ray.models import load_adapter
@@ -148,13 +150,22 @@ def test_images_are_scaled_as_the_policys_processor_was_saved(policy):
         (["--input", "none"], "none does not exist"),
         (["--question", "<image>?"], "1 <image> marks for 0 images"),
         (["--question", "?", "--max_tokens", "-1"], "--max_tokens: -1"),
+        (["--question", "?", "--max_tokens", "0"], "--max_tokens: 0 must be above 0; leave it out for what"),
+        (["--question", "?", "--temperature", "nan"], "temperature"),
+        (["--question", "?", "--temperature", "0", "--num_samples", "2"], "greedy responses are the same"),
+        (["--question", "?", "--output", "/proc/none/a.jsonl"], "--output: /proc/none/a.jsonl can't be written"),
+        (["--question", "?", "--output", "/proc"], "--output: /proc is a folder"),
         (["--question", "?", "--top_p", "0"], "top_p 0.0"),
         (["--question", "?", "--max_tokens", "99999999"], "lower --max_tokens"),
         (["--question", "?", "--set", "trainer.zero_stage=3"], "use model.KEY=value"),
         (["--question", "?", "--set", "model.max_pixels=x"], "max_pixels"),
+        (["--question", "?", "--set", "model.path=x"], "the policy is the first argument"),
+        (["--question", "?", "--set", "rollout.temperature=1"], "write --temperature"),
+        (["--question", "?", "--set", "model.freeze_projector=true"], "no effect on `vr1 generate`"),
+        (["--question", "?", "--set", "data.prompt_column=x"], "is of the rows of --input"),
         (["--question", "?", "--engine", "none"], "known: hf, vllm"),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_is_one_line_and_exit_code_2(policy, arguments, message, capsys):
     assert main(["generate", policy, *arguments]) == 2
     error = capsys.readouterr().err
@@ -253,3 +264,46 @@ def test_a_text_that_ends_a_response_stops_the_engine(policy):
     assert not engine._has_stopped(before, spec)
     assert engine._has_stopped(ended, spec)
     assert not engine._has_stopped(ended, replace(spec, stop_texts=()))
+
+
+def test_a_question_for_rows_that_have_their_own_is_refused(pictures):
+    (pictures / "q.jsonl").write_text('{"question": "How many?", "image": "0.png"}')
+    with pytest.raises(DataError, match=r"--question: .*q\.jsonl has questions of its own"):
+        load_questions(str(pictures / "q.jsonl"), "What?", DataConfig())
+
+
+def test_no_output_replaces_what_is_asked_and_none_is_left_by_a_mistake(policy, pictures):
+    rows = pictures / "q.jsonl"
+    rows.write_text('{"question": "How many?", "image": "none.png"}')
+    with pytest.raises(ValueError, match=r"--output: .* is --input itself"):
+        run_generate(settings(policy, source=str(rows), output=str(rows)))
+    output = pictures / "answers.jsonl"
+    with pytest.raises(DataError, match=r"none\.png"):
+        run_generate(settings(policy, source=str(rows), output=str(output)))
+    assert not output.exists()
+
+
+def test_what_is_no_policy_is_told_before_anything_is_loaded(policy, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(policy, run / "policy")
+    for name, told in (
+        ("nowhere", "policy='nowhere': there is no such folder"),
+        (str(run), f"the folder has no config.json. .* Did you mean {run}/policy?"),
+    ):
+        assert main(["generate", name, "--question", "?"]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("vr1: error: policy=")
+        assert re.search(told, error)
+
+
+def test_every_key_of_the_sections_is_taken_or_refused():
+    keys = {key: one for key, one in by_key(RunConfig).items() if key.split(".")[0] in TAKEN}
+    assert {f"{section}.{name}" for section, names in TAKEN.items() for name in names} < set(keys)
+    for key, setting in keys.items():
+        section, name = key.split(".")[:2]
+        override = f"{key}={json.dumps(setting.default)}"
+        if name in TAKEN[section]:
+            sections([override])
+        elif setting.default != {}:
+            with pytest.raises(ValueError, match=r"not a setting here|has no effect"):
+                sections([override])

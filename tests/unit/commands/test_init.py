@@ -112,3 +112,57 @@ def test_without_data_the_config_says_what_a_row_is(here):
     check_config(load_config("mine.yaml"))
     assert '# A row: {"question": "<image>How many?"' in Path("mine.yaml").read_text()
     assert "first write your rows to data/train.jsonl" in said
+
+
+@pytest.mark.parametrize("name", ["mine.yaml", "mine.yml", "mine"])
+def test_a_name_with_the_suffix_of_a_config_gets_no_second_one(here, name):
+    init(name)
+    assert [path.name for path in Path().glob("*.y*")] == ["mine.yaml"]
+    assert load_config("mine.yaml").name == "mine"
+
+
+def test_what_the_errors_name_is_taken_and_written(here):
+    Path("far").mkdir()
+    Path("far/a.png").write_bytes(RED)
+    source = write([{"a": "How?", "b": "Why?", "lösung": "3", "bilder": ["a.png"]}], "rows.jsonl")
+    with pytest.raises(DataError, match=r"data.image_root.*\n.*given behind the name"):
+        init(
+            "mine", data=write([{"problem": "How?", "images": ["a.png"], "answer": "3"}], "b.jsonl")
+        )
+    settings = {
+        "prompt_column": "b",
+        "answer_column": "lösung",
+        "images_column": "bilder",
+        "image_root": "far",
+    }
+    words = [f"data.{name}={value}" for name, value in settings.items()]
+    assert main(["init", "mine", "--data", source, "--model", "none/at_hand", *words]) == 0
+    data = load_config("mine.yaml").data
+    assert {name: getattr(data, name) for name in settings} == settings
+    assert load_prompts(data, source, "train")[0].question == "<image>Why?"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--split", "test"], "--split: is of --data; give that too"),
+        (["data.image_root=x"], "data.image_root=x: is of --data; give that too"),
+        (["seed=1"], "seed: is not taken here, only data.prompt_column, "),
+        (["data.max_rows=1"], "data.max_rows: is not taken here"),
+        (["--model", "nope"], "--model='nope': there is no such folder"),
+        (["--model", "."], "--model='.': the folder has no config.json"),
+    ],
+)
+def test_what_has_no_effect_or_is_no_model_is_refused_and_nothing_written(
+    here, words, told, capsys
+):
+    assert main(["init", "mine", *words]) == 2
+    assert told in capsys.readouterr().err
+    assert not Path("mine.yaml").exists()
+
+
+def test_a_model_that_is_not_here_is_told_to_be_taken_for_a_hub_name(here):
+    assert "model: own/vl is no folder here, so it is taken for a hub name" in init(
+        "mine", model="own/vl"
+    )
+    assert "hub name" not in init("other")

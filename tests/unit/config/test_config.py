@@ -84,6 +84,13 @@ def test_a_mistake_on_load_names_field_and_value(tmp_path, override, words):
         (["algorithm.kl_coef=-1"], ["algorithm.kl_coef", "-1"]),
         (["algorithm.entropy_coef=-1"], ["algorithm.entropy_coef", "-1", "at least 0"]),
         (["algorithm.loss_aggregation=constant_length"], ["algorithm.loss_length", "0", "budget"]),
+        (["algorithm.dual_clip=1.2"], ["algorithm.dual_clip: 1.2", "1 + clip_high 0.2", "use 3"]),
+        (["algorithm.dual_clip=-1"], ["algorithm.dual_clip", "at least 0"]),
+        (["algorithm.importance_cap=0.9"], ["algorithm.importance_cap: 0.9", "use 2"]),
+        (
+            ["algorithm.importance_cap=2", "algorithm.old_logprobs=rollout"],
+            ["algorithm.importance_cap: 2", "set algorithm.old_logprobs=trainer"],
+        ),
         (["trainer.alarm_logprob_p99=0"], ["trainer.alarm_logprob_p99: 0", "above 0"]),
         (["trainer.alarm_logprob_p99=.nan"], ["trainer.alarm_logprob_p99", "nan"]),
         (["trainer.zero_stage=4"], ["trainer.zero_stage: 4", "0 to 3"]),
@@ -122,7 +129,7 @@ def test_a_missing_file_is_said_plainly(tmp_path):
 
 
 def test_broken_yaml_is_said_plainly(tmp_path):
-    with pytest.raises(ConfigError, match="not valid YAML"):
+    with pytest.raises(ConfigError, match="line 1: a bracket is opened here"):
         load_config(write(tmp_path, "kind: [rl"))
 
 

@@ -1,5 +1,6 @@
 """A key that is set for this very run and does nothing in it is refused; what is handed down is not."""
 
+import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 import yaml
 
 from vr1_ray.config import ConfigError, RunConfig, config_text, load_config, recipe_runs
-from vr1_ray.config.effects import KINDS, MEANT, NEEDS, kinds_of
+from vr1_ray.config.counterparts import MEANT
+from vr1_ray.config.effects import KINDS, NEEDS, kinds_of
 from vr1_ray.config.fields import REQUIRED, by_key
 
 KEYS = by_key(RunConfig)
@@ -43,6 +45,21 @@ def test_every_key_of_the_schema_is_in_the_table_and_the_table_has_no_other():
     named = {*KINDS, *NEEDS, *(key for key, _ in MEANT)}
     assert named <= known
     assert all(kind not in kinds_of(key) for key, kind in MEANT)
+
+
+def test_what_was_meant_is_a_key_that_does_something_in_that_kind():
+    for (key, kind), cure in MEANT.items():
+        named = [one for one in re.findall(r"[a-z_]+(?:\.[a-z_]+|\[0\])*", cure) if one in PLACES]
+        assert named or " kind eval" in cure or "cross-entropy" in cure, cure
+        for one in named:
+            if "." in one or "_" in one:
+                assert any(kind in kinds_of(below) for below in PLACES[one]), (key, kind, one)
+
+
+PLACES = {}  # a key or section, written as in an override -> the keys in it
+for _key in KEYS:
+    for _part in [_key, *(_key[:at] for at, sign in enumerate(_key) if sign == ".")]:
+        PLACES.setdefault(_part.replace("[]", "[0]"), []).append(_key)
 
 
 def beginnings(key):
@@ -91,8 +108,24 @@ def test_every_key_is_refused_in_every_kind_in_which_it_does_nothing(tmp_path, k
         ("eval.max_questions=5", ["eval.max_questions", "benchmarks=[...]"]),
         ("eval.judge.timeout_seconds=5", ["eval.judge.timeout_seconds", "benchmarks=[...]"]),
         ("data.max_bad_rows=0.5", ["data.max_bad_rows", "data.bad_rows=skip"]),
+        ("algorithm={kl_coef: 0, kl_in: reward}", ["algorithm.kl_in", "algorithm.kl_coef"]),
+        ("algorithm={kl_coef: 0, kl_estimator: k2}", ["algorithm.kl_estimator", "no KL term"]),
+        ("algorithm.importance_level=sequence", ["set algorithm.importance_cap"]),
+        (
+            "algorithm={name: sapo, clip_low: 0.1}",
+            ["algorithm.clip_low", "name=sapo", "no such bound"],
+        ),
+        ("algorithm={name: cispo, dual_clip: 3}", ["algorithm.dual_clip", "name=cispo"]),
         ("figure_math.num_train=5", ["figure_math.num_train", "only in figure_math"]),
-        ("bridge.max_rows=5", ["bridge.max_rows", "only in bridge"]),
+        ("bridge.max_rows=5", ["bridge.max_rows", "only in bridge", "data.max_rows limits"]),
+        ("data={train: a.jsonl, split: x}", ["data.split", "a.jsonl has no splits"]),
+        (
+            "data={train: a.parquet, streaming: true}",
+            ["data.streaming", "a.parquet is no hub name"],
+        ),
+        ("data={train: a.parquet, revision: main}", ["data.revision", "a.parquet is no hub name"]),
+        ("eval={data: a.json, at_end: true, split: x}", ["eval.split", "a.json has no splits"]),
+        ("eval.split=x", ["eval.split", "no held-out prompts"]),
     ],
 )
 def test_an_override_without_effect_is_refused_with_what_was_meant(tmp_path, override, words):
@@ -101,6 +134,23 @@ def test_an_override_without_effect_is_refused_with_what_was_meant(tmp_path, ove
     assert str(raised.value).startswith(f"command line: {override}: ")
     for word in words:
         assert word in str(raised.value)
+
+
+def test_a_split_of_files_does_nothing_and_of_a_folder_or_hub_name_chooses(tmp_path):
+    cold = (
+        "kind: sft\nname: demo\nmodel: {path: p}\ndata: {demonstrations: [a.json, %s], split: x}\n"
+    )
+    with pytest.raises(ConfigError, match=r"line 4: data\.split: has no effect here"):
+        load_config(write(tmp_path, cold % "b.jsonl"))
+    assert load_config(write(tmp_path, cold % "some/name")).data.split == "x"
+    load_config(write(tmp_path, RL), ["data.split=x", "data.revision=main", "data.streaming=true"])
+    with pytest.raises(ConfigError, match=r"command line: data\.revision=main: has no effect"):
+        load_config(write(tmp_path, RL), ["data.revision=main", f"data.train={tmp_path}"])
+
+
+def test_a_command_line_that_names_a_file_makes_no_fault_of_the_files_split(tmp_path):
+    text = RL.replace("train: some/data", "train: some/data, split: x")
+    assert load_config(write(tmp_path, text), ["data.train=a.parquet"]).data.split == "x"
 
 
 def test_a_key_of_the_file_without_effect_is_refused_with_its_line(tmp_path):

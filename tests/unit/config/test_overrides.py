@@ -3,8 +3,12 @@
 import pytest
 
 from vr1_ray.config import ConfigError, RunConfig, load_config
+from vr1_ray.config.checks import check_config
+from vr1_ray.config.effects import kinds_of
 from vr1_ray.config.fields import REQUIRED, bare, by_key, container_of
 from vr1_ray.config.generate import sections
+from vr1_ray.config.loading import typed_overrides
+from vr1_ray.config.overrides import read_overrides
 from vr1_ray.config.shape import OTHER_NAMES, faults, near_miss
 
 KEYS = by_key(RunConfig)
@@ -88,6 +92,17 @@ def test_a_place_that_only_the_steps_have_is_told_how_to_reach_them(refusal):
     ("override", "words"),
     [
         ("curriculum.stages[2].steps=1", ["no place [2]", "[0] to [1]"]),
+        ("curriculum.stages[-1].steps=1", ["stages has no place [-1]", "its places: [0] to [1]"]),
+        ("curriculum.stages.-1.steps=1", ["stages has no place [-1]", "its places: [0] to [1]"]),
+        ("curriculum.stages[last].steps=1", ["stages has no place [last]"]),
+        ("curriculum.stages[0:2].steps=1", ["stages has no place [0:2]"]),
+        ("curriculum.stages[].steps=1", ["stages has no place []"]),
+        ("curriculum.stages[*]={}", ["stages has no place [*]"]),
+        ("rewards[1].weight=1", ["rewards has no place [1]", "its places: [0]"]),
+        ("rewards[-1].weight=1", ["rewards has no place [-1]", "its places: [0]"]),
+        ("model[path]=x", ["model is no list, so it has no place [path]"]),
+        ("data.train=${name", ["'${name' has a '${' without", "${section.key}"]),
+        ("data.train=${data.train}", ["data.train", "leads back to itself"]),
         ("curriculum.stages.first.steps=1", ["no place [first]"]),
         ("model[0]=x", ["model is no list"]),
         ("kind.x=1", ["kind is 'rl'", "no keys"]),
@@ -173,6 +188,59 @@ def test_a_near_miss_names_the_key_that_was_meant(wrong, meant):
     assert meant in near_miss(wrong, base="steps.rl." if wrong.startswith("steps.") else "")
 
 
+BRIDGE, COLD, EVAL = (frozenset([kind]) for kind in ("bridge", "sft", "eval"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kinds", "said"),
+    [
+        ("num_workers", BRIDGE, "trainer.num_workers is for kind sft, rl only"),
+        ("max_row", BRIDGE, "did you mean bridge.max_rows?"),
+        ("max_row", COLD, "did you mean data.max_rows?"),
+        ("max_tokens", COLD, "curriculum.stages[0].max_response_tokens is for kind rl, filter only; a cold start"),
+        ("epochs", frozenset(["rl"]), "num_epochs is for kind sft only; an RL run is as long as its curriculum"),
+        ("temperature", EVAL, "did you mean eval.temperature?"),
+        ("learning_rates", COLD, "did you mean trainer.optimizer.lr?"),
+    ],
+)  # fmt: skip
+def test_a_near_miss_is_a_key_that_does_something_in_the_kind_of_run(wrong, kinds, said):
+    assert near_miss(wrong, kinds=kinds).startswith(said)
+
+
+@pytest.mark.parametrize("kind", ["bridge", "sft", "eval"])
+def test_a_key_without_its_section_is_led_to_one_with_an_effect(kind):
+    names = sorted({key.rpartition(".")[2] for key in KEYS if kind not in kinds_of(key)})
+    for name in names[::8]:
+        told = near_miss(name, kinds=frozenset([kind]))
+        if told.startswith("did you mean "):
+            for meant in told.removeprefix("did you mean ").rstrip("?").split(" or "):
+                assert kind in kinds_of(meant.replace("[0]", "[]")), (name, told)
+
+
+def test_a_near_miss_in_a_recipe_is_a_key_of_one_of_its_steps(refusal):
+    text = "kind: recipe\nname: r\nsteps: {cold: {kind: sft, num_epoch: 1}, b: {kind: bridge}}\n"
+    assert "steps.cold.num_epoch: no such setting; did you mean steps.cold.num_epochs?" in refusal(text=text)  # fmt: skip
+    text = "kind: recipe\nname: r\ncurriculum: {stage: []}\nsteps: {cold: {kind: sft}}\n"
+    assert "curriculum.stages is for kind rl, filter only" in refusal(text=text)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("rewards=[hard_format, repetition, hard_format]", "rewards[2].name: 'hard_format' stands in rewards[0]"),
+        ("benchmarks=[mathvista, mathvista]", "benchmarks[1]: 'mathvista' stands in benchmarks[0] already"),
+        ("bridge.sources=[{reader: jsonl, path: a}, {reader: jsonl, path: a}]", "bridge.sources[1].path: 'a' stands in"),
+        ("bridge.mllm.base_urls=[u, u]", "bridge.mllm.base_urls[1]: 'u' stands in"),
+        ("bridge.reasoner.base_urls=[u, u]", "bridge.reasoner.base_urls[1]: 'u' stands in"),
+    ],
+)  # fmt: skip
+def test_what_is_named_twice_in_a_list_is_refused_by_both_places(override, said):
+    config = typed_overrides([override])
+    with pytest.raises(ConfigError) as raised:
+        check_config(config)
+    assert said in str(raised.value)
+
+
 def test_a_key_like_no_other_is_sent_to_the_list_of_all():
     assert near_miss("xyzzy") == "`vr1 config` lists all"
 
@@ -210,3 +278,23 @@ def test_every_key_refuses_a_value_of_another_type_by_its_name():
             elif "null" not in KEYS[key].type_text:
                 assert found[key].startswith("null; give ")
     assert all(KEYS[key].default != REQUIRED for key in ANY if key != "kind")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["seed=1", "name=x", "seed=2"], ["command line: seed=2 replaces seed=1 before it"]),
+        (["seed=1", "seed=1"], []),
+        (["trainer.zero_stage=1", "trainer={zero_stage: 2}"],
+         ["command line: trainer={zero_stage: 2} replaces trainer.zero_stage=1 before it"]),
+        (["trainer={zero_stage: 1}", "trainer.num_workers=2"], []),
+        (["curriculum.stages.0.steps=2", "curriculum.stages[0].steps=3"],
+         ["command line: curriculum.stages[0].steps=3 replaces curriculum.stages.0.steps=2 before it"]),
+        (["curriculum.stages[0].steps=2", "curriculum.stages=[]"],
+         ["command line: curriculum.stages=[] replaces curriculum.stages[0].steps=2 before it"]),
+        (["curriculum.stages=[]", "curriculum.stages[0].steps=2"], []),
+    ],
+)  # fmt: skip
+def test_what_is_set_twice_is_told(overrides, told, caplog):
+    read_overrides(overrides)
+    assert [record.getMessage() for record in caplog.records] == told

@@ -98,3 +98,31 @@ def test_a_module_in_the_current_folder_is_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", [*__import__("sys").path])
     assert find({}, "only_here_7:Mine", "some.name", kind=dict).__name__ == "Mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("plane", "plain"), ("PLAIN", "plain"), ("txt", "text")]
+)
+def test_an_unknown_name_is_told_the_nearest(name, meant):
+    with pytest.raises(ValueError, match=rf"known: plain, text\. Did you mean {meant}\?"):
+        find(ROWS, name, "some.name")
+
+
+def test_every_table_tells_the_nearest_name():
+    from vr1_ray import algorithms, curriculum, evaluation, rewards, rollout
+    from vr1_ray.bridging import readers
+    from vr1_ray.config import AlgorithmConfig, CurriculumConfig, RewardSpec, StageConfig
+
+    stages = [StageConfig(max_response_tokens=8, group_size=2, steps=1)]
+    asked = [
+        (algorithms.ALGORITHMS, lambda name: algorithms.make_algorithm(AlgorithmConfig(name=name), kind="rl")),
+        (curriculum.CURRICULA, lambda name: curriculum.make_curriculum(CurriculumConfig(name=name, stages=stages))),
+        (evaluation.BENCHMARKS, evaluation.make_benchmark),
+        (rewards.REWARDS, lambda name: rewards.make_rewards([RewardSpec(name=name)])),
+        (rollout.ROLLOUT_ENGINES, rollout.rollout_engine_class),
+        (readers.READERS, readers.reader_named),
+    ]  # fmt: skip
+    for table, ask in asked:
+        for name in table:
+            with pytest.raises(ValueError, match=f"Did you mean {name}"):
+                ask(name + name[-1])

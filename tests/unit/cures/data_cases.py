@@ -51,6 +51,10 @@ PICTURES: list[Case] = [
     rows("pictures stand here", [{"messages": [{"role": "user", "content": [{"type": "image", "image": "a.png"}]}],
                                   "images": ["a.png"], "answer": "3"}],
          [{"messages": [{"role": "user", "content": [{"type": "image"}]}], "images": ["a.png"], "answer": "3"}]),
+    rows("holds pictures", row(extra_info={"images": ["a.png"]}), row(images=["a.png"]), {"images_column": ""}),
+    rows("one column is read", row(images=["a.png"], image2="b.png"), row(images=["a.png", "b.png"])),
+    rows("shows a picture by its text alone", row(problem='<img src="a.png"> How?'), row(problem="<image>How?", images=["a.png"]),
+         row(problem="How?")),
     rows("video and audio", row(video="a.mp4"), row(video=None), row(images=["a.png"])),
 ]  # fmt: skip
 
@@ -69,6 +73,8 @@ TEXTS: list[Case] = [
          row(problem="<image_1>?", images=["a.png"]), row(problem="\\<image_2>?", images=["a.png"])),
     rows("marks for", row(problem="<image><image>?", images=["a.png"]), row(problem="<image>?", images=["a.png"]),
          row(problem="<image>\\<image>?", images=["a.png"]), row(problem="<image_1><image>?", images=["a.png"])),
+    rows("the control character", row(problem="a\x08oxed{3}"), row(problem="a\\boxed{3}"), row(problem="a")),
+    rows("earlier turns", row(history=[["a", "b"]]), row(problem="a b How?"), row()),
     rows("half of a sign", b'{"problem": "a\\ud83d", "answer": "3"}', row()),
     rows("no column 'problem'", [{"frage": "How many?", "answer": "3"}], {"prompt_column": "frage"}),
     rows("no column 'answer'", [{"problem": "How many?", "loesung": "3"}], {"answer_column": "loesung"}),
@@ -83,6 +89,12 @@ TEXTS: list[Case] = [
     rows("whole numbers in a column of floats", row(answer=3.0), row(answer=3), row(answer="3")),
     rows("is no response", [{"query": "How?", "response": 5}], [{"query": "How?", "response": RESPONSE}], read="demonstrations"),
     rows("is no question", [{"query": None, "response": RESPONSE}], [{"query": "How?", "response": RESPONSE}], read="demonstrations"),
+    *(rows(says, [{"query": "How?", "response": RESPONSE, **more}], [{"query": "How?", "response": RESPONSE}], read="demonstrations")
+      for says, more in (("is not part of the response", {"reasoning": "I count."}), ("calls of tools", {"tool_calls": ["zoom"]}))),
+    rows("is not to be learned", [{"messages": [{"role": "user", "content": "How?"},
+                                                {"role": "assistant", "content": RESPONSE, "weight": 0}]}],
+         chat(ASKED, SAID), read="demonstrations"),
+    rows("has two texts", [{"messages": [{"role": "user", "content": "a", "value": "b"}], "answer": "3"}], chat(ASKED)),
     rows("missing, ", [{"conversations": []}], chat(ASKED, SAID), read="demonstrations"),
 ]  # fmt: skip
 

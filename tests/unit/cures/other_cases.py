@@ -5,16 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.unit.cures.cases import CONFIGS, call
+from tests.unit.data.inputs import RED
 from vr1_ray.bridging.client import check_endpoint
 from vr1_ray.bridging.prompts import load_prompts as load_templates
 from vr1_ray.bridging.readers import reader_named
 from vr1_ray.bridging.rules import load_rules
 from vr1_ray.bridging.servers import Servers
+from vr1_ray.commands.generate import check_output
 from vr1_ray.commands.init import init
 from vr1_ray.commands.status import find_run
 from vr1_ray.config import (
     BridgeConfig,
     CurriculumConfig,
+    DataConfig,
     EndpointConfig,
     EvalConfig,
     RewardSpec,
@@ -22,8 +25,10 @@ from vr1_ray.config import (
     load_config,
 )
 from vr1_ray.config.generate import GenerateConfig, sections
+from vr1_ray.config.generate import check_settings as check_generate
 from vr1_ray.config.tables import find, find_function
 from vr1_ray.curriculum import make_curriculum
+from vr1_ray.data.questions import load_questions
 from vr1_ray.endpoints.endpoint import check_url, read_key
 from vr1_ray.evaluation import load_selections
 from vr1_ray.evaluation.responses import check_settings
@@ -78,10 +83,27 @@ def stages(*sizes, name="ptst", saved=None):
 
 
 def asked(**changes):
-    from vr1_ray.commands import generate
+    return lambda _: check_generate(GenerateConfig(policy="p", **changes))
 
-    check = getattr(generate, "_check", None) or generate.check_settings
-    return lambda _: check(GenerateConfig(policy="p", **changes))
+
+def put_out(name, *folders):
+    def run(folder):
+        rows = written(folder, "", "q.jsonl")
+        for one in folders:
+            (folder / one).mkdir()
+        output = folder / (name or folders[0])
+        check_output(GenerateConfig(policy="p", source=str(rows), output=str(output)))
+
+    return run
+
+
+def questions(name, text=""):
+    def run(folder):
+        written(folder, '{"question": "How many?"}', "q.jsonl")
+        (folder / "a.png").write_bytes(RED)
+        load_questions(str(folder / name), text, DataConfig())
+
+    return run
 
 
 def endpoint(**fields):
@@ -224,6 +246,15 @@ COMMANDS = [
     call("nothing asked", "--question: empty", asked(), asked(question="How?"), asked(source="a.jsonl")),
     call("--set of something else", "not a setting here", lambda _: sections(["seed=1"]),
          lambda _: sections(["model.max_pixels=99999"]) and None),
+    call("an --output that is a folder", "is a folder; name a file", put_out("", "old"), put_out("a.jsonl", "old"), put_out("old/a.jsonl", "old")),
+    call("an --output that is --input", "is --input itself", put_out("q.jsonl"), put_out("a.jsonl")),
+    call("an --output below a file", "can't be written", put_out("q.jsonl/a.jsonl"), put_out("a.jsonl")),
+    call("greedy responses", "greedy responses are the same", asked(question="?", temperature=0, num_samples=2),
+         asked(question="?", temperature=0.5, num_samples=2), asked(question="?", temperature=0)),
+    call("--set of what does nothing", "has no effect on", lambda _: sections(["model.freeze_projector=true"]), lambda _: sections([]) and None),
+    call("--set of rows that are none", "of the rows of --input", lambda _: sections(["data.split=a"], has_rows=False),
+         lambda _: sections(["data.split=a"]) and None, lambda _: sections([], has_rows=False) and None),
+    call("a question for rows", "has questions of its own", questions("q.jsonl", "How?"), questions("q.jsonl"), questions("", "How?")),
     call("a name for init", "can't be a run's name", started("a b"), started("a_b"), started("a-b.1")),
     call("a file for init", "is there already", started("a", has_file=True), started("b")),
     call("no such run", "is neither a run folder", a_run("other"), a_run("mine"), a_run("FOLDER/runs/mine", "nowhere")),

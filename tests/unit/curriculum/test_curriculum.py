@@ -127,7 +127,7 @@ def test_an_early_end_is_told_with_its_cause_and_outlives_a_checkpoint():
     curriculum.leave_stage(2)  # not begun: skipped
     ends = [
         "stage 1 ended after 1 of 2 steps: solved",
-        "stage 2 ended after 0 of 1 steps: its curriculum gives no reason",
+        "stage 2 ended after 0 of 1 step: its curriculum gives no reason",
     ]
     assert curriculum.early_ends() == ends
     assert curriculum.is_finished()

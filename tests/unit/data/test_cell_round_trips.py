@@ -12,6 +12,10 @@ from vr1_ray.data.json_cells import json_rows, written
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+# Control characters, as a lost backslash leaves them, are refused in answers (marks.py).
+ANSWERS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30).map(
+    lambda text: f"a{text}".strip()
+)
 NUMBERS = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False))
 CELLS = st.recursive(
     st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS),
@@ -56,7 +60,7 @@ def test_a_number_is_written_as_its_file_spells_it(spelling):
 @QUICK
 @given(
     st.lists(
-        st.one_of(TEXTS.map(lambda text: f"a{text}".strip()), NUMBERS, st.booleans()),
+        st.one_of(ANSWERS, NUMBERS, st.booleans()),
         min_size=1,
         max_size=5,
     )
@@ -71,7 +75,7 @@ def test_answers_of_mixed_types_come_back_from_json_lines(cells):
 @QUICK
 @given(
     st.one_of(
-        st.lists(TEXTS.map(lambda text: f"a{text}".strip()), min_size=1, max_size=4),
+        st.lists(ANSWERS, min_size=1, max_size=4),
         st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=4),
         st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=4),
         st.lists(st.booleans(), min_size=1, max_size=4),

@@ -72,8 +72,28 @@ def test_cells_nested_without_end_are_refused_by_row(root, depth, suffix, openin
     cell = opening * depth + "1" + closing * depth
     row = f'{{"problem": "q", "answer": "1", "x": {cell}}}'
     found = of_text(root, f"[{row}]" if suffix == ".json" else row, suffix)
-    assert "deep in one another" in found or "maximum recursion depth" in found
+    assert "row 0: " in found
+    assert "deep in one another" in found
     assert "over several lines" not in found
+
+
+@pytest.mark.parametrize("depth", [150, 995, 5000])
+@pytest.mark.parametrize("suffix", [".jsonl", ".json"])
+def test_a_row_nested_without_end_spoils_no_other(root, depth, suffix, caplog):
+    deep = f'{{"problem": "q", "answer": "]}}", "x": {"[" * depth}"]\\"}}"{"]" * depth}}}'
+    rows = [ROW, deep, ROW, ROW]
+    text = f"[{', '.join(rows)}]" if suffix == ".json" else "\n".join(rows)
+    (root / f"rows{suffix}").write_text(text)
+    config = DataConfig(bad_rows="skip", max_bad_rows=0.5, bad_rows_file=str(root / "bad.jsonl"))
+    assert len(load_prompts(config, str(root / f"rows{suffix}"), "train")) == 3
+    [bad] = map(json.loads, (root / "bad.jsonl").read_text().splitlines())
+    assert bad["row"] == "row 1"
+    assert "deep in one another" in bad["problem"]
+
+
+def test_brackets_that_never_close_are_told_of_the_file(root):
+    row = f'{{"problem": "q", "answer": "1", "x": {"[" * 3000}'
+    assert "can't be read as JSON (brackets that are not closed)" in of_text(root, f"[{row}]", ".json")  # fmt: skip
 
 
 def test_an_answer_in_json_text_nested_without_end_is_refused_by_its_column(root):

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from tests.unit.data.inputs import encode, png
 from tests.unit.rewards.samples import reward_input
 from vr1_ray.data import DataError
 from vr1_ray.data.images import ImageReader, check_image
-from vr1_ray.pictures import what_is
+from vr1_ray.pictures import PictureError, check_picture, open_picture, what_is
 from vr1_ray.rewards.llm_judge import data_url
 from vr1_ray.rewards.remote import to_json
 from vr1_ray.types import EncodedImage
@@ -108,6 +110,40 @@ def test_what_is_transparent_is_white_for_every_part(mode, kind):
 def test_a_transparent_colour_is_white():
     data = encode(Image.new("RGB", (4, 4), (9, 9, 9)), "PNG", transparency=(9, 9, 9))
     assert picture(data).getpixel((0, 0)) == (255, 255, 255)
+
+
+def wide_png(colour: tuple[int, int, int], transparent: tuple[int, int, int]) -> bytes:
+    """One pixel of 16 bits a channel, and a transparent colour."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    return b"".join(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)),
+            chunk(b"tRNS", struct.pack(">3H", *transparent)),
+            chunk(b"IDAT", zlib.compress(b"\0" + struct.pack(">3H", *colour))),
+            chunk(b"IEND", b""),
+        )
+    )
+
+
+@pytest.mark.parametrize("other", [(0, 0, 0), (0xFFFF, 0x1334, 0), (18, 52, 86)])
+def test_sixteen_bits_of_colour_keep_it_beside_a_transparent_one_that_no_pixel_has(other):
+    data = wide_png((0xFFFF, 0x1234, 0x8000), other)
+    assert check_picture(data, 100) == ((1, 1), False)
+    assert open_picture(data).getpixel((0, 0)) == (255, 0x12, 0x80)
+
+
+@pytest.mark.parametrize("transparent", [(0xFFFF, 0x1234, 0), (0xFF00, 0x1200, 0x0034)])
+def test_sixteen_bits_of_colour_whose_transparent_one_may_stand_in_them_are_refused(transparent):
+    data = wide_png((0xFFFF, 0x1234, 0), transparent)
+    for look in (lambda: check_picture(data, 100), lambda: open_picture(data)):
+        with pytest.raises(PictureError, match="16 bits a channel and a transparent colour"):
+            look()
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])

@@ -29,6 +29,7 @@ JOB_FIELDS = {
 }
 CLUSTER_FIELDS = {
     "rayVersion": str,
+    "authOptions": dict,
     "enableInTreeAutoscaling": bool,
     "autoscalerOptions": dict,
     "headGroupSpec": dict,
@@ -136,6 +137,16 @@ def test_ray_start_parameters_are_strings_and_nothing_is_set_twice(manifest):
 def test_ray_is_the_version_that_setup_py_pins(manifest):
     pinned = re.search(r'"ray\[default\]==([\d.]+)"', (ROOT / "setup.py").read_text()).group(1)
     assert cluster_of(manifest)["rayVersion"] == pinned
+
+
+def test_nobody_reaches_the_cluster_without_a_token_and_a_stopped_run_has_the_time_to_save(
+    manifest,
+):
+    assert cluster_of(manifest)["authOptions"] == {"mode": "token"}
+    environment = yaml.safe_load(manifest["spec"]["runtimeEnvYAML"])["env_vars"]
+    assert (
+        int(environment["RAY_JOB_STOP_WAIT_TIME_S"]) >= 15 * 60
+    )  # a step of 7B takes 14 minutes at most
 
 
 def test_pods_run_one_image_unprivileged_with_a_store_that_fits(manifest):

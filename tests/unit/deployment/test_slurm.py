@@ -47,6 +47,7 @@ def environment(tmp_path):
         "SLURM_SUBMIT_DIR": str(tmp_path),
         "SLURM_JOB_ID": "7",
         "SLURM_JOB_NODELIST": "node[1-3]",
+        "HOME": str(tmp_path / "home"),
         "RAY_START_SECONDS": "60",
     }
 
@@ -88,6 +89,27 @@ def test_the_head_starts_first_then_the_others_then_the_job(environment):
     assert log[submitted].endswith(
         "vr1 run configs/vision_r1/rl_7b.yaml runs_folder=/shared/my runs"
     )
+
+
+def test_every_command_has_a_token_of_this_job_and_a_run_has_the_time_to_save(environment):
+    ray = Path(environment["SLURM_SUBMIT_DIR"]) / ".venv/bin/ray"
+    seen = '"$RAY_AUTH_MODE ${#RAY_AUTH_TOKEN} $RAY_JOB_STOP_WAIT_TIME_S $(cat ~/.ray/*.token | wc -c)"'
+    modes = '"$(stat -c %a ~/.ray ~/.ray/*.token | tr "\\n" " ")"'
+    first, *rest = ray.read_text().splitlines()
+    ray.write_text("\n".join([first, f"echo {seen} {modes} >>$LOG.environment", *rest]))
+    assert run(environment, "config.yaml").returncode == 0
+    lines = set(Path(environment["LOG"] + ".environment").read_text().splitlines())
+    assert lines == {"token 64 1140 64 700 600 "}
+    assert not list((Path(environment["HOME"]) / ".ray").iterdir())  # gone with the job
+
+
+def test_two_jobs_have_different_tokens(environment):
+    ray = Path(environment["SLURM_SUBMIT_DIR"]) / ".venv/bin/ray"
+    first, *rest = ray.read_text().splitlines()
+    ray.write_text("\n".join([first, "echo $RAY_AUTH_TOKEN >>$LOG.tokens", *rest]))
+    for _ in range(2):
+        assert run(environment, "config.yaml").returncode == 0
+    assert len(set(Path(environment["LOG"] + ".tokens").read_text().split())) == 2
 
 
 def test_the_exit_code_is_the_jobs(environment):

@@ -58,4 +58,4 @@ def test_an_earlier_dataset_outlives_a_run_that_keeps_nothing(tmp_path):
 
 def test_rows_without_a_reply_are_told_with_what_asks_for_them_again(tmp_path):
     summary = written(tmp_path, [kept(tmp_path, 0), no_reply(tmp_path, 1)])
-    assert any("1 rows got no reply; remove result.json" in line for line in summary_lines(summary))
+    assert any("1 row got no reply; remove result.json" in line for line in summary_lines(summary))

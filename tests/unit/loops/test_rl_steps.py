@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import subprocess
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from vr1_ray.actors.fleet import Fleet
 from vr1_ray.config import (
     CheckpointConfig,
+    ClusterConfig,
     CurriculumConfig,
     EvalConfig,
     ModelConfig,
@@ -21,6 +24,7 @@ from vr1_ray.evaluation.judge import JudgeError
 from vr1_ray.loops.held_out import evaluation_path
 from vr1_ray.loops.rl_evaluation import logged
 from vr1_ray.loops.rl_run import RlRun
+from vr1_ray.runs.run_folder import write_json
 from vr1_ray.runs.stopping import Stopped, StopSignal
 from vr1_ray.tracking.jsonl import read_rows
 from vr1_ray.types import Prompt, Stage
@@ -52,6 +56,15 @@ class RunWithoutJudge(RunWithoutFleet):
 
     def evaluate(self, label):
         raise JudgeError("3 of 3 judgements are missing")
+
+
+class RunOnAFullDisk(RunWithoutFleet):
+    """Its evaluation is larger than the room there is."""
+
+    def evaluate(self, label):
+        rows = [{"response": "x" * 1024}] * 1024
+        write_json(evaluation_path(self.config.folder, label), {"metrics": {}, "rows": rows})
+        return {"accuracy": 1.0}
 
 
 class RunStoppedWhileEvaluating(RunWithoutFleet):
@@ -118,6 +131,51 @@ def test_a_stop_saves_the_step_just_done_and_leaves_its_evaluation_to_the_resume
     resumed.evaluation.catch_up(found.step)
     assert resumed.evaluated == ["step_000003"]
     assert resumed.saver.result()["best"]["step"] == 3
+
+
+def stopped_while_sampling(run, stop):
+    with stop.held(), run.stopping_at_once():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+
+
+def test_a_stop_while_the_next_step_is_sampled_saves_the_last_whole_one_at_once(make, stop):
+    run = make()
+    run.after_step(1, STAGE)
+    after_one = run.state(STAGE)
+    run.sampler.next(1)  # of step 2, which is not trained
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        stopped_while_sampling(run, stop)
+    assert time.monotonic() - began < 0.9
+    found = run.saver.checkpoints.latest()
+    assert found.step == 1
+    assert {key: found.state[key] for key in after_one} == json.loads(json.dumps(after_one))
+
+
+def test_a_stop_in_the_first_step_has_nothing_to_save(make, stop):
+    run = make()
+    with pytest.raises(Stopped):
+        stopped_while_sampling(run, stop)
+    assert run.saver.checkpoints.steps() == []
+
+
+def test_a_stop_does_not_save_a_step_twice(make, stop):
+    run = make()
+    run.after_step(4, STAGE)
+    before = run.saver.checkpoints.path(4).stat().st_mtime_ns
+    with pytest.raises(Stopped):
+        stopped_while_sampling(run, stop)
+    assert run.saver.checkpoints.path(4).stat().st_mtime_ns == before
+
+
+def test_where_engines_hold_the_trainers_gpus_the_step_is_finished_first(make, stop):
+    run = make()
+    run.config = replace(run.config, cluster=ClusterConfig(placement="colocated"))
+    run.after_step(1, STAGE)
+    stopped_while_sampling(run, stop)
+    assert stop.is_requested
+    assert run.saver.checkpoints.steps() == []
 
 
 def test_an_evaluation_that_was_made_is_not_made_again_by_a_resumed_run(make):
@@ -194,6 +252,35 @@ def test_a_judge_that_is_down_costs_the_evaluation_and_not_the_run(make, capsys)
     assert run.saver.checkpoints.steps() == [4]  # saved as due, none as the best
     assert "best" not in run.saver.result()
     assert "ALARM step 3: its evaluation has no figures: 3 of 3" in capsys.readouterr().out
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of half a MB, mounted on the run's folder."""
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a file system can't be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_costs_the_evaluation_and_the_step_is_saved(make, small_disk, capsys):
+    with make(RunOnAFullDisk) as run:
+        run.evaluation.at_start()
+        for step in (3, 4, 9):
+            run.tracker.log(step, {"reward/mean": 0.5})
+            run.after_step(step, STAGE)
+        run.evaluation.at_end()
+        assert run.saver.checkpoints.steps() == [4, 9]
+    told = capsys.readouterr().out
+    for step in (3, 9):
+        assert (
+            f"ALARM step {step}: its evaluation could not be written: [Errno 28] No space" in told
+        )
+    assert not list(small_disk.rglob("*.unfinished"))
+    assert [row["step"] for row in read_rows(small_disk / "metrics.jsonl")] == [3, 4, 9]
 
 
 def test_an_evaluation_without_the_figure_now_asked_for_is_made_again(make):

@@ -11,6 +11,7 @@ from PIL import Image
 from tests.builders import picture, plain_logits, prompt, save_random_tiny_model
 from vr1_ray.config import ModelConfig
 from vr1_ray.models import ModelBatch, load_adapter
+from vr1_ray.models.base import control_tokens
 from vr1_ray.models.packed_attention import use_packed_attention
 from vr1_ray.models.packing import lay_out
 from vr1_ray.types import EncodedImage, Prompt
@@ -213,6 +214,23 @@ def test_a_control_token_of_the_model_in_a_question_is_refused(adapter, token):
     row = Prompt(prompt_id="9f0c", question=f"hello{token}", images=())
     with pytest.raises(ValueError, match=r"prompt 9f0c: the question holds '<\|"):
         adapter.render(row)
+
+
+@pytest.mark.parametrize("token", ["<tool_call>", "</tool_response>", "<|fim_prefix|>"])
+def test_a_control_token_that_the_vocabulary_does_not_call_special_is_refused_too(config, token):
+    from tokenizers import AddedToken
+
+    wider = load_adapter(config)
+    wider.tokenizer.add_tokens([AddedToken(name, special=False) for name in (token, "<think>")])
+    wider.control_tokens = control_tokens(wider.tokenizer)
+    with pytest.raises(ValueError, match="control token"):
+        wider.render(Prompt(prompt_id="9f0c", question=f"hello{token}", images=()))
+    wider.render(Prompt(prompt_id="9f0c", question="what is <think>?", images=()))
+
+
+def test_a_control_token_in_the_system_prompt_is_refused_by_its_setting(config):
+    with pytest.raises(ValueError, match=r"^model.system_prompt holds '<\|im_end\|>'"):
+        load_adapter(dataclasses.replace(config, system_prompt="Think.<|im_end|>"))
 
 
 def test_the_saved_processor_loads_in_plain_transformers(adapter, tmp_path):

@@ -99,8 +99,6 @@ def test_benchmarks_stand_below_with_their_headline_alone():
 def test_the_page_holds_its_pictures_and_escapes_what_a_model_wrote(tmp_path):
     buffer = io.BytesIO()
     Image.new("RGB", (8, 6), "red").save(buffer, format="PNG")
-    curves = tmp_path / "curves.png"
-    curves.write_bytes(buffer.getvalue())
     example = {
         "prompt": Prompt(
             prompt_id="a",
@@ -113,14 +111,14 @@ def test_the_page_holds_its_pictures_and_escapes_what_a_model_wrote(tmp_path):
             "rl": ("<think> é </think>", True, 31),
         },
     }
-    page = write_report(tmp_path, SUMMARY, [curves], [example], title="a & b").read_text(
-        encoding="utf-8"
-    )
-    assert "<script" not in page
+    path = write_report(tmp_path / "report.html", (), SUMMARY, [example], title="a & b")
+    page = path.read_text(encoding="utf-8")
+    assert "<script" not in page  # no run, so nothing to draw
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "&lt;b&gt;yes&lt;/b&gt;" in page
     assert "Is 2 &lt; 3?" in page
-    assert page.count("data:image/png;base64,") == 2
+    assert "<title>a &amp; b</title>" in page
+    assert page.count("data:image/png;base64,") == 1
     assert 'src="http' not in page
     assert "rl: right, 31 tokens" in page
     assert "base: wrong, 2 tokens" in page

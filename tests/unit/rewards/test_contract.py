@@ -236,7 +236,7 @@ def test_one_outcome_too_few_is_a_broken_reward():
         def score_batch(self, reward_inputs):
             return []
 
-    with pytest.raises(RewardError, match="0 outcomes for 1 rollouts"):
+    with pytest.raises(RewardError, match="0 outcomes for 1 rollout"):
         combine([("short", 1.0, Short())], reward_input())
 
 

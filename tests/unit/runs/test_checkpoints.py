@@ -2,13 +2,20 @@
 
 import errno
 import json
+import os
 import re
 import shutil
 import subprocess
 
 import pytest
 
-from vr1_ray.runs.checkpoints import MANIFEST, Checkpoints, TornCheckpointsError, find_fault
+from vr1_ray.runs.checkpoints import (
+    MANIFEST,
+    Checkpoints,
+    TornCheckpointsError,
+    find_fault,
+    other_owner,
+)
 
 
 def fill(text):
@@ -212,3 +219,31 @@ def test_a_disk_without_room_for_another_checkpoint_is_found_out_before_anything
     with pytest.raises(OSError, match=r"0 MB are free and the last checkpoint took 1 MB"):
         checkpoints.save(2, write=lambda folder: pytest.fail("was written to"), state={})
     assert checkpoints.latest().step == 1
+
+
+def test_what_killed_processes_left_half_written_is_removed_before_a_save(checkpoints):
+    save(checkpoints, 1)
+    run = checkpoints.folder.parent
+    left = (
+        "checkpoints/unfinished_step_000002",
+        "checkpoints/unfinished_step_000003",
+        "checkpoints/step_000001/trainer/universal",
+        "unfinished_policy",
+        "unfinished_reference_stage_2",
+    )
+    for name in left:
+        (run / name).mkdir(parents=True)
+        (run / name / "weights").write_text("half")
+    save(checkpoints, 4)
+    assert not [name for name in left if (run / name).exists()]
+    assert checkpoints.steps() == [1, 4]
+    assert find_fault(checkpoints.path(1)) is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_a_checkpoint_of_another_user_is_named_with_the_file(checkpoints):
+    save(checkpoints, 1)
+    assert other_owner(checkpoints.path(1)) is None
+    file = checkpoints.path(1) / "policy/weights"
+    os.chown(file, 12345, -1)
+    assert other_owner(checkpoints.path(1)) == f"{file} is of user 12345"

@@ -16,6 +16,7 @@ from vr1_ray.cli import main
 from vr1_ray.commands.runs import runs_text
 from vr1_ray.commands.status import status_text
 from vr1_ray.config import ConfigError, ModelConfig, RunConfig, save_config
+from vr1_ray.runs.lock import held
 from vr1_ray.runs.run_folder import write_json, write_result
 from vr1_ray.runs.run_state import (
     ERROR_LOG,
@@ -50,6 +51,15 @@ def end_with(config, error):
     with pytest.raises(type(error)):
         run()
     return getattr(error, "__notes__", [])
+
+
+def test_the_status_of_a_live_run_says_who_holds_it(config, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with held(config.folder), recorded(config):
+        begin(config)
+        text = status_text(str(config.folder))
+    assert f"held by     process {os.getpid()} on {socket.gethostname()}, Slurm job 7" in text
+    assert "held by" not in status_text(str(config.folder))
 
 
 def test_a_run_is_starting_then_running_then_finished(config):

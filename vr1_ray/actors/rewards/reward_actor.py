@@ -24,6 +24,7 @@ class InvalidReward:
     fault: str = (
         ""  # of a reward that raised: which, what and where; "" for one that is unavailable
     )
+    is_unavailable: bool = False  # it said that it can't be known now: what it asks may be down
 
 
 Outcome = RewardOutput | InvalidReward
@@ -71,7 +72,9 @@ class RewardActor:
         if found is None:
             return [outcome for one in inputs for outcome in self._outcomes([one])]
         return [
-            outcome if isinstance(outcome, RewardOutput) else InvalidReward(reason=str(outcome))
+            outcome
+            if isinstance(outcome, RewardOutput)
+            else InvalidReward(reason=str(outcome), is_unavailable=True)
             for outcome in found
         ]
 

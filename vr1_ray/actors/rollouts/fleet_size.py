@@ -4,13 +4,17 @@ All of it happens between two steps. Nothing is waited for: added actors start i
 ones have no work then.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from vr1_ray.actors.control import REFUSED, Control, ScaleCommand, check_command
 from vr1_ray.actors.rewards.reward_pool import RewardPool
+from vr1_ray.actors.rollouts.engine_place import bundle
 from vr1_ray.actors.rollouts.engine_set import EngineSet
+from vr1_ray.actors.room import Bundle, free_by_node, in_words, most_ever
 from vr1_ray.actors.scaling import EngineScaler
 from vr1_ray.config import ConfigError, RunConfig
+from vr1_ray.config.demand import demand
 from vr1_ray.types import Stage
 
 
@@ -53,6 +57,7 @@ class FleetSize:
         for number, command in self.control.take():
             try:
                 check_command(command, self.config)
+                self._check_room(command)
                 text = self._obey(command)
             except ConfigError as error:
                 text = REFUSED + str(error)
@@ -72,21 +77,67 @@ class FleetSize:
         if decision is not None:
             self._set_engines(*decision)
 
+    def _check_room(self, command: ScaleCommand) -> None:
+        """Raise ConfigError, with the room there is, for what the cluster's nodes could never hold."""
+        least = dict.fromkeys(self.reward_pools, 1)
+        if command.engines is not None:
+            rollout = self.config.rollout.of_engine(self.engines.num_launched)
+            beside = self._demand(engines=0, pools=least)
+            most = most_ever(bundle(rollout), rollout.label_selector, beside)
+            _refuse_above("engines", command.engines, most, bundle(rollout))
+        if command.rewards is not None:
+            pool = self.reward_pools[command.pool]
+            beside = self._demand(engines=1, pools=least | {pool.name: 0})
+            most = most_ever(pool.bundle, pool.config.label_selector, beside)
+            _refuse_above("rewards", command.rewards, most, pool.bundle)
+
+    def _demand(self, *, engines: int, pools: Mapping[str, int]) -> dict[str, float]:
+        """What the run reserves with so many engines and reward actors."""
+        config = self.config
+        rollout = replace(config.rollout, num_engines=engines, min_engines=0)
+        sized = {
+            name: replace(config.reward_pools[name], num_actors=n) for name, n in pools.items()
+        }
+        return demand(replace(config, rollout=rollout, reward_pools=sized))
+
     def _obey(self, command: ScaleCommand) -> str:
         texts = []
         if command.engines is not None:
             texts.append(self._set_engines(command.engines, "vr1 scale"))
         if command.rewards is not None:
             pool = self.reward_pools[command.pool]
+            more = command.rewards - len(pool.slots)
             text = f"reward pool {pool.name}: {len(pool.slots)} -> {command.rewards} actors"
+            text += _waiting(more, pool.bundle, pool.config.label_selector)
             pool.scale(command.rewards)
             self.note(f"{text}: vr1 scale")
             texts.append(text)
         return "; ".join(texts)
 
     def _set_engines(self, number: int, reason: str) -> str:
+        more = number - len(self.engines.wanted)
+        rollout = self.config.rollout.of_engine(self.engines.num_launched)
         text = f"engines: {len(self.engines.wanted)} -> {number}"
+        text += _waiting(more, bundle(rollout), rollout.label_selector)
         if number != len(self.engines.wanted):
             self.note(f"{text}: {reason}")
         self.engines.resize(number)
         return text
+
+
+def _refuse_above(name: str, wanted: int, most: int, each: Bundle) -> None:
+    if wanted > most:
+        raise ConfigError(
+            f"--{name} {wanted}: the cluster's nodes, with those that its autoscaler may still add, have room for {most} "
+            f"at most ({in_words(each)} each, beside the rest of the run); give {most} or fewer, or add nodes"
+        )
+
+
+def _waiting(more: int, each: Bundle, labels: Mapping[str, str]) -> str:
+    """How many of those that are to be added must wait, in words."""
+    waiting = more - sum(free_by_node(each, labels).values()) if more > 0 else 0
+    if waiting <= 0:
+        return ""
+    return (
+        f" ({waiting} of them wait for room, {in_words(each)} each, and start when there is some)"
+    )

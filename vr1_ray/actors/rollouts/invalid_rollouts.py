@@ -13,6 +13,7 @@ from vr1_ray.actors.rewards.reward_actor import InvalidReward
 from vr1_ray.actors.rollouts.sample_request import SampleRequest, StepBooks
 from vr1_ray.actors.waiting import ActorError
 from vr1_ray.config import InvalidRolloutsConfig
+from vr1_ray.tracking.privacy import as_folder, private_folder
 
 REWARD_LOG = Path("logs") / "reward_errors.log"
 
@@ -78,8 +79,8 @@ class InvalidRollouts:
         if self.log is None:
             return False
         try:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            with self.log.open("a", encoding="utf-8") as file:
+            private_folder(self.log.parent)
+            with open(self.log, "a", encoding="utf-8", opener=as_folder) as file:
                 file.write(f"step {request.step}, {outcome.reason.rstrip()}\n\n")
         except OSError as error:  # a full disk costs the traceback, not the run
             self.note(f"{self.log} could not be written: {error}")

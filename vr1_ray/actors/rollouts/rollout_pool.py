@@ -30,7 +30,7 @@ from vr1_ray.actors.rollouts.sample_request import (
     StepBooks,
     with_reward,
 )
-from vr1_ray.actors.waiting import ActorError, ActorTimeoutError, take
+from vr1_ray.actors.waiting import ActorError, ActorTimeoutError, put, take
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class RolloutPool:
                 SampleRequest(
                     order=state.num_groups,
                     prompt=prompt,
-                    prompt_ref=ray.put(prompt),
+                    prompt_ref=put(prompt, what=f"prompt {prompt.prompt_id}"),
                     rendered=ready,
                     spec=spec,
                     stage=stage,
@@ -236,7 +236,7 @@ class RolloutPool:
             self.steps[request.step].groups[request.order] = replace(group, prompt=request.prompt)
             return
         self.scoring[ref] = ScoringGroup(request=request, group=group)
-        group_ref = ray.put(group)  # the engine's copy may go with its node
+        group_ref = put(group, what=request.where)  # the engine's copy may go with its node
         places = tuple(range(len(request.indices)))
         for pool in self.reward_pools:
             pool.score(ref, group_ref, request.prompt_ref, places=places, where=request.where)

@@ -12,7 +12,7 @@ from vr1_ray.actors.process import begin_process
 from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
 from vr1_ray.actors.rewards.reward_pool import placement_options
 from vr1_ray.actors.seats import Seats
-from vr1_ray.actors.waiting import wait_for
+from vr1_ray.actors.waiting import put, wait_for
 from vr1_ray.config import RunConfig
 from vr1_ray.training.dealing import balance
 from vr1_ray.training.rows import Unit, images_of, row_to_score
@@ -165,8 +165,9 @@ class ReferenceGroup:
         parts = balance(units, len(self.actors))
         calls = {}
         for index, (actor, part) in enumerate(zip(self.actors, parts, strict=True)):
-            rows = [row for unit in part for row in unit]
-            arguments = (self.model_path, rows, images_of(prompts, part))
+            rows = put([row for unit in part for row in unit], what="rows to score")
+            images = put(images_of(prompts, part), what="their pictures")
+            arguments = (self.model_path, rows, images)
             calls[f"reference {index}"] = (actor, "compute_logprobs", arguments)
         phase = f"computing reference log-probabilities in step {groups[0].step}"
         answers = self.watch.call(calls, phase=phase, timeout_seconds=self.timeout)

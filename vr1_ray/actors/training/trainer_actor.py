@@ -9,6 +9,7 @@ import ray
 import torch
 
 from vr1_ray.actors.process import begin_process
+from vr1_ray.actors.waiting import put
 from vr1_ray.config import RunConfig
 from vr1_ray.training.distributed import (
     LOOPBACK,
@@ -133,7 +134,7 @@ class TrainerActor:
         buckets = pack_buckets(
             policy_hash.of(weights) if is_hashed else weights, max_bytes=bucket_bytes
         )
-        refs = [ray.put(bucket) for bucket in buckets]
+        refs = [put(bucket, what="a bucket of weights") for bucket in buckets]
         self._make_room()
         return refs, policy_hash.hexdigest() if is_hashed else ""
 

@@ -17,7 +17,14 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.training.trainer_actor import TrainerActor
-from vr1_ray.actors.waiting import ActorError, ActorLostError, ActorTimeoutError, take, wait_for
+from vr1_ray.actors.waiting import (
+    ActorError,
+    ActorLostError,
+    ActorTimeoutError,
+    put,
+    take,
+    wait_for,
+)
 from vr1_ray.config import ConfigError, RunConfig
 from vr1_ray.training.dealing import balance, deal, with_shares
 from vr1_ray.training.distributed import LOOPBACK, PeerLostError
@@ -44,11 +51,7 @@ class TrainerGroup:
     """
 
     def __init__(
-        self,
-        config: RunConfig,
-        seats: Seats | None = None,
-        *,
-        note: Callable[[str], None] = print,
+        self, config: RunConfig, seats: Seats | None = None, *, note: Callable[[str], None] = print
     ) -> None:
         self.config = config
         self.note = note  # tells the user
@@ -163,7 +166,8 @@ class TrainerGroup:
         for rank, actor in enumerate(self.actors):
             rows = [list(chain.from_iterable(mini_batch)) for mini_batch in dealt[rank]]
             images = images_of(prompts, list(chain.from_iterable(dealt[rank])))
-            pending[f"trainer {rank}"] = actor.train_step.remote(rows, images)
+            stored = put(rows, what="rows to train on"), put(images, what="their pictures")
+            pending[f"trainer {rank}"] = actor.train_step.remote(*stored)
         metrics, alarms = self._wait(pending, phase="training")[0]
         for alarm in alarms:
             self.note(f"ALARM step {step}: {alarm}")
@@ -175,11 +179,9 @@ class TrainerGroup:
         """The policy's log-probabilities of each row's response, by row id. Nothing of the training changes."""
         pending = {}
         for rank, part in enumerate(balance(units, len(self.actors))):
-            rows = [row for unit in part for row in unit]
-            actor = self.actors[rank]
-            pending[f"trainer {rank}"] = actor.compute_logprobs.remote(
-                rows, images_of(prompts, part)
-            )
+            rows = put([row for unit in part for row in unit], what="rows to score")
+            images = put(images_of(prompts, part), what="their pictures")
+            pending[f"trainer {rank}"] = self.actors[rank].compute_logprobs.remote(rows, images)
         answers = self._wait(pending, phase="computing log-probabilities")
         return {row_id: found for answer in answers for row_id, found in answer.items()}
 
@@ -288,8 +290,8 @@ class TrainerGroup:
                 continue
             try:
                 take(ref, actor=name, phase="")
-            except ActorLostError:
-                return name, "died"
+            except ActorLostError as loss:
+                return name, loss.how
             except ActorError:
                 continue  # it raised, so it is there; `error` already holds the first such cause
         if silent and (is_told or isinstance(error, ActorTimeoutError)):
