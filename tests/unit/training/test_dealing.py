@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vr1_ray.training.dealing import (
-    MicroBatchPlan,
-    balance,
-    deal,
-    packed_tokens,
-    pieces_of,
-    spread,
-    with_shares,
-)
+from vr1_ray.training.dealing import MicroBatchPlan, balance, deal, with_shares
+from vr1_ray.training.pieces import packed_tokens, pieces_of, spread
 from vr1_ray.types import TrainRow
 
 
@@ -86,6 +79,17 @@ def test_no_rows_make_no_micro_batches_and_as_many_as_others_make():
     assert [part.groups() for part in plan.parts] == [[], [], []]
 
 
+def test_rows_without_a_token_are_dealt_like_others():
+    plan = MicroBatchPlan(unit("a", 0, 0, 9, prompt=10), 15)
+    assert sorted(index for part in plan.parts for one in part.groups() for index in one) == [
+        0,
+        1,
+        2,
+    ]
+    plan.stretch(5)
+    assert [part.tokens for part in plan.parts][:1] == [19]
+
+
 def test_a_row_over_the_budget_stands_alone():
     rows = [
         row for name, length in zip("abc", (10, 500, 12), strict=True) for row in unit(name, length)
@@ -97,7 +101,7 @@ def test_a_row_over_the_budget_stands_alone():
 def test_a_group_over_the_budget_is_cut_into_the_fewest_pieces():
     # 10 + 3 x 30 in 75: two responses behind one prompt, and one behind another
     plan = MicroBatchPlan(unit("a", 30, 30, 30, prompt=10), 75)
-    assert [part.groups() for part in plan.parts] == [[[0, 1]], [[2]]]
+    assert [part.groups() for part in plan.parts] == [[[1, 2]], [[0]]]
     assert [part.tokens for part in plan.parts] == [70, 40]
 
 
