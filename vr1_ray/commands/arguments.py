@@ -197,7 +197,7 @@ def _add_report(commands: Any) -> None:
             metavar="FILE",
             help="default: report.html, in the folder of a single run",
         )
-        add("--max-mb", type=float, default=40.0, help="the page's largest size; default: 40")
+        add("--max_mb", type=float, default=40.0, help="the page's largest size; default: 40")
         add("--runs_folder", default="runs", help="default: runs")
         add("--debug", action="store_true", help="show tracebacks")
         command.set_defaults(least=least)

@@ -33,7 +33,7 @@ def report(
     Raises ConfigError for a run that is not there or made no step, and for a size that is no size.
     """
     if not max_mb > 0:
-        raise ConfigError(f"--max-mb: {max_mb:g} is no size of a page; give megabytes, such as 40")
+        raise ConfigError(f"--max_mb: {max_mb:g} is no size of a page; give megabytes, such as 40")
     tops = _tops(names, runs_folder)
     runs = [run for top in tops for run in _runs(top, is_alone=len(tops) == 1)]
     examples = _examples(tops[0]) if len(tops) == 1 else []

@@ -76,7 +76,7 @@ def _fitting(runs: Sequence[ReportedRun], held_out: dict[str, Any], title: str, 
     least = (limit - spare) / 1e6
     raise ValueError(
         f"max_mb: {limit / 1e6:g} is too small; the page needs {least:.1f} MB without any group, "
-        "so give more (--max-mb), or report fewer runs"
+        "so give more (--max_mb), or report fewer runs"
     )
 
 
@@ -136,12 +136,12 @@ def _left_out(run: ReportedRun, groups: PackedGroups, coloured: Sequence[int]) -
     if groups.num_kept < groups.num_saved:
         lines.append(
             f"{groups.num_saved - groups.num_kept:,} of {groups.num_saved:,} saved groups are left out, evenly over the "
-            "steps, to keep the page within its size (--max-mb); the histogram of lengths counts all of them"
+            "steps, to keep the page within its size (--max_mb); the histogram of lengths counts all of them"
         )
     if len(coloured) < len(groups.tokens):
         lines.append(
             f"token colours are in {len(coloured):,} of {len(groups.tokens):,} steps, to keep the page within its size "
-            "(--max-mb)"
+            "(--max_mb)"
         )
     if groups.num_lost_pictures:
         lines.append(f"{groups.num_lost_pictures:,} pictures could not be read any more")

@@ -16,7 +16,7 @@ from vr1_ray.config.machines import MachinesConfig
 from vr1_ray.config.ranges import Range
 from vr1_ray.config.schema import ModelConfig
 
-NOT_OF_A_CONFIG = {"Range", "Setting", "Override", "Source"}
+NOT_OF_A_CONFIG = {"Range", "Setting", "Override", "Source", "KeyValue"}
 
 
 def config_classes():

@@ -74,7 +74,7 @@ def test_the_package_leaves_out_runs_data_and_environments(packed):
 def test_the_package_is_as_small_as_the_readme_says(packed):
     _, size = packed
     assert GCS_STORAGE_MAX_SIZE == 512 * 2**20  # the README names it
-    assert size < 10 * 2**20
+    assert size < 11 * 2**20
 
 
 def test_ray_accepts_the_runtime_environment():

@@ -78,7 +78,7 @@ def test_each_vr1_line_names_a_command_and_a_config_that_loads(name):
             place = next((i for i, word in enumerate(words) if Path(word).name == "vr1"), None)
             if place is None or words[place + 2 : place + 3] in ([], ["CONFIG"]):
                 continue
-            if words[place + 1] in ("generate", "init"):
+            if words[place + 1] in ("generate", "init", "scale"):
                 parsed = make_parser().parse_args(words[place + 1 :])
                 written |= {f"{parsed.name}.yaml"} if parsed.command == "init" else set()
                 continue

@@ -206,3 +206,22 @@ def test_demonstrations_longer_than_the_cutoff_are_dropped_never_cut(tmp_path):
 def test_a_diagnosis_that_is_not_there_is_refused_by_its_field(tmp_path):
     config = rl_config(write_rows(tmp_path), eval=EvalConfig(diagnosis="no.such:function"))
     assert "eval.diagnosis='no.such:function' can't be loaded" in refusal(config)
+
+
+@pytest.mark.parametrize("field", ["data.train", "eval.data"])
+def test_a_missing_picture_is_told_before_the_processor_is_loaded(tmp_path, field):
+    model = tmp_path / "model"  # one whose processor can't be loaded
+    model.mkdir()
+    (model / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
+    row = {"problem": "<image>How?", "images": ["none.png"], "answer": "3"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "good.jsonl").write_text(json.dumps(row | {"problem": "How?", "images": []}) + "\n")
+    files = {"data.train": "good.jsonl", "eval.data": "good.jsonl", field: "rows.jsonl"}
+    config = rl_config(
+        str(tmp_path / files["data.train"]),
+        model=ModelConfig(path=str(model), max_model_len=256),
+        eval=EvalConfig(data=str(tmp_path / files["eval.data"]), max_response_tokens=32),
+        runs_folder=str(tmp_path / "runs"),
+        prompts_per_step=1,
+    )
+    assert "none.png" in refusal(config)

@@ -39,6 +39,7 @@ def test_another_process_reads_the_bytes_and_keeps_its_map():
     assert (kept == data).all()
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_process_that_is_killed_while_it_shares():
     before = shared_memory()
     process = subprocess.Popen([sys.executable, "-c", SHARES], stdout=subprocess.PIPE, text=True)

@@ -253,6 +253,7 @@ figure_math: {{folder: {runs}/data, num_train: 50000, num_validation: 1, num_tes
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["figure_math", "recipe"])
 def test_the_same_command_a_second_time_touches_nothing_of_the_live_run(tmp_path, kind, capsys):
     config = tmp_path / "demo.yaml"
