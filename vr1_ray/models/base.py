@@ -71,7 +71,6 @@ class ModelAdapter(ABC):
     banned_ids: tuple[int, ...]  # never sampled, no probability mass: placeholders and unused rows
     end_ids: tuple[int, ...]  # a response that ends with one of these is finished
     control_tokens: tuple[str, ...] = ()  # texts that no question may hold
-    pad_id: int
     vocab_size: int  # rows of the output head
     max_positions: int  # prompt and response tokens that the model was made for
     saved_pixel_limits: (

@@ -78,8 +78,6 @@ class Qwen25VLAdapter(ModelAdapter):
         self.vocab_size = self.model_config.text_config.vocab_size
         self.max_positions = self.model_config.text_config.max_position_embeddings
         self.end_ids = self._end_ids()
-        pad = self.tokenizer.pad_token_id
-        self.pad_id = self.end_ids[0] if pad is None else pad
         self.banned_ids = self._banned_ids()
         self.control_tokens = control_tokens(self.tokenizer)
 

@@ -7,21 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.training.units import UNITS, unit
 from vr1_ray.training.dealing import MicroBatchPlan, balance, deal, with_shares
-from vr1_ray.training.pieces import packed_tokens, pieces_of, spread
-from vr1_ray.types import TrainRow
-
-
-def unit(name: str, *lengths: int, prompt: int = 2) -> list[TrainRow]:
-    return [
-        TrainRow(
-            row_id=f"{name}/{i}",
-            prompt_ids=(1,) * prompt,
-            response_ids=(3,) * length,
-            image_hashes=(name,),
-        )
-        for i, length in enumerate(lengths)
-    ]
+from vr1_ray.training.pieces import packed_tokens
 
 
 def names(units) -> list[str]:
@@ -30,11 +18,6 @@ def names(units) -> list[str]:
 
 def ids(units) -> list[str]:
     return sorted(row.row_id for unit in units for row in unit)
-
-
-def test_a_prompt_counts_once_however_many_rows_answer_it():
-    assert packed_tokens(unit("a", 3, 4, prompt=10)) == 17
-    assert packed_tokens([*unit("a", 3, prompt=10), *unit("b", 4, prompt=10)]) == 27
 
 
 def test_balance_gives_the_longest_unit_its_own_part():
@@ -105,13 +88,6 @@ def test_a_group_over_the_budget_is_cut_into_the_fewest_pieces():
     assert [part.tokens for part in plan.parts] == [70, 40]
 
 
-UNITS = st.lists(
-    st.tuples(st.integers(1, 40), st.lists(st.integers(0, 120), min_size=1, max_size=9)),
-    min_size=1,
-    max_size=14,
-)
-
-
 @settings(max_examples=60, deadline=None)
 @given(UNITS, st.integers(1, 200), st.integers(1, 6))
 def test_each_row_is_trained_once_in_as_many_micro_batches_on_every_rank_within_the_budget(
@@ -139,19 +115,6 @@ def test_each_row_is_trained_once_in_as_many_micro_batches_on_every_rank_within_
     mean = real / (num_ranks * number)
     longest = max(packed_tokens(unit) for unit in units)
     assert real / lockstep >= mean / (mean + longest) - 1e-9
-
-
-@settings(max_examples=60, deadline=None)
-@given(UNITS, st.integers(1, 8))
-def test_no_part_is_over_the_mean_by_more_than_the_longest_piece(units, num_parts):
-    rows = [
-        row
-        for n, (prompt, lengths) in enumerate(units)
-        for row in unit(str(n), *lengths, prompt=prompt)
-    ]
-    pieces = pieces_of(rows)
-    total, longest = packed_tokens(rows), max(piece.tokens for piece in pieces)
-    assert max(part.tokens for part in spread(pieces, num_parts)) <= total / num_parts + longest
 
 
 STAGES = {  # of the paper's recipe: prompts of a mini-batch, responses each, cap, median's log, budget; see configs/vision_r1
