@@ -9,11 +9,11 @@ from statistics import fmean
 
 import pytest
 
+from tests.integration.test_trainer_ranks import in_processes
 from tests.unit.training.sample_rows import model_config, trainer_config
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.config import AlgorithmConfig, OptimizerConfig, RolloutConfig
 from vr1_ray.rollout.hf_engine import HFEngine
-from vr1_ray.training.distributed import LOOPBACK, init_distributed, listen, shut_down
 from vr1_ray.training.policy_trainer import PolicyTrainer
 from vr1_ray.training.reference import ReferencePolicy
 from vr1_ray.training.rows import row_to_score, unit_of_group
@@ -23,19 +23,25 @@ from vr1_ray.weights.packing import pack_bucket
 NUM_PROMPTS, GROUP_SIZE, STEPS = 2, 8, 4
 STAGE = Stage(number=1, max_response_tokens=4, group_size=GROUP_SIZE, steps=STEPS)
 SPEC = SamplingSpec(max_response_tokens=4, group_size=GROUP_SIZE)
+SETTINGS = [
+    {
+        "name": "gspo",
+        "clip_low": 0.1,
+        "clip_high": 0.1,
+        "kl_coef": 0.0,
+        "loss_aggregation": "sequence_mean",
+        "importance_cap": 2.0,
+        "importance_level": "sequence",
+    },
+    {
+        "name": "reinforce_plus_plus_baseline",
+        "kl_coef": 0.01,
+        "kl_in": "reward",
+        "kl_estimator": "k1",
+    },
+]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_rank():
-    listener = listen(LOOPBACK)
-    port = listener.getsockname()[1]
-    init_distributed(
-        rank=0, world_size=1, master_addr=LOOPBACK, master_port=port, listener=listener
-    )
-    yield
-    shut_down()
 
 
 def sampled(engine: HFEngine, step: int) -> list[RolloutGroup]:
@@ -111,33 +117,21 @@ def learn(**settings) -> tuple[list[float], list[dict[str, float]]]:
     return rewards, metrics
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {
-            "name": "gspo",
-            "clip_low": 0.1,
-            "clip_high": 0.1,
-            "kl_coef": 0.0,
-            "loss_aggregation": "sequence_mean",
-            "importance_cap": 2.0,
-            "importance_level": "sequence",
-        },
-        {
-            "name": "reinforce_plus_plus_baseline",
-            "kl_coef": 0.01,
-            "kl_in": "reward",
-            "kl_estimator": "k1",
-        },
-    ],
-    ids=lambda settings: settings["name"],
-)
-def test_the_policy_earns_more_with_every_few_steps(settings):
-    rewards, metrics = learn(**settings)
+def learn_each(rank, world_size, folder) -> dict[str, tuple[list[float], list[dict[str, float]]]]:
+    return {settings["name"]: learn(**settings) for settings in SETTINGS}
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
+    return in_processes(learn_each, 1, tmp_path_factory.mktemp("learnt"))[0]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: settings["name"])
+def test_the_policy_earns_more_with_every_few_steps(settings, learnt):
+    rewards, metrics = learnt[settings["name"]]
     assert fmean(rewards[1:]) > rewards[0] + 0.15
-    if (
-        "importance_cap" in settings
-    ):  # in float32 engine and trainer give a token the same probability
+    if "importance_cap" in settings:
+        # In float32 engine and trainer give a token the same probability.
         assert all(one["importance/weight"] == pytest.approx(1.0, abs=0.01) for one in metrics)
     if settings["kl_coef"]:
         assert metrics[-1]["kl"] > metrics[0]["kl"]

@@ -169,6 +169,7 @@ HOW: dict[str, Callable[[list[str], Path], None]] = {
     "vr1 eval": checked,
     "vr1 bridge": checked,
     "vr1 status": on_the_tiny_run,
+    "vr1 report": on_the_tiny_run,
     "vr1 generate": on_the_tiny_run,
     "vr1 scale": parsed,
     "vr1 init": parsed,  # run by tests/integration/test_your_data.py
