@@ -34,7 +34,7 @@ test-long: setup  ## slower paths: more as on a GPU, engines that come and go, g
 	$(BIN)/pytest tests/long -m "not gpu"
 	$(BIN)/pytest tests/as_on_gpu -m "slow and not gpu"
 
-test-extra: setup  ## by hand, half an hour: a Ray job, colocation, benchmarks during RL, what test-faults does part by part
+test-extra: setup  ## by hand, an hour: a Ray job, a large report, colocation, benchmarks during RL, what test-faults does part by part
 	$(BIN)/pytest tests/extra -m "not gpu"
 
 test-faults: setup  ## kill -9 of every part of real runs, on a local cluster of several nodes
