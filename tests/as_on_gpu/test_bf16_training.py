@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.integration.test_trainer_ranks import in_processes, start_trainer
+from tests.integration.test_trainer_ranks import start_trainer
+from tests.processes import in_processes
 from tests.unit.training.sample_rows import model_config, sample_rows, trainer_config
 from vr1_ray.algorithms import TokenBatch, make_algorithm
 from vr1_ray.config import AlgorithmConfig

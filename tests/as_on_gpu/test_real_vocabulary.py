@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.builders import PROCESSOR_FILES, TINY_MODEL, picture
-from tests.integration.test_trainer_ranks import in_processes
+from tests.processes import in_processes
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.config import AlgorithmConfig, ModelConfig, RunConfig, StageConfig, TrainerConfig
 from vr1_ray.models import load_adapter

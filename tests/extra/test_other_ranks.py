@@ -9,13 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.integration.test_trainer_ranks import (
-    STAGES,
-    in_processes,
-    rows_of_rank,
-    start_trainer,
-    weights_of,
-)
+from tests.integration.test_trainer_ranks import STAGES, rows_of_rank, start_trainer, weights_of
+from tests.processes import in_processes
 from tests.unit.training.sample_rows import sample_rows
 from vr1_ray.config import OptimizerConfig
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.builders import save_random_tiny_model
-from tests.integration.test_trainer_ranks import in_processes
+from tests.processes import in_processes
 from tests.unit.training.sample_rows import model_config, sample_rows, trainer_config
 from vr1_ray.training.reference import ReferencePolicy
 

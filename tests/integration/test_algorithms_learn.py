@@ -9,7 +9,7 @@ from statistics import fmean
 
 import pytest
 
-from tests.integration.test_trainer_ranks import in_processes
+from tests.processes import in_processes
 from tests.unit.training.sample_rows import model_config, trainer_config
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.config import AlgorithmConfig, OptimizerConfig, RolloutConfig

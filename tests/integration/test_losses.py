@@ -2,10 +2,10 @@
 
 import pytest
 
+from tests.processes import in_processes
 from tests.unit.training.sample_rows import model_config, trainer_config
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.config import AlgorithmConfig
-from vr1_ray.training.distributed import LOOPBACK, init_distributed, listen, shut_down
 from vr1_ray.training.policy_trainer import PolicyTrainer
 from vr1_ray.types import TrainRow
 
@@ -22,15 +22,11 @@ ROWS = [  # on policy the loss of a token is minus its advantage: 4 tokens of -1
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_rank():
-    listener = listen(LOOPBACK)
-    port = listener.getsockname()[1]
-    init_distributed(
-        rank=0, world_size=1, master_addr=LOOPBACK, master_port=port, listener=listener
-    )
-    yield
-    shut_down()
+AGGREGATIONS = {
+    ("token_mean", 0): (8 - 4) / 12,
+    ("sequence_mean", 0): (1 - 1) / 2,
+    ("constant_length", 16): (8 - 4) / 16 / 2,
+}
 
 
 def metrics_of(**settings) -> dict[str, float]:
@@ -46,22 +42,28 @@ def metrics_of(**settings) -> dict[str, float]:
     return trainer.train_step([ROWS], {})
 
 
-@pytest.mark.parametrize(
-    ("aggregation", "loss_length", "loss"),
-    [
-        ("token_mean", 0, (8 - 4) / 12),
-        ("sequence_mean", 0, (1 - 1) / 2),
-        ("constant_length", 16, (8 - 4) / 16 / 2),
-    ],
-)
-def test_the_loss_is_averaged_as_the_config_says(aggregation, loss_length, loss):
-    found = metrics_of(loss_aggregation=aggregation, loss_length=loss_length)
-    assert found["loss"] == pytest.approx(loss, abs=1e-6)
+def update_each(rank, world_size, folder):
+    found = {
+        (name, length): metrics_of(loss_aggregation=name, loss_length=length)
+        for name, length in AGGREGATIONS
+    }
+    return found | {"plain": metrics_of(), "bonus": metrics_of(entropy_coef=0.01)}
+
+
+@pytest.fixture(scope="module")
+def updated(tmp_path_factory):
+    return in_processes(update_each, 1, tmp_path_factory.mktemp("losses"))[0]
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_the_loss_is_averaged_as_the_config_says(aggregation, updated):
+    found = updated[aggregation]
+    assert found["loss"] == pytest.approx(AGGREGATIONS[aggregation], abs=1e-6)
     assert found["logprob_diff/mean"] <= found["logprob_diff/p99"] <= found["logprob_diff/max"]
 
 
-def test_the_entropy_bonus_lowers_the_loss_by_its_weight_and_moves_the_gradient():
-    plain, bonus = metrics_of(), metrics_of(entropy_coef=0.01)
+def test_the_entropy_bonus_lowers_the_loss_by_its_weight_and_moves_the_gradient(updated):
+    plain, bonus = updated["plain"], updated["bonus"]
     assert bonus["entropy"] == pytest.approx(plain["entropy"])
     assert plain["loss"] - bonus["loss"] == pytest.approx(0.01 * plain["entropy"], rel=1e-4)
     assert bonus["grad_norm"] != pytest.approx(plain["grad_norm"], rel=1e-4)

@@ -4,20 +4,18 @@ Each fixture starts fresh processes that go through all ZeRO stages, so that imp
 """
 
 import math
-import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as multiprocessing
 
+from tests.processes import in_processes
 from tests.unit.training.sample_rows import model_config, sample_rows, trainer_config
 from vr1_ray.algorithms import TokenBatch, make_algorithm
 from vr1_ray.config import AlgorithmConfig, OptimizerConfig
 from vr1_ray.models import load_adapter
 from vr1_ray.training.batch import VisionInputs
-from vr1_ray.training.distributed import init_distributed, shut_down
 from vr1_ray.training.policy_model import PolicyModel
 from vr1_ray.training.policy_trainer import PolicyTrainer
 from vr1_ray.training.reference import ReferencePolicy
@@ -146,30 +144,6 @@ def load_and_run(rank, world_size, folder):
         trainer.train_step([rows_of_rank(rows, rank, world_size)], images)
         found[stage] = weights_of(trainer), trainer.num_updates
     return found
-
-
-def one_rank(rank, job, world_size, folder, port):
-    init_distributed(
-        rank=rank,
-        world_size=world_size,
-        master_addr="127.0.0.1",
-        master_port=port,
-        timeout_seconds=120,
-    )
-    torch.save(
-        job(rank, world_size, folder), Path(folder) / f"{job.__name__}_{rank}_{world_size}.pt"
-    )
-    shut_down()
-
-
-def in_processes(job, world_size, folder) -> list[dict]:
-    """Run `job` as `world_size` ranks; what each returned."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    multiprocessing.spawn(one_rank, (job, world_size, str(folder), port), nprocs=world_size)
-    files = [folder / f"{job.__name__}_{rank}_{world_size}.pt" for rank in range(world_size)]
-    return [torch.load(file, weights_only=False) for file in files]
 
 
 @pytest.fixture(scope="module")

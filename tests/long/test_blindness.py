@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import in_processes
 from vr1_ray.algorithms import make_algorithm
 from vr1_ray.cli import main
 from vr1_ray.config import AlgorithmConfig, DataConfig, ModelConfig, OptimizerConfig, TrainerConfig
 from vr1_ray.data import load_demonstrations
 from vr1_ray.data.swapped_pictures import _grey
 from vr1_ray.figure_math.dataset import write_dataset
-from vr1_ray.training.distributed import LOOPBACK, init_distributed, listen, shut_down
 from vr1_ray.training.policy_trainer import PolicyTrainer
 from vr1_ray.training.rows import images_of, unit_of_demonstration
 from vr1_ray.types import Demonstration
@@ -40,15 +40,9 @@ def figures(tmp_path_factory):
 @pytest.fixture(scope="module")
 def blind(figures, tmp_path_factory):
     """A cold start of vr1-tiny in the quickstart's format, on the quickstart's demonstrations with grey pictures."""
-    listener = listen(LOOPBACK)
-    port = listener.getsockname()[1]
-    init_distributed(
-        rank=0, world_size=1, master_addr=LOOPBACK, master_port=port, listener=listener
-    )
-    data = DataConfig(demonstrations=[str(figures / "demonstrations.json")])
     folder = tmp_path_factory.mktemp("blind")
-    cold_start([with_grey_pictures(one) for one in load_demonstrations(data)], folder / "policy")
-    shut_down()
+    (folder / "figures").symlink_to(figures)
+    in_processes(cold_start, 1, folder)
     return folder / "policy"
 
 
@@ -58,7 +52,9 @@ def with_grey_pictures(demonstration: Demonstration) -> Demonstration:
     return replace(demonstration, prompt=replace(prompt, images=grey))
 
 
-def cold_start(demonstrations: list[Demonstration], folder: Path) -> None:
+def cold_start(rank: int, world_size: int, folder: str) -> None:
+    data = DataConfig(demonstrations=[str(Path(folder) / "figures" / "demonstrations.json")])
+    demonstrations = [with_grey_pictures(one) for one in load_demonstrations(data)]
     trainer = PolicyTrainer(
         model=ModelConfig(path=str(MODEL), max_model_len=320),
         trainer=TrainerConfig(
@@ -68,8 +64,8 @@ def cold_start(demonstrations: list[Demonstration], folder: Path) -> None:
         algorithm=make_algorithm(AlgorithmConfig(), kind="sft"),
         seed=0,
         total_updates=STEPS,
-        rank=0,
-        world_size=1,
+        rank=rank,
+        world_size=world_size,
     )
     rng = random.Random(0)
     for _ in range(STEPS):
@@ -77,7 +73,7 @@ def cold_start(demonstrations: list[Demonstration], folder: Path) -> None:
         units = [unit_of_demonstration(one, trainer.adapter) for one in batch]
         rows = [row for unit in units for row in unit]
         trainer.train_step([rows], images_of([one.prompt for one in batch], units))
-    trainer.save_policy(folder)
+    trainer.save_policy(Path(folder) / "policy")
 
 
 def config_of(folder: Path, figures: Path, policy: Path) -> str:

@@ -3,7 +3,6 @@
 With the transformers engine, which starts at once; with vLLM, and the parts that are missing here: `tests/extra`.
 """
 
-import os
 from dataclasses import replace
 
 import pytest
@@ -12,6 +11,7 @@ from examples.gpu_check.bench import Bench
 from examples.gpu_check.machine import look
 from examples.gpu_check.running import run_parts
 from examples.gpu_check.table import chosen
+from tests.processes import in_a_process
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 NOT_HERE = {"sync_ipc"}
@@ -64,16 +64,7 @@ def test_a_fleet_sleeps_wakes_syncs_and_loses_no_group_with_a_killed_engine(mach
     assert found["kill"].figures["same_start"] == 1.0
 
 
-@pytest.fixture
-def own_environment():
-    """Joining a process group writes to it."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
-def test_an_engine_that_keeps_its_old_weights_is_found_out(tmp_path, own_environment):
+def check_an_engine_that_keeps_its_old_weights(folder):
     from examples.gpu_check.parts import engine as part
     from vr1_ray.rollout.hf_engine import HFEngine
 
@@ -84,13 +75,17 @@ def test_an_engine_that_keeps_its_old_weights_is_found_out(tmp_path, own_environ
             self._policy_version = version
 
     bench = Bench(
-        device="cpu", gpus=1, gib=0.0, host_gib=24.0, packages={}, folder=tmp_path, seconds=300.0
+        device="cpu", gpus=1, gib=0.0, host_gib=24.0, packages={}, folder=folder, seconds=300.0
     )
     model = part._model(bench, "float32")
     sampler = part.Sampler(bench, model)
     sampler.engine.__class__ = Deaf
     part._parity(bench, sampler, model, ("parity", "parity_synced"))
     sampler.close()
+
+
+def test_an_engine_that_keeps_its_old_weights_is_found_out(tmp_path):
+    in_a_process(check_an_engine_that_keeps_its_old_weights, tmp_path)
     told = (tmp_path / "events.jsonl").read_text().splitlines()
     assert '"parity", "status": "passed"' in told[1]
     assert '"parity_synced", "status": "failed"' in told[3]

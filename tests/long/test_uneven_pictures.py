@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_trainer_ranks import in_processes, start_trainer
+from tests.integration.test_trainer_ranks import start_trainer
+from tests.processes import in_processes
 from tests.unit.training.sample_rows import picture, tiny_adapter
 from vr1_ray.config import DataConfig, OptimizerConfig
 from vr1_ray.data import load_prompts
 from vr1_ray.training.dealing import deal
-from vr1_ray.training.distributed import LOOPBACK, init_distributed, listen, shut_down
 from vr1_ray.training.rows import images_of
 from vr1_ray.types import EncodedImage, Prompt, TrainRow
 
@@ -84,23 +84,10 @@ def run_steps(rank, world_size, folder):
     return found
 
 
-def run_alone(folder: Path):
-    """As one rank, in this process."""
-    listener = listen(LOOPBACK)
-    port = listener.getsockname()[1]
-    init_distributed(
-        rank=0, world_size=1, master_addr=LOOPBACK, master_port=port, listener=listener
-    )
-    try:
-        return run_steps(0, 1, folder)
-    finally:
-        shut_down()
-
-
 def test_ranks_with_unequal_pictures_do_not_hang_and_have_the_loss_of_one_rank(tmp_path):
     prompts = load(tmp_path)
     assert [len(prompt.images) for prompt in prompts] == list(NUM_PICTURES)
-    alone = run_alone(tmp_path)
+    [alone] = in_processes(run_steps, 1, tmp_path)
     first, second = in_processes(run_steps, 2, tmp_path)
     assert first == second
     for name, expected in alone.items():

@@ -58,7 +58,10 @@ def named_expressions(relation: Relation, *, is_asked_for: bool) -> tuple[str, .
         return ()
     if any(not is_same(given[0], value) for value in given):
         return ()
-    letters = set().union(*map(_letters, sides))
+    try:
+        letters = set().union(*map(_letters, sides))
+    except NotAnExpressionError:  # "s old": its letters can't be told from its words
+        return ()
     is_equation = is_asked_for and len(name) == 1 and letters != {"i"}
     return () if is_equation or name in letters else sides
 

@@ -250,3 +250,12 @@ def test_the_checker_loads_without_any_large_package():
 )
 def test_accuracy_reads_the_answer_block_else_the_whole_response(response, answer, accuracy):
     assert accuracy_of(response, answer) == accuracy
+
+
+@pytest.mark.parametrize(
+    ("prediction", "answer"),
+    [("C = s old", "(2, 1)"), (r"%Final\textcolor{red}{\pi\left(√Answermod≤x_1", "y = 5x total")],
+)
+def test_a_relation_with_words_beside_its_letters_is_compared_and_wrong(prediction, answer):
+    assert not answers_match(prediction, answer)
+    assert not answers_match(answer, prediction)
