@@ -135,8 +135,7 @@ class PolicyTrainer:
         """How it learns, in one line: ranks, ZeRO stage as DeepSpeed runs it, precision, attention."""
         policy, stage = self.engine.module, self.engine.zero_optimization_stage()
         precision = str(policy.model.dtype).removeprefix("torch.")
-        where = f"{self.world_size} x {self.device.type}"
-        return f"trainer: {where}, ZeRO-{stage}, {precision}, attention {policy.attention}"
+        return f"trainer: {self.world_size} x {self.device.type}, ZeRO-{stage}, {precision}, attention {policy.attention}"
 
     def take_alarms(self) -> list[str]:
         """What the user must hear of the updates since the last call; the same on every rank."""
