@@ -1,7 +1,7 @@
 """What packing groups saves in training: forward and backward passes over the same rows by two checkouts of the code.
 
     git worktree add ../padded 28df753   # the last commit that padded rows
-    OMP_NUM_THREADS=1 python examples/benchmarks/packed_training.py --against ../padded
+    python examples/benchmarks/packed_training.py --against ../padded --rounds 3 --write examples/benchmarks/packed_training.json
 
 Each shape is some groups of one picture's prompt and responses of varied length, on vr1-tiny with a frozen vision tower.
 The two take turns, each in processes of its own; what is compared is the median of CPU seconds of one thread, which
@@ -99,28 +99,34 @@ def run(tree: Path, shape: str, repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a line for each shape."""
+    """Print a line for each shape, and write them if asked."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--against", type=Path, help="a checkout of the code to compare with")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=3, help="passes of a round, after the first")
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--write", type=Path, help="JSON file for the lines")
     parser.add_argument("--measure", choices=SHAPES, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
         print(json.dumps(measure(given.measure, given.repeats)))
         return
-    for shape in SHAPES:
+    lines = []
+    for shape in given.shapes:
         found: dict[str, list[float]] = {"ours": [], "against": []}
         for _ in range(given.rounds):
             ours = run(ROOT, shape, given.repeats)
             found["ours"].append(ours["seconds"])
             if given.against:
                 found["against"].append(run(given.against, shape, given.repeats)["seconds"])
-        line = {"shape": shape} | ours | {"seconds": median(found["ours"])}
+        line = {"shape": shape} | ours | {"seconds": round(median(found["ours"]), 3)}
         if given.against:
-            line["against"] = median(found["against"])
+            line["against"] = round(median(found["against"]), 3)
             line["ratio"] = round(line["against"] / line["seconds"], 2)
         print(json.dumps(line), flush=True)
+        lines.append(line)
+    if given.write:
+        given.write.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
