@@ -31,8 +31,10 @@ def random_weights(model, *, seed=0, scale=0.08):
     return model
 
 
-def save_random_tiny_model(folder, *, tied=False, seed=0, unused_rows=7):
-    """Write vr1-tiny's tokenizer and processor with random weights; its head has rows no token uses."""
+def save_random_tiny_model(folder, *, tied=False, seed=0, unused_rows=7, **text_settings):
+    """Write vr1-tiny's tokenizer and processor with random weights; its head has rows no token uses.
+
+    `text_settings` are more of its text_config."""
     from transformers import AutoConfig, Qwen2_5_VLForConditionalGeneration
 
     folder = Path(folder)
@@ -42,6 +44,8 @@ def save_random_tiny_model(folder, *, tied=False, seed=0, unused_rows=7):
     config = AutoConfig.from_pretrained(TINY_MODEL)
     config.text_config.vocab_size += unused_rows
     config.text_config.tie_word_embeddings = tied
+    for name, value in text_settings.items():
+        setattr(config.text_config, name, value)
     config.tie_word_embeddings = tied
     model = random_weights(Qwen2_5_VLForConditionalGeneration(config).float(), seed=seed)
     model.save_pretrained(folder)
@@ -70,3 +74,16 @@ def prompt(seed=0, *, num_images=1, text="How many red circles are there?", size
     return Prompt(
         prompt_id=f"p{seed}", question="<image>" * num_images + text, images=images, answer="3"
     )
+
+
+def plain_logits(adapter, model, row, response_ids):
+    """transformers' own forward pass over one prompt and response, alone: logits [T, vocabulary]."""
+    import torch
+
+    prompt_ids = adapter.render(row).prompt_ids
+    ids = torch.tensor([[*prompt_ids, *response_ids]])
+    pictures = {}
+    if row.images:
+        pictures = adapter.vision_inputs(list(row.images))
+        pictures["mm_token_type_ids"] = (ids == adapter.image_id).int()
+    return model(input_ids=ids, **pictures).logits[0]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.builders import random_weights, save_random_tiny_model
+from tests.builders import plain_logits, random_weights, save_random_tiny_model
 from vr1_ray.config import ModelConfig, RolloutConfig
-from vr1_ray.models import ModelBatch, load_adapter
+from vr1_ray.models import load_adapter
 from vr1_ray.rollout import rollout_engine_class
 from vr1_ray.types import SamplingSpec
 from vr1_ray.weights.packing import pack_buckets
@@ -52,19 +52,13 @@ class EnginePair:
         start = len(self.adapter.render(prompt).prompt_ids)
         worst = 0.0
         for sample in samples:
-            ids = torch.tensor([self.adapter.render(prompt).prompt_ids + sample.response_ids])
-            batch = ModelBatch(
-                input_ids_BT=ids,
-                attention_mask_BT=torch.ones_like(ids),
-                image_index_B=[list(range(len(prompt.images)))],
-                vision=self.adapter.vision_inputs(list(prompt.images)),
-            )
             with torch.inference_mode():
-                logits = self.model.lm_head(self.adapter.hidden_states(self.model, batch))
-            logits_TV = logits[0, start - 1 : -1].index_fill(
+                logits_TV = plain_logits(self.adapter, self.model, prompt, sample.response_ids)
+            logits_TV = logits_TV[start - 1 : -1].index_fill(
                 1, torch.tensor(self.adapter.banned_ids), -torch.inf
             )
-            logprobs_T = (logits_TV / temperature).log_softmax(-1).gather(1, ids[0, start:, None])
+            ids_T = torch.tensor(sample.response_ids)
+            logprobs_T = (logits_TV / temperature).log_softmax(-1).gather(1, ids_T[:, None])
             found_T = torch.tensor(sample.logprobs)
             worst = max(worst, (logprobs_T[:, 0] - found_T).abs().max().item())
         return worst

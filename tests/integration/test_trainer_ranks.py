@@ -50,6 +50,14 @@ def weights_of(trainer) -> dict[str, torch.Tensor]:
     return {name: weight.clone() for name, weight in trainer.named_weights()}
 
 
+def update(trainer, mini_batches, images) -> dict[str, float]:
+    """The metrics of a step, without the tokens that ranks ran over: these depend on how rows are cut."""
+    metrics = trainer.train_step(mini_batches, images)
+    packed, lockstep = metrics.pop("tokens/packed"), metrics.pop("tokens/lockstep")
+    assert 0 < packed <= lockstep
+    return metrics
+
+
 def run_updates(rank, world_size, folder):
     """One update by every stage and budget; variants of the loss; the policy saved under ZeRO-3."""
     found = {}
@@ -61,8 +69,7 @@ def run_updates(rank, world_size, folder):
             )
             rows, images = sample_rows(trainer.adapter)
             own = rows_of_rank(rows, rank, world_size)
-            metrics = trainer.train_step([own], images)
-            found[stage, budget] = metrics, weights_of(trainer)
+            found[stage, budget] = update(trainer, [own], images), weights_of(trainer)
     trainer = start_trainer(
         rank,
         world_size,
@@ -70,13 +77,13 @@ def run_updates(rank, world_size, folder):
         algorithm=AlgorithmConfig(loss_aggregation="sequence_mean"),
         max_tokens_per_micro_batch=256,
     )
-    found["sequence_mean"] = trainer.train_step([own], images), weights_of(trainer)
+    found["sequence_mean"] = update(trainer, [own], images), weights_of(trainer)
     trainer = start_trainer(rank, world_size, zero_stage=3, optimizer=adam)
     odd = [row for row in own if not row.row_id.endswith("1")]
     even = [row for row in own if row.row_id.endswith("1")]
     before = [trainer.compute_logprobs(rows, images) for rows in (odd, even)]
     pi_old = record_pi_old(trainer.algorithm)
-    found["mini_batches"] = trainer.train_step([odd, even], images), weights_of(trainer)
+    found["mini_batches"] = update(trainer, [odd, even], images), weights_of(trainer)
     found["pi_old"] = [flat(values) for values in before], [values.tolist() for values in pi_old]
     found["logprobs"] = trainer.compute_logprobs(own, images)
     trainer.save_policy(Path(folder) / f"policy_{world_size}")
@@ -84,7 +91,7 @@ def run_updates(rank, world_size, folder):
     trainer = start_trainer(
         rank, world_size, zero_stage=3, model=frozen, gradient_checkpointing=True
     )
-    found["frozen"] = trainer.train_step([own], images), weights_of(trainer)
+    found["frozen"] = update(trainer, [own], images), weights_of(trainer)
     before = weights_of(trainer)
     broken = [replace(row, row_id="broken", advantage=float("nan")) for row in own[1:2]]
     bad = [own[0], *broken, *own[2:]] if rank == 0 else own

@@ -14,7 +14,8 @@ from tests.processes import in_processes
 from tests.unit.training.sample_rows import picture, tiny_adapter
 from vr1_ray.config import DataConfig, OptimizerConfig
 from vr1_ray.data import load_prompts
-from vr1_ray.training.rows import deal, images_of
+from vr1_ray.training.dealing import deal
+from vr1_ray.training.rows import images_of
 from vr1_ray.types import EncodedImage, Prompt, TrainRow
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

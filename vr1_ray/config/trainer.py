@@ -53,7 +53,7 @@ class TrainerConfig:
     zero_stage: Annotated[int, Range(least=0, most=3)] = 0  # DeepSpeed's ZeRO stage; 0: none
     offload_optimizer: bool = False  # ZeRO on GPU: optimizer state in host memory
     mini_batches_per_step: CountFrom1 = 1  # optimizer updates per RL step
-    max_tokens_per_micro_batch: CountFrom1 = 8192  # prompt + response tokens, padding counted
+    max_tokens_per_micro_batch: CountFrom1 = 8192  # prompt (once a group) + response tokens
     logprob_chunk_tokens: CountFrom1 = 1024  # response positions whose logits exist at once
     gradient_checkpointing: bool = False  # less memory for activations, about a third more time
     # An update whose loss or gradient is not finite is skipped, with an alarm; more than so many in a row end the run.

@@ -12,6 +12,7 @@ To add a family, write one file with an adapter and add its row to `vr1_ray/mode
         def render(self, prompt): ...                    # text and images -> token ids, both forms
         def vision_inputs(self, images): ...             # encoded images -> tensors of the vision tower
         def load_model(self, dtype, attention): ...      # the transformers model, on CPU or meta
+        def language_model(self, model): ...             # its part that attends to text and picture features
         def hidden_states(self, model, batch): ...       # last hidden states of the language model
 """
 
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vr1_ray.config import ModelConfig
+from vr1_ray.models.packing import PackedGroup
 from vr1_ray.types import EncodedImage, Prompt
 
 if TYPE_CHECKING:
@@ -42,16 +44,20 @@ class RenderedPrompt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelBatch:
-    """One padded micro-batch, as the adapter's forward wants it. Rows are right-padded.
+    """One packed micro-batch, as the adapter's forward wants it: a single sequence of groups, without padding.
 
-    The vision tensors hold each DIFFERENT image of the batch once; `image_index_B` says, per row and in
-    the order of its placeholders, which of them it shows. So the vision tower runs once per image and
+    The vision tensors hold each DIFFERENT image of the batch once; `image_index_G` says, per group and in
+    the order of its placeholders, which of them its prompt shows. So the vision tower runs once per image and
     not once per rollout of a group.
+
+    Example:
+        ModelBatch(input_ids_T=torch.tensor([7, 8, 5, 5, 6]), groups=lay_out([(2, [1, 2])]), image_index_G=[[]],
+                   vision=adapter.vision_inputs([]))  # prompt 7 8, responses 5 and 5 6
     """
 
-    input_ids_BT: "torch.Tensor"  # [B, T] long
-    attention_mask_BT: "torch.Tensor"  # [B, T] long, 1 on real tokens
-    image_index_B: list[list[int]]  # per row: indices into the images of `vision`
+    input_ids_T: "torch.Tensor"  # [T] long
+    groups: tuple[PackedGroup, ...]  # they cover the sequence, in its order
+    image_index_G: list[list[int]]  # per group: indices into the images of `vision`
     vision: dict[
         str, "torch.Tensor"
     ]  # the vision tower's inputs by keyword; never empty (dummy image)
@@ -65,7 +71,6 @@ class ModelAdapter(ABC):
     banned_ids: tuple[int, ...]  # never sampled, no probability mass: placeholders and unused rows
     end_ids: tuple[int, ...]  # a response that ends with one of these is finished
     control_tokens: tuple[str, ...] = ()  # texts that no question may hold
-    pad_id: int
     vocab_size: int  # rows of the output head
     max_positions: int  # prompt and response tokens that the model was made for
     saved_pixel_limits: (
@@ -111,10 +116,17 @@ class ModelAdapter(ABC):
         """The transformers model with its trained weights, in train mode."""
 
     @abstractmethod
-    def hidden_states(self, model: "torch.nn.Module", batch: ModelBatch) -> "torch.Tensor":
-        """Last hidden states of the language model, [B, T, hidden]; the vision tower runs once per image.
+    def language_model(self, model: "torch.nn.Module") -> "torch.nn.Module":
+        """The transformers model inside that runs over embeddings: the one whose attention packing changes."""
 
-        Rows without an image still touch the vision tower (weight zero), so that no rank of a sharded
+    @abstractmethod
+    def hidden_states(self, model: "torch.nn.Module", batch: ModelBatch) -> "torch.Tensor":
+        """Last hidden states of the language model, [T, hidden]; the vision tower runs once per image.
+
+        A response's positions go on from its prompt's last one, whatever stands between them in the sequence. What a
+        token sees travels as `packed` to `packed_attention.py`, which `use_packed_attention` has set.
+
+        Batches without an image still touch the vision tower (weight zero), so that no rank of a sharded
         run skips a gather that another one waits in.
         """
 

@@ -2,8 +2,8 @@
 
 Prompts go through the model's own chat template. Images are scaled by the model's own processor, with
 the config's `min_pixels` and `max_pixels`. The forward pass is transformers', taken apart in one place:
-the vision tower runs once per different image of a micro-batch, and its features are handed to every row of it
-that shows the image.
+the vision tower runs once per different image of a micro-batch, and its features are handed to every prompt of it
+that shows the image; a prompt stands once before all its responses.
 """
 
 import hashlib
@@ -30,6 +30,8 @@ from vr1_ray.models.base import (
     check_no_control_token,
     control_tokens,
 )
+from vr1_ray.models.packed_attention import Packed
+from vr1_ray.models.packed_positions import packed_positions
 from vr1_ray.pictures import IMAGE_MARK, split_at_marks
 from vr1_ray.types import EncodedImage, Prompt
 
@@ -76,8 +78,6 @@ class Qwen25VLAdapter(ModelAdapter):
         self.vocab_size = self.model_config.text_config.vocab_size
         self.max_positions = self.model_config.text_config.max_position_embeddings
         self.end_ids = self._end_ids()
-        pad = self.tokenizer.pad_token_id
-        self.pad_id = self.end_ids[0] if pad is None else pad
         self.banned_ids = self._banned_ids()
         self.control_tokens = control_tokens(self.tokenizer)
 
@@ -228,48 +228,46 @@ class Qwen25VLAdapter(ModelAdapter):
         )
         return model.train()
 
+    def language_model(self, model: torch.nn.Module) -> torch.nn.Module:
+        return model.model.language_model  # type: ignore[union-attr,return-value]
+
     def hidden_states(self, model: torch.nn.Module, batch: ModelBatch) -> torch.Tensor:
         inner: Any = model.model  # submodules are called as modules: ZeRO-3 gathers in their hooks
-        device = batch.input_ids_BT.device
-        grids = batch.vision["image_grid_thw"].to(device)
+        ids_T = batch.input_ids_T
+        grids = batch.vision["image_grid_thw"].to(ids_T.device)
         features = inner.get_image_features(
-            batch.vision["pixel_values"].to(device), grids, return_dict=True
+            batch.vision["pixel_values"].to(ids_T.device), grids, return_dict=True
         ).pooler_output
-        embeds = inner.get_input_embeddings()(batch.input_ids_BT)
-        shown = [index for row in batch.image_index_B for index in row]
-        is_image_BT = (batch.input_ids_BT == self.image_id) & batch.attention_mask_BT.bool()
+        embeds = inner.get_input_embeddings()(ids_T.unsqueeze(0))
+        shown = [index for group in batch.image_index_G for index in group]
+        is_image_T = ids_T == self.image_id
         if shown:
-            source = _feature_rows(features, shown, device)
-            self._check_placeholders(is_image_BT, features, batch)
+            source = _feature_rows(features, shown, ids_T.device)
+            self._check_placeholders(is_image_T, features, batch)
             rows = torch.cat(list(features)).to(embeds.dtype).index_select(0, source)
-            embeds = embeds.masked_scatter(is_image_BT.unsqueeze(-1), rows)
+            embeds = embeds.masked_scatter(is_image_T[:, None], rows)
         else:
             embeds = embeds + 0.0 * torch.cat(list(features)).to(embeds.dtype).sum()
-        position_ids, _ = inner.get_rope_index(
-            batch.input_ids_BT,
-            mm_token_type_ids=is_image_BT.int(),
-            image_grid_thw=grids[shown] if shown else None,
-            attention_mask=batch.attention_mask_BT,
-        )
         return inner.language_model(
             input_ids=None,
             inputs_embeds=embeds,
-            # Rows are padded on the right and attention is causal, so no real token sees padding;
-            # without a mask the faster causal kernels serve.
             attention_mask=None,
-            position_ids=position_ids,
+            position_ids=packed_positions(
+                inner.get_rope_index, batch, self.image_id, grids[shown] if shown else None
+            ),
             use_cache=False,
-        ).last_hidden_state
+            packed=Packed(batch.groups, ids_T.device),
+        ).last_hidden_state[0]
 
     def _check_placeholders(
-        self, is_image_BT: torch.Tensor, features: Any, batch: ModelBatch
+        self, is_image_T: torch.Tensor, features: Any, batch: ModelBatch
     ) -> None:
-        for row, shown in enumerate(batch.image_index_B):
+        for place, (group, shown) in enumerate(zip(batch.groups, batch.image_index_G, strict=True)):
             wanted = sum(len(features[index]) for index in shown)
-            found = int(is_image_BT[row].sum())
+            found = int(is_image_T[group.start : group.end].sum())
             if wanted != found:
                 raise ValueError(
-                    f"row {row}: {found} image placeholders but {wanted} vision tokens of its images {shown}"
+                    f"group {place}: {found} image placeholders but {wanted} vision tokens of its images {shown}"
                 )
 
     def output_head(self, model: torch.nn.Module) -> torch.nn.Module:

@@ -27,7 +27,7 @@ def _demonstrations(config: RunConfig) -> CheckRow:
         ranks,
         name="cold start: batch",
         value=f"{counted(rows, 'demonstration')} an update, {rows / ranks:g} a rank",
-        what="demonstrations",
+        what="demonstration",
     )
 
 
@@ -40,13 +40,14 @@ def _stage_batch(config: RunConfig, number: int, stage: StageConfig) -> CheckRow
         f"{counted(prompts, 'prompt')} x {stage.group_size} = {counted(responses, 'response')}, {counted(parts, 'update')}; "
         f"{each * stage.group_size / ranks:.0f} rows a rank, {responses / engines:.0f} an engine"
     )
-    return _fed(each, ranks, name=f"stage {number}: batch", value=value, what="prompts")
+    rows = each * stage.group_size
+    return _fed(rows, ranks, name=f"stage {number}: batch", value=value, what="response")
 
 
-def _fed(units: int, ranks: int, *, name: str, value: str, what: str) -> CheckRow:
-    """A group stays whole on one rank, so an update with fewer groups than ranks leaves some idle."""
+def _fed(rows: int, ranks: int, *, name: str, value: str, what: str) -> CheckRow:
+    """Groups are split over ranks, rows are not: an update with fewer of them than ranks leaves some idle."""
     limit = f"ranks: {ranks}"
-    if units >= ranks:
+    if rows >= ranks:
         return CheckRow(name=name, value=value, limit=limit)
-    cure = f"{ranks - units} ranks get no {what} of an update; lower trainer.num_workers to {units}"
+    cure = f"{ranks - rows} ranks get no {what} of an update; lower trainer.num_workers to {rows}"
     return CheckRow(name=name, value=value, limit=limit, status="warning", cure=cure)

@@ -1,13 +1,13 @@
 """How long a step and a run take, from a small model of the machine. An estimate: within a factor of two here.
 
 With F floating point operations and B bytes of memory a second of a device, P the weights that a token goes
-through, r the tokens of a response (RESPONSE_SHARE of its cap), p those of a prompt, n responses a step:
+through, r the tokens of a response (RESPONSE_SHARE of its cap), p those of a prompt, n responses to q prompts a step:
 
     generate   decode steps x (STEP + weights / B) + tokens an engine x (SEQUENCE + 2 P / (F x use)) / devices
                decode steps: the cap, for some response reaches it, or as many as the engine's room makes it
                take to get through its n r / engines tokens; prompts are read once a group
-    reference  2 P n (p + r) / (F x use) / actors
-    train      6 P n (p + r) / (F x use) / ranks, 8 with gradient checkpointing, 2 more for pi_old where it needs a
+    reference  2 P (q p + n r) / (F x use) / actors; a prompt stands once before its responses
+    train      6 P (q p + n r) / (F x use) / ranks, 8 with gradient checkpointing, 2 more for pi_old where it needs a
                forward pass of its own (all mini-batches but the first); P is the language model, image tokens are
                prompt tokens; and what ranks send each other, see `traffic.py`
     sync       weights / TRANSPORT, twice (published, loaded); with weight_transport ipc, weights / B; broadcast by
@@ -124,10 +124,9 @@ def step_seconds(
 ) -> StepSeconds:
     """The parts of one step of a stage."""
     use = GPU_USE if speed.is_gpu else CPU_USE
-    responses = config.prompts_per_step * stage.group_size
     response = RESPONSE_SHARE * stage.max_response_tokens
     text = size.text.num_parameters
-    tokens = responses * (prompt + response)
+    tokens = config.prompts_per_step * (prompt + stage.group_size * response)
     reference = 0.0
     if config.algorithm.kl_coef > 0:
         actors, threads = config.reference.num_actors, config.reference.num_threads

@@ -1,21 +1,19 @@
-"""Training rows -> padded micro-batches. Ragged until here; tensors are born here.
+"""Training rows -> packed micro-batches: one sequence of groups without padding. Tensors are born here.
 
-`plan_micro_batches` decides which rows go together (token budget, padding counted), `collate` makes the
-tensors. Both are deterministic: the same rows give the same sums, bit for bit.
+Which rows go together is planned in `dealing.py`. Both are deterministic: the same rows give the same sums, bit for bit.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 
 import numpy as np
 import torch
 
 from vr1_ray.models.base import ModelAdapter, ModelBatch
+from vr1_ray.models.packing import lay_out
+from vr1_ray.training.rows import prompt_of
 from vr1_ray.types import EncodedImage, TrainRow
-
-MAX_PADDING = 0.1  # share of a micro-batch
-MIN_FILL = 1 / 8  # of the budget: a smaller micro-batch costs more in overhead than padding does
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,8 +21,8 @@ class MicroBatch:
     """One forward-backward. `_N` runs over its response tokens, row after row.
 
     Example:
-        micro_batch = collate([row], VisionInputs(adapter, images), pad_id=0, device=torch.device("cpu"))
-        micro_batch.positions_N  # where, in the flattened [B * T] batch, each response token is predicted
+        micro_batch = collate([row], VisionInputs(adapter, images), device=torch.device("cpu"))
+        micro_batch.positions_N  # where in the packed sequence each response token is predicted
     """
 
     rows: list[TrainRow]
@@ -95,59 +93,25 @@ def filler_row(adapter: ModelAdapter) -> TrainRow:
     )
 
 
-def row_length(row: TrainRow) -> int:
-    """Prompt and response tokens."""
-    return len(row.prompt_ids) + len(row.response_ids)
-
-
-def plan_micro_batches(rows: list[TrainRow], max_tokens: int) -> list[list[int]]:
-    """Which rows share a micro-batch: lists of indices into `rows`, each row exactly once.
-
-    Rows of similar length go together, and among these the rows of one image. A row over the budget
-    gets a micro-batch of its own. Each micro-batch holds at most `max_tokens`, padding counted, and is
-    closed before that, once it is MIN_FILL full, where the next row would make more than MAX_PADDING of it
-    padding.
-    """
-    if not rows:
-        return []
-    bucket = max(8, max(map(row_length, rows)) // 16)  # padding that is worth a shared image
-    order = sorted(
-        range(len(rows)),
-        key=lambda index: (-(row_length(rows[index]) // bucket), rows[index].image_hashes, index),
-    )
-    plan: list[list[int]] = []
-    width = filled = 0  # of the last micro-batch: its longest row, and its tokens without padding
-    for index in order:
-        length = row_length(rows[index])
-        wider = max(width, length)
-        padded = (len(plan[-1]) + 1) * wider if plan else 0
-        is_dense = filled + length >= (1 - MAX_PADDING) * padded or filled < MIN_FILL * max_tokens
-        if plan and padded <= max_tokens and is_dense:
-            plan[-1].append(index)
-            width, filled = wider, filled + length
-        else:
-            plan.append([index])
-            width = filled = length
-    return plan
-
-
-def collate(
-    rows: list[TrainRow], vision: VisionInputs, *, pad_id: int, device: torch.device
-) -> MicroBatch:
-    """Pad rows on the right. Each different image comes once; `image_index_B` says who shows which."""
-    hashes = list(dict.fromkeys(chain.from_iterable(row.image_hashes for row in rows)))
+def collate(rows: list[TrainRow], vision: VisionInputs, *, device: torch.device) -> MicroBatch:
+    """Pack rows: those of one prompt that follow one another are a group. Each different image comes once."""
+    groups = [list(same) for _, same in groupby(rows, key=prompt_of)]
+    firsts = [group[0] for group in groups]
+    hashes = list(dict.fromkeys(chain.from_iterable(row.image_hashes for row in firsts)))
     place = {content_hash: index for index, content_hash in enumerate(hashes)}
-    lengths = np.array([row_length(row) for row in rows])
-    width = int(lengths.max())
-    mask = np.arange(width) < lengths[:, None]
-    ids = np.full((len(rows), width), pad_id, dtype=np.int64)
-    ids[mask] = np.fromiter(
-        chain.from_iterable(chain(row.prompt_ids, row.response_ids) for row in rows), dtype=np.int64
+    laid = lay_out(
+        [(len(rows[0].prompt_ids), [len(row.response_ids) for row in rows]) for rows in groups]
     )
-    response_lengths = np.array([len(row.response_ids) for row in rows])
-    row_index = np.repeat(np.arange(len(rows)), response_lengths)
-    starts = np.array([len(row.prompt_ids) for row in rows])
-    is_response = mask & (np.arange(width) >= starts[:, None])
+    parts = [part for rows in groups for part in (rows[0].prompt_ids, *_responses(rows))]
+    ids = np.fromiter(chain.from_iterable(parts), dtype=np.int64)
+    lengths = np.array([len(row.response_ids) for row in rows])
+    starts = np.array([start for group in laid for start in group.response_starts])
+    last_of_prompt = np.repeat(
+        [group.start + group.prompt_length - 1 for group in laid], [len(rows) for rows in groups]
+    )
+    row_index = np.repeat(np.arange(len(rows)), lengths)
+    ahead = np.arange(len(row_index)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    own = starts[row_index] + ahead
     temperature = np.array([row.temperature or 1.0 for row in rows], dtype=np.float32)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
@@ -156,17 +120,19 @@ def collate(
     return MicroBatch(
         rows=rows,
         model_batch=ModelBatch(
-            input_ids_BT=tensor(ids),
-            attention_mask_BT=tensor(mask.astype(np.int64)),
-            image_index_B=[
-                [place[content_hash] for content_hash in row.image_hashes] for row in rows
-            ],
+            input_ids_T=tensor(ids),
+            groups=laid,
+            image_index_G=[[place[image] for image in row.image_hashes] for row in firsts],
             vision={key: value.to(device) for key, value in vision.of(hashes).items()},
         ),
-        # The token at position p is predicted by the hidden state at p - 1.
-        positions_N=tensor(np.flatnonzero(is_response) - 1),
-        token_ids_N=tensor(ids[is_response]),
+        # A token is predicted by the hidden state before it: the first of a response by its prompt's last.
+        positions_N=tensor(np.where(ahead == 0, last_of_prompt[row_index], own - 1)),
+        token_ids_N=tensor(ids[own]),
         row_index_N=tensor(row_index),
-        row_lengths_B=tensor(response_lengths),
+        row_lengths_B=tensor(lengths),
         temperature_N=tensor(temperature[row_index]),
     )
+
+
+def _responses(rows: list[TrainRow]) -> list[tuple[int, ...]]:
+    return [row.response_ids for row in rows]

@@ -6,6 +6,7 @@ each token carries its share of the mean from the start, and everything after th
 
 import math
 from dataclasses import dataclass, field
+from itertools import chain
 
 import torch
 
@@ -54,6 +55,20 @@ def totals_over_ranks(
         Totals(weighted_tokens=a, weighted_rows=b, tokens=c, num_micro_batches=int(count))
         for (a, b, c), count in zip(sums, counts, strict=True)
     ]
+
+
+def tokens_over_ranks(
+    tokens_by_mini_batch: list[list[int]], device: torch.device
+) -> dict[str, float]:
+    """What all ranks together run over, and what their time would run over, from each one's micro-batches.
+
+    Ranks make their n-th micro-batch at the same time, and go on when the heaviest is done.
+    """
+    own = torch.tensor(list(chain.from_iterable(tokens_by_mini_batch)), device=device)
+    packed = float(sum_over_ranks(own.sum()))
+    num_ranks = float(sum_over_ranks(torch.ones((), device=device)))
+    lockstep = float(max_over_ranks(own).sum()) * num_ranks
+    return {"tokens/packed": packed, "tokens/lockstep": lockstep}
 
 
 def token_weights(micro_batch: MicroBatch, totals: Totals, algorithm: Algorithm) -> torch.Tensor:

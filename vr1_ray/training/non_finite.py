@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from vr1_ray.models.packing import PackedGroup
 from vr1_ray.training.batch import MicroBatch
 
 NAMED_ROWS = 8  # so many rows a message names
@@ -37,30 +38,31 @@ def drop_gradients(engine: Any, *, unless: bool) -> None:
 
 
 class GradientWatch:
-    """The largest gradient that each row of the last micro-batch sent back to its tokens' embeddings.
+    """The largest gradient that came back to each token's embedding in the last micro-batch.
 
-    A fault in any layer of the language model comes out there, and a row's embeddings get gradient from that row alone.
+    A fault in any layer of the language model comes out there: a response's embeddings get gradient from that response
+    alone, its prompt's from all responses to it.
     One that begins in the vision tower's own backward pass does not: then the loudest row is no more than a suspect.
 
     Example:
         watch = GradientWatch(policy.model.get_input_embeddings())
         engine.backward(loss)
-        largest_B = watch.take()  # None if embeddings have no gradient
+        largest_T = watch.take()  # None if embeddings have no gradient
     """
 
     def __init__(self, embeddings: torch.nn.Module) -> None:
-        self._largest_B: torch.Tensor | None = None
+        self._largest_T: torch.Tensor | None = None
         embeddings.register_forward_hook(self._see_embeddings)
 
     def _see_embeddings(self, module: object, inputs: object, embeddings: torch.Tensor) -> None:
         if embeddings.requires_grad:
             embeddings.register_hook(self._see_gradient)
 
-    def _see_gradient(self, gradient_BTD: torch.Tensor) -> None:
-        self._largest_B = gradient_BTD.abs().flatten(1).amax(dim=1)
+    def _see_gradient(self, gradient: torch.Tensor) -> None:  # [1, T, hidden]
+        self._largest_T = gradient[0].abs().amax(dim=1)
 
     def take(self) -> torch.Tensor | None:
-        found, self._largest_B = self._largest_B, None
+        found, self._largest_T = self._largest_T, None
         return found
 
 
@@ -74,16 +76,17 @@ class Suspects:
         suspects.culprits()  # if the update was skipped
     """
 
-    # Of each micro-batch its rows' ids, the row of each token, loss and gradients: no pictures, which are large.
-    _seen: list[tuple[list[str], torch.Tensor, torch.Tensor, torch.Tensor | None]] = field(
-        default_factory=list
-    )
+    # Of each micro-batch its rows' ids and places, the row of each token, loss and gradients: no pictures, which are large.
+    _seen: list[
+        tuple[list[str], tuple[PackedGroup, ...], torch.Tensor, torch.Tensor, torch.Tensor | None]
+    ] = field(default_factory=list)
 
     def add(
-        self, micro_batch: MicroBatch, loss_N: torch.Tensor, largest_B: torch.Tensor | None
+        self, micro_batch: MicroBatch, loss_N: torch.Tensor, largest_T: torch.Tensor | None
     ) -> None:
         ids = [row.row_id for row in micro_batch.rows]
-        self._seen.append((ids, micro_batch.row_index_N, loss_N, largest_B))
+        groups = micro_batch.model_batch.groups
+        self._seen.append((ids, groups, micro_batch.row_index_N, loss_N, largest_T))
 
     def culprits(self) -> tuple[list[str], bool]:
         """The ids of the rows that made it, and whether that is certain; the same on every rank. Collective.
@@ -105,17 +108,32 @@ class Suspects:
     def _by_loss(self) -> list[tuple[str, float]]:
         return [
             (ids[place], math.inf)
-            for ids, row_index_N, loss_N, _ in self._seen
+            for ids, _, row_index_N, loss_N, _ in self._seen
             for place in row_index_N[~loss_N.isfinite()].unique().tolist()
         ]
 
     def _by_gradient(self) -> list[tuple[str, float]]:
-        return [
-            (row_id, size)
-            for ids, _, _, largest_B in self._seen
-            if largest_B is not None
-            for row_id, size in zip(ids, largest_B.tolist(), strict=True)
-        ]
+        found: list[tuple[str, float]] = []
+        for ids, groups, _, _, largest_T in self._seen:
+            if largest_T is not None:
+                sizes = chain.from_iterable(_of_rows(group, largest_T) for group in groups)
+                found += zip(ids, sizes, strict=True)
+        return found
+
+
+def _of_rows(group: PackedGroup, largest_T: torch.Tensor) -> list[float]:
+    """The largest gradient of each response's own embeddings.
+
+    What went wrong at a response's first token comes out in the prompt alone: then all of its rows are suspects.
+    """
+    own = [
+        float(largest_T[start : start + length].amax()) if length else 0.0
+        for start, length in zip(group.response_starts, group.response_lengths, strict=True)
+    ]
+    prompt = float(largest_T[group.start :][: group.prompt_length].amax())
+    if math.isfinite(prompt) or not all(map(math.isfinite, own)):
+        return own
+    return [prompt] * len(own)
 
 
 def told(update: int, row_ids: list[str], is_certain: bool, *, in_a_row: int, limit: int) -> str:

@@ -12,6 +12,7 @@ from torch import nn
 from vr1_ray.config import ModelConfig
 from vr1_ray.models.attention import chosen_attention
 from vr1_ray.models.base import ModelAdapter
+from vr1_ray.models.packed_attention import use_packed_attention
 from vr1_ray.training.batch import MicroBatch
 from vr1_ray.training.logprobs import Entropy, ResponseLogprobs
 
@@ -31,6 +32,7 @@ class PolicyModel(nn.Module):
         self.adapter = adapter
         self.attention = chosen_attention(config)
         self.model: Any = adapter.load_model(dtype=DTYPES[config.dtype], attention=self.attention)
+        use_packed_attention(adapter.language_model(self.model), self.attention)
         self.response_logprobs = ResponseLogprobs(
             adapter.output_head(self.model), adapter.banned_ids, chunk_tokens
         )
@@ -39,8 +41,8 @@ class PolicyModel(nn.Module):
         self, micro_batch: MicroBatch, entropy: Entropy = "value"
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Log-probability and, if asked for, entropy [N] at each response token, float32."""
-        hidden_BTD = self.adapter.hidden_states(self.model, micro_batch.model_batch)
-        hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, micro_batch.positions_N)
+        hidden_TD = self.adapter.hidden_states(self.model, micro_batch.model_batch)
+        hidden_ND = hidden_TD.index_select(0, micro_batch.positions_N)
         return self.response_logprobs(
             hidden_ND, micro_batch.token_ids_N, micro_batch.temperature_N, entropy
         )

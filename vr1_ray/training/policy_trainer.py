@@ -26,6 +26,7 @@ from vr1_ray.training.mini_batch import (
     Totals,
     step_metrics,
     token_weights,
+    tokens_over_ranks,
     totals_over_ranks,
 )
 from vr1_ray.training.non_finite import GradientWatch, Suspects, drop_gradients, spread, told
@@ -109,7 +110,9 @@ class PolicyTrainer:
         totals = totals_over_ranks(
             [batch.rows for batch in batches], [len(batch) for batch in batches], self.device
         )
-        old = self._old_logprobs(batches, totals)
+        for batch, total in zip(batches, totals, strict=True):
+            batch.stretch(total.num_micro_batches)
+        old = self._old_logprobs(batches)
         sums = StepSums()
         norms, rates = [], []
         for number, (batch, total) in enumerate(zip(batches, totals, strict=True)):
@@ -117,10 +120,10 @@ class PolicyTrainer:
             norms.append(self._update(batch, total, old[number], sums, is_first=number == 0))
         finite = [norm for norm in norms if math.isfinite(norm)]
         made = [total for total, norm in zip(totals, norms, strict=True) if math.isfinite(norm)]
-        compared = sums.differences.over_ranks(self.device)
         return (
             step_metrics(sums.over_ranks(self.device), made)
-            | compared
+            | sums.differences.over_ranks(self.device)
+            | tokens_over_ranks([batch.tokens for batch in batches], self.device)
             | {
                 "grad_norm": sum(finite) / (len(finite) or math.nan),
                 "lr": rates[-1],
@@ -132,8 +135,7 @@ class PolicyTrainer:
         """How it learns, in one line: ranks, ZeRO stage as DeepSpeed runs it, precision, attention."""
         policy, stage = self.engine.module, self.engine.zero_optimization_stage()
         precision = str(policy.model.dtype).removeprefix("torch.")
-        where = f"{self.world_size} x {self.device.type}"
-        return f"trainer: {where}, ZeRO-{stage}, {precision}, attention {policy.attention}"
+        return f"trainer: {self.world_size} x {self.device.type}, ZeRO-{stage}, {precision}, attention {policy.attention}"
 
     def take_alarms(self) -> list[str]:
         """What the user must hear of the updates since the last call; the same on every rank."""
@@ -145,8 +147,8 @@ class PolicyTrainer:
     ) -> list[tuple[float, ...]]:
         """The policy's log-probabilities of the rows' responses, without gradient."""
         batch = self._micro_batches(rows, VisionInputs(self.adapter, images), drop_empty=False)
-        at_least = int(max_over_ranks(torch.tensor(len(batch), device=self.device)))
-        return [tuple(logprobs.tolist()) for logprobs in score(self.engine, batch, at_least)]
+        batch.stretch(int(max_over_ranks(torch.tensor(len(batch), device=self.device))))
+        return [tuple(logprobs.tolist()) for logprobs in score(self.engine, batch)]
 
     def named_weights(self, *, on_device: bool = False) -> Iterator[tuple[str, torch.Tensor]]:
         """(Hugging Face name, CPU tensor) of all weights on rank 0, nothing elsewhere; see `weights.py`."""
@@ -186,9 +188,7 @@ class PolicyTrainer:
         most = self.config.max_tokens_per_micro_batch
         return MicroBatches(rows, vision, self.adapter, max_tokens=most, device=self.device)
 
-    def _old_logprobs(
-        self, batches: list[MicroBatches], totals: list[Totals]
-    ) -> list[list[torch.Tensor] | None]:
+    def _old_logprobs(self, batches: list[MicroBatches]) -> list[list[torch.Tensor] | None]:
         """Per mini-batch and row pi_old of the trainer; None where no extra pass is needed.
 
         The first mini-batch needs none: its own forward pass is that of the policy before the first update.
@@ -196,8 +196,7 @@ class PolicyTrainer:
         if self.algorithm.old_logprobs == "rollout":
             return [None] * len(batches)
         return [
-            None if number == 0 else score(self.engine, batch, total.num_micro_batches)
-            for number, (batch, total) in enumerate(zip(batches, totals, strict=True))
+            score(self.engine, batch) if number else None for number, batch in enumerate(batches)
         ]
 
     def _update(
@@ -212,8 +211,8 @@ class PolicyTrainer:
         """One optimizer update. Returns the gradient norm before clipping; not finite if the update was skipped."""
         own = StepSums()
         suspects = Suspects()
-        for place in range(total.num_micro_batches):
-            self.engine.set_gradient_accumulation_boundary(place == total.num_micro_batches - 1)
+        for place in range(len(batch)):
+            self.engine.set_gradient_accumulation_boundary(place == len(batch) - 1)
             indices, micro_batch = batch.make(place)
             old_N = torch.cat([old[index] for index in indices]) if old and indices else None
             tokens = self._tokens(micro_batch, old_N)
@@ -224,9 +223,9 @@ class PolicyTrainer:
             is_filler = not indices
             own.add({"loss": loss} | {k: v * (not is_filler) for k, v in metrics.items()})
             self._compare(micro_batch, tokens, own, skip=is_filler or not (is_first or old))
-            largest_B = self.watch.take()
+            largest_T = self.watch.take()
             if not is_filler:
-                suspects.add(micro_batch, loss_N.detach(), largest_B)
+                suspects.add(micro_batch, loss_N.detach(), largest_T)
         norm = self._step()
         self.num_updates += 1
         if math.isfinite(norm):

@@ -78,9 +78,7 @@ class ReferencePolicy:
             max_tokens=self.trainer.max_tokens_per_micro_batch,
             device=self.device,
         )
-        at_least = 0
         if self.is_sharded:  # a rank with fewer rows takes part in the gathers of the others
-            at_least = int(max_over_ranks(torch.tensor(len(micro_batches), device=self.device)))
-        return [
-            tuple(logprobs.tolist()) for logprobs in score(self.policy, micro_batches, at_least)
-        ]
+            most = max_over_ranks(torch.tensor(len(micro_batches), device=self.device))
+            micro_batches.stretch(int(most))
+        return [tuple(logprobs.tolist()) for logprobs in score(self.policy, micro_batches)]

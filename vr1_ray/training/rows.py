@@ -1,10 +1,7 @@
-"""Groups and demonstrations -> training rows, and who trains which. Plain Python, no tensors yet.
+"""Groups and demonstrations -> training rows. Plain Python, no tensors yet.
 
-A unit is the rows of one prompt: a group in RL, one row in the cold start. Units stay whole on one
-rank, so the vision tower sees each image once.
+A unit is the rows of one prompt: a group in RL, one row in the cold start. Who trains which: `dealing.py`.
 """
-
-from itertools import pairwise
 
 from vr1_ray.models.base import ModelAdapter
 from vr1_ray.types import Demonstration, EncodedImage, Prompt, RolloutGroup, TrainRow
@@ -71,32 +68,11 @@ def images_of(prompts: list[Prompt], units: list[Unit]) -> dict[str, EncodedImag
     }
 
 
+def prompt_of(row: TrainRow) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """What a row answers: rows for which it is equal share one prompt of a packed sequence."""
+    return row.prompt_ids, row.image_hashes
+
+
 def num_tokens(unit: Unit) -> int:
     """Prompt and response tokens of a unit."""
     return sum(len(row.prompt_ids) + len(row.response_ids) for row in unit)
-
-
-def balance(units: list[Unit], num_parts: int) -> list[list[Unit]]:
-    """Deal units into parts of nearly equal tokens: longest first, each to the lightest part.
-
-    Deterministic; within a part the given order is kept, so sums come out the same each time.
-    """
-    parts: list[list[int]] = [[] for _ in range(num_parts)]
-    loads = [0] * num_parts
-    for index in sorted(range(len(units)), key=lambda i: (-num_tokens(units[i]), i)):
-        lightest = min(range(num_parts), key=lambda part: (loads[part], part))
-        parts[lightest].append(index)
-        loads[lightest] += num_tokens(units[index])
-    return [[units[index] for index in sorted(part)] for part in parts]
-
-
-def deal(units: list[Unit], *, num_ranks: int, num_mini_batches: int) -> list[list[list[Unit]]]:
-    """[rank][mini-batch] -> units. Mini-batches are consecutive runs of units, in prompt order.
-
-    Where the units do not divide (groups were dropped or left out) sizes differ by one; with fewer units
-    than mini-batches there are as many mini-batches as units.
-    """
-    parts = min(num_mini_batches, len(units))
-    edges = [len(units) * number // parts for number in range(parts + 1)]
-    dealt = [balance(units[start:end], num_ranks) for start, end in pairwise(edges)]
-    return [[mini_batch[rank] for mini_batch in dealt] for rank in range(num_ranks)]

@@ -47,7 +47,7 @@ def loss_and_gradient(**settings):
     [totals] = totals_over_ranks([rows], [2], CPU)
     losses, gradients, start = [], [], 0
     for own, advantages in ((rows[:2], trl.ADVANTAGES[:2]), (rows[2:], trl.ADVANTAGES[2:])):
-        batch = collate(own, VisionInputs(tiny_adapter(), {}), pad_id=0, device=CPU)
+        batch = collate(own, VisionInputs(tiny_adapter(), {}), device=CPU)
         end = start + len(batch.row_index_N)
 
         def tensor(values, part=slice(start, end)):

@@ -2,15 +2,18 @@
 
 import dataclasses
 import io
+from itertools import chain
 
 import pytest
 import torch
 from PIL import Image
 
-from tests.builders import picture, prompt, save_random_tiny_model
+from tests.builders import picture, plain_logits, prompt, save_random_tiny_model
 from vr1_ray.config import ModelConfig
 from vr1_ray.models import ModelBatch, load_adapter
 from vr1_ray.models.base import control_tokens
+from vr1_ray.models.packed_attention import use_packed_attention
+from vr1_ray.models.packing import lay_out
 from vr1_ray.types import EncodedImage, Prompt
 
 
@@ -26,8 +29,15 @@ def adapter(config):
 
 
 @pytest.fixture(scope="module")
-def model(adapter):
+def plain_model(adapter):
     return adapter.load_model(dtype=torch.float32, attention="sdpa").eval()
+
+
+@pytest.fixture(scope="module")
+def model(adapter):
+    model = adapter.load_model(dtype=torch.float32, attention="sdpa").eval()
+    use_packed_attention(adapter.language_model(model), "sdpa")
+    return model
 
 
 def processor_inputs(adapter, row):
@@ -37,15 +47,17 @@ def processor_inputs(adapter, row):
     return adapter.processor(text=[text], images=images, return_tensors="pt")
 
 
-def batch_of(adapter, rows, images):
-    """Rows (prompt, response ids) padded to one batch over the given different images."""
+def batch_of(adapter, groups, images):
+    """Groups (prompt, responses' ids) packed to one sequence over the given different images."""
     hashes = [image.content_hash for image in images]
-    ids = [[*adapter.render(row).prompt_ids, *response] for row, response in rows]
-    width = max(map(len, ids))
+    prompts = [list(adapter.render(row).prompt_ids) for row, _ in groups]
+    responses = [responses for _, responses in groups]
+    ids = [sum(some, prompt) for prompt, some in zip(prompts, responses, strict=True)]
+    lengths = [[len(one) for one in some] for some in responses]
     return ModelBatch(
-        input_ids_BT=torch.tensor([i + [adapter.pad_id] * (width - len(i)) for i in ids]),
-        attention_mask_BT=torch.tensor([[1] * len(i) + [0] * (width - len(i)) for i in ids]),
-        image_index_B=[[hashes.index(i.content_hash) for i in row.images] for row, _ in rows],
+        input_ids_T=torch.tensor(list(chain.from_iterable(ids))),
+        groups=lay_out(list(zip(map(len, prompts), lengths, strict=True))),
+        image_index_G=[[hashes.index(i.content_hash) for i in row.images] for row, _ in groups],
         vision=adapter.vision_inputs(images),
     )
 
@@ -100,22 +112,34 @@ def test_banned_ids_are_the_placeholders_and_the_unused_rows(adapter):
     assert not set(adapter.banned_ids) & set(adapter.end_ids)
 
 
-def test_hidden_states_equal_transformers_forward(adapter, model):
+def test_hidden_states_of_packed_groups_equal_transformers_forward_of_each_row(
+    adapter, model, plain_model
+):
     shared, two, text = prompt(1), prompt(2, num_images=2, size=(112, 56)), prompt(3, num_images=0)
-    rows = [(shared, [5, 6, 7]), (two, [9]), (shared, [8, 8, 8, 8, 8]), (text, [4, 4])]
-    batch = batch_of(adapter, rows, [two.images[1], shared.images[0], two.images[0]])
+    four = prompt(4, num_images=4, size=(28, 56))
+    groups = [
+        (shared, [[5, 6, 7], [8, 8, 8, 8, 8], [9]]),
+        (two, [[9]]),
+        (four, [[7, 6], list(range(20, 120))]),
+        (text, [[4, 4], [5, 4, 3]]),
+    ]
+    images = [two.images[1], shared.images[0], two.images[0], *four.images]
+    batch = batch_of(adapter, groups, images)
     with torch.no_grad():
         found = adapter.output_head(model)(adapter.hidden_states(model, batch))
-        for index, (row, response) in enumerate(rows):
-            inputs = processor_inputs(adapter, row)
-            ids = torch.cat([inputs["input_ids"], torch.tensor([response])], dim=1)
-            extra = {}
-            if row.images:
-                kinds = torch.nn.functional.pad(inputs["mm_token_type_ids"], (0, len(response)))
-                extra = {name: inputs[name] for name in ("pixel_values", "image_grid_thw")}
-                extra["mm_token_type_ids"] = kinds
-            wanted = model(input_ids=ids, **extra).logits[0]
-            assert (found[index, : len(wanted)] - wanted).abs().max() <= 1e-5
+        for laid, (row, responses) in zip(batch.groups, groups, strict=True):
+            start = laid.start + laid.prompt_length
+            for first, response in zip(laid.response_starts, responses, strict=True):
+                wanted = plain_logits(adapter, plain_model, row, response)
+                in_prompt = found[laid.start : start] - wanted[: laid.prompt_length]
+                own = found[first : first + len(response)] - wanted[laid.prompt_length :]
+                assert max(in_prompt.abs().max(), own.abs().max()) <= 1e-5
+
+
+def test_plain_logits_are_those_of_the_processors_inputs(adapter, plain_model):
+    row = prompt(2, num_images=2, size=(112, 56))
+    wanted = plain_model(**processor_inputs(adapter, row)).logits[0]
+    assert torch.equal(plain_logits(adapter, plain_model, row, []), wanted)
 
 
 def test_the_vision_tower_runs_once_for_each_different_image(adapter, model):
@@ -124,13 +148,13 @@ def test_the_vision_tower_runs_once_for_each_different_image(adapter, model):
         lambda module, args, kwargs, output: grids.append(kwargs["grid_thw"]), with_kwargs=True
     )
     row = prompt(1)
-    adapter.hidden_states(model, batch_of(adapter, [(row, [5])] * 4, list(row.images)))
+    adapter.hidden_states(model, batch_of(adapter, [(row, [[5]] * 3), (row, [[6]])], [*row.images]))
     hook.remove()
     assert [len(grid) for grid in grids] == [1]
 
 
 def test_a_batch_without_images_touches_the_tower_with_weight_zero(adapter, model):
-    batch = batch_of(adapter, [(prompt(3, num_images=0), [4, 4])], [])
+    batch = batch_of(adapter, [(prompt(3, num_images=0), [[4, 4]])], [])
     assert batch.vision["image_grid_thw"].tolist() == [[1, 2, 2]]
     model.zero_grad()
     adapter.hidden_states(model, batch).sum().backward()
@@ -142,9 +166,9 @@ def test_a_batch_without_images_touches_the_tower_with_weight_zero(adapter, mode
 
 def test_placeholders_that_do_not_match_the_features_are_an_error(adapter, model):
     row = prompt(1)
-    batch = batch_of(adapter, [(row, [5])], list(row.images))
+    batch = batch_of(adapter, [(row, [[5]])], list(row.images))
     wrong = dataclasses.replace(batch, vision=adapter.vision_inputs([picture(1, (28, 28))]))
-    with pytest.raises(ValueError, match="row 0: 9 image placeholders but 1"):
+    with pytest.raises(ValueError, match="group 0: 9 image placeholders but 1"):
         adapter.hidden_states(model, wrong)
 
 

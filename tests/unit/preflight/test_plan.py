@@ -202,11 +202,13 @@ def test_more_gpus_than_there_are_is_bad(seven_b):
     assert not is_sound(rows)
 
 
-def test_ranks_without_a_group_are_a_warning(seven_b):
-    found = row(plan_rows(rl_7b(prompts_per_step=64), H100S, size=seven_b), "stage 1: batch")
-    # 64 prompts in 4 updates are 16 groups for 32 ranks.
+def test_ranks_without_a_row_are_a_warning(seven_b):
+    # 64 prompts in 4 updates are 16 groups of 16 for 32 ranks: a group is split. 4 in 4 are 16 rows.
+    split = row(plan_rows(rl_7b(prompts_per_step=64), H100S, size=seven_b), "stage 1: batch")
+    assert split.status == "ok"
+    found = row(plan_rows(rl_7b(prompts_per_step=4), H100S, size=seven_b), "stage 1: batch")
     assert found.status == "warning"
-    assert "lower trainer.num_workers to 16" in found.cure
+    assert "16 ranks get no response of an update; lower trainer.num_workers to 16" in found.cure
 
 
 def test_a_number_close_to_its_limit_is_a_warning(seven_b):

@@ -42,12 +42,12 @@ def test_each_part_is_what_its_formula_says(tmp_path):
     stage = config.curriculum.stages[0]
     found = step_seconds(config, machine, size, machine.speed, stage, prompt=1000.0)
     text = size.text.num_parameters
-    tokens = 512 * 16 * (1000 + 2048)
+    tokens = 512 * (1000 + 16 * 2048)  # a prompt once a group
     # 6 + 2 with checkpointing + 2 for pi_old of three mini-batches in four; 32 ranks of 1e15 FLOP/s, 0.35 of it used.
-    # ZeRO-3: 12 micro-batches of 16,384 tokens in each of 4 updates, three gathers or scatters each, and a gather for
-    # each of pi_old's 3 x 12; 31/32 of it from other ranks.
+    # ZeRO-3: 9 micro-batches of 16,384 tokens in each of 4 updates, three gathers or scatters each, and a gather for
+    # each of pi_old's 3 x 9; 31/32 of it from other ranks.
     products = 9.5 * text * tokens / (1e15 * 0.35 * 32)
-    sent = (4 * 12 * 3 + 3 * 12) * 2 * size.num_parameters * 31 / 32
+    sent = (4 * 9 * 3 + 3 * 9) * 2 * size.num_parameters * 31 / 32
     assert found.train == pytest.approx(products + sent / 25e9)
     assert found.reference == pytest.approx(2 * text * tokens / (1e15 * 0.35 * 8))
     assert found.sync == pytest.approx(2 * 2 * size.num_parameters / 1e9)

@@ -7,10 +7,10 @@ import json
 import pytest
 import torch
 
-from tests.builders import prompt, random_weights, save_random_tiny_model
+from tests.builders import plain_logits, prompt, random_weights, save_random_tiny_model
 from tests.sender import broadcasting
 from vr1_ray.config import ModelConfig, RolloutConfig
-from vr1_ray.models import ModelBatch, load_adapter
+from vr1_ray.models import load_adapter
 from vr1_ray.rollout import EngineDiedError
 from vr1_ray.rollout.hf_engine import HFEngine
 from vr1_ray.types import SamplingSpec, TokenSpan
@@ -41,16 +41,9 @@ def test_logprobs_are_those_of_one_forward_pass(engine, temperature, num_images)
     row = prompt(num_images + 1, num_images=num_images)
     start = len(engine.adapter.render(row).prompt_ids)
     for sample in generate(engine, row, [1, 2], temperature=temperature):
-        ids = torch.tensor([engine.adapter.render(row).prompt_ids + sample.response_ids])
-        batch = ModelBatch(
-            input_ids_BT=ids,
-            attention_mask_BT=torch.ones_like(ids),
-            image_index_B=[list(range(num_images))],
-            vision=engine.adapter.vision_inputs(list(row.images)),
-        )
         with torch.no_grad():
-            hidden = engine.adapter.hidden_states(engine._model, batch)
-            logits_TV = engine._model.lm_head(hidden)[0, start - 1 : -1]
+            logits_TV = plain_logits(engine.adapter, engine._model, row, sample.response_ids)
+        logits_TV = logits_TV[start - 1 : -1]
         logits_TV[:, list(engine.adapter.banned_ids)] = -torch.inf
         wanted_TV = (logits_TV / (temperature or 1.0)).log_softmax(-1)
         wanted = wanted_TV[torch.arange(len(sample.response_ids)), list(sample.response_ids)]

@@ -55,7 +55,7 @@ def rows_of(*lengths: int) -> list[TrainRow]:
 def test_token_weights_add_up_to_one(aggregation, expected):
     rows = rows_of(1, 3)
     [totals] = totals_over_ranks([rows], [1], CPU)
-    micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), pad_id=0, device=CPU)
+    micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), device=CPU)
     algorithm = make_algorithm(AlgorithmConfig(loss_aggregation=aggregation))
     assert token_weights(micro_batch, totals, algorithm).tolist() == pytest.approx(expected)
 
@@ -66,7 +66,7 @@ def test_a_constant_length_gives_each_token_the_same_weight_in_every_mini_batch(
     for lengths in ((1, 3), (1, 1)):
         rows = rows_of(*lengths)
         [totals] = totals_over_ranks([rows], [1], CPU)
-        micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), pad_id=0, device=CPU)
+        micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), device=CPU)
         found = token_weights(micro_batch, totals, algorithm)
         assert found.tolist() == [1 / 16] * sum(lengths)
 
@@ -111,7 +111,7 @@ def test_only_a_loss_that_is_not_finite_spreads():
 
 def suspects_of(losses, gradients):
     rows = rows_of(2, 3)
-    micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), pad_id=0, device=CPU)
+    micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), device=CPU)
     suspects = Suspects()
     suspects.add(micro_batch, torch.tensor(losses), gradients and torch.tensor(gradients))
     return suspects
@@ -120,9 +120,11 @@ def suspects_of(losses, gradients):
 @pytest.mark.parametrize(
     ("losses", "gradients", "culprits"),
     [
-        ([1.0, 1.0, 1.0, torch.inf, 1.0], [torch.nan, torch.nan], (["3"], True)),
-        ([1.0] * 5, [torch.nan, 7.0], (["2"], True)),
-        ([1.0] * 5, [1e30, 1e38], (["3"], False)),
+        # Gradients of the prompt's token, of two tokens of the first response, of three of the second.
+        ([1.0, 1.0, 1.0, torch.inf, 1.0], [torch.nan] * 6, (["3"], True)),
+        ([1.0] * 5, [torch.nan, torch.nan, 0.0, 7.0, 7.0, 0.0], (["2"], True)),
+        ([1.0] * 5, [torch.nan, 1.0, 0.0, 7.0, 7.0, 0.0], (["2", "3"], True)),
+        ([1.0] * 5, [2e38, 1e30, 0.0, 1.0, 1e38, 0.0], (["3"], False)),
         ([1.0] * 5, None, ([], True)),
     ],
 )
@@ -146,7 +148,7 @@ def test_the_alarm_of_a_skipped_update_names_rows_and_what_comes_next():
 
 def test_what_an_update_keeps_of_its_micro_batches_holds_no_pictures():
     rows = rows_of(2, 3)
-    micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), pad_id=0, device=CPU)
+    micro_batch = collate(rows, VisionInputs(tiny_adapter(), {}), device=CPU)
     suspects = Suspects()
     suspects.add(micro_batch, torch.ones(5), None)
     assert not any(part is micro_batch for part in suspects._seen[0])

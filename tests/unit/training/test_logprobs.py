@@ -5,9 +5,7 @@ import torch
 
 from tests.unit.training.sample_rows import model_config, sample_rows, tiny_adapter
 from vr1_ray.config import TrainerConfig
-from vr1_ray.training.batch import VisionInputs, collate
 from vr1_ray.training.logprobs import ResponseLogprobs
-from vr1_ray.training.policy_model import PolicyModel
 from vr1_ray.training.reference import ReferencePolicy
 
 BANNED = (1, 5)
@@ -76,32 +74,6 @@ def test_no_tokens_give_no_logprobs_and_keep_the_graph(inputs):
     logprobs, _ = ResponseLogprobs(head, BANNED, 4)(hidden_ND[:0], ids_N[:0], temperature_N[:0])
     logprobs.sum().backward()
     assert head.weight.grad is not None
-
-
-def test_the_policy_gives_what_transformers_gives_row_by_row():
-    adapter = tiny_adapter()
-    rows, images = sample_rows(adapter)
-    policy = PolicyModel(adapter, model_config(), chunk_tokens=7)
-    vision = VisionInputs(adapter, images)
-    micro_batch = collate(rows, vision, pad_id=adapter.pad_id, device=torch.device("cpu"))
-    with torch.no_grad():
-        logprobs_N, _ = policy(micro_batch)
-    for row, found in zip(rows, logprobs_N.split(micro_batch.row_lengths_B.tolist()), strict=True):
-        ids = torch.tensor([[*row.prompt_ids, *row.response_ids]])
-        seen = vision.of(list(row.image_hashes)) if row.image_hashes else {}
-        image_id = policy.model.config.image_token_id
-        with torch.no_grad():
-            logits = policy.model(
-                input_ids=ids,
-                attention_mask=torch.ones_like(ids),
-                mm_token_type_ids=(ids == image_id).int(),
-                **seen,
-            ).logits[0]
-        logits[:, list(adapter.banned_ids)] = -torch.inf
-        start = len(row.prompt_ids)
-        expected = logits[start - 1 : -1].log_softmax(-1)
-        expected = expected.gather(1, ids[0, start:, None])[:, 0]
-        torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-5)
 
 
 def test_the_reference_scores_rows_in_their_order_whatever_the_budget():

@@ -1,22 +1,9 @@
-"""Who trains which row: units stay whole, loads are even, mini-batches follow prompt order."""
+"""Groups become training rows."""
 
 import pytest
 
-from vr1_ray.training.rows import balance, deal, num_tokens, unit_of_group
-from vr1_ray.types import EncodedImage, Prompt, Rollout, RolloutGroup, Stage, TrainRow
-
-
-def unit(name: str, *lengths: int) -> list[TrainRow]:
-    return [
-        TrainRow(
-            row_id=f"{name}/{i}", prompt_ids=(1, 2), response_ids=(3,) * length, image_hashes=()
-        )
-        for i, length in enumerate(lengths)
-    ]
-
-
-def names(units) -> list[str]:
-    return [unit[0].row_id.split("/")[0] for unit in units]
+from vr1_ray.training.rows import num_tokens, unit_of_group
+from vr1_ray.types import EncodedImage, Prompt, Rollout, RolloutGroup, Stage
 
 
 def group(advantage: float | None) -> RolloutGroup:
@@ -39,42 +26,6 @@ def group(advantage: float | None) -> RolloutGroup:
         prompt_ids=(1, 4, 4),
         rollouts=(rollout,),
     )
-
-
-def test_balance_gives_the_longest_unit_its_own_part():
-    # tokens: a 2+10, b 2+3, c 2+4, so {a} against {b, c}: 12 and 11
-    parts = balance([unit("a", 10), unit("b", 3), unit("c", 4)], 2)
-    assert [names(part) for part in parts] == [["a"], ["b", "c"]]
-
-
-def test_balance_keeps_a_unit_whole_and_loses_none():
-    units = [unit(str(n), n, n + 1) for n in range(1, 8)]
-    parts = balance(units, 3)
-    assert sorted(name for part in parts for name in names(part)) == sorted(names(units))
-    assert all(len(unit) == 2 for part in parts for unit in part)
-
-
-def test_more_parts_than_units_leaves_parts_empty():
-    assert [len(part) for part in balance([unit("a", 1)], 3)] == [1, 0, 0]
-
-
-def test_mini_batches_are_consecutive_prompts_on_every_rank():
-    units = [unit(name, 4) for name in "abcd"]
-    dealt = deal(units, num_ranks=2, num_mini_batches=2)
-    assert [[names(mini_batch) for mini_batch in rank] for rank in dealt] == [
-        [["a"], ["c"]],
-        [["b"], ["d"]],
-    ]
-
-
-def test_units_that_do_not_divide_give_mini_batches_that_differ_by_one_unit():
-    (dealt,) = deal([unit(name, 1) for name in "abcde"], num_ranks=1, num_mini_batches=2)
-    assert [names(mini_batch) for mini_batch in dealt] == [["a", "b"], ["c", "d", "e"]]
-
-
-def test_fewer_units_than_mini_batches_give_one_mini_batch_each():
-    (dealt,) = deal([unit(name, 1) for name in "ab"], num_ranks=1, num_mini_batches=4)
-    assert [names(mini_batch) for mini_batch in dealt] == [["a"], ["b"]]
 
 
 def test_a_group_becomes_rows_with_all_the_trainer_needs():

@@ -14,7 +14,8 @@ from vr1_ray.actors.room import RoomWatch, placement_options
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.waiting import put, wait_for
 from vr1_ray.config import RunConfig
-from vr1_ray.training.rows import Unit, balance, images_of, row_to_score
+from vr1_ray.training.dealing import balance
+from vr1_ray.training.rows import Unit, images_of, row_to_score
 from vr1_ray.types import EncodedImage, RolloutGroup, TrainRow
 
 

@@ -7,6 +7,7 @@ would come again, so it ends the run.
 
 import uuid
 from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from vr1_ray.actors.waiting import (
     wait_for,
 )
 from vr1_ray.config import ConfigError, RunConfig
+from vr1_ray.training.dealing import balance, deal, with_shares
 from vr1_ray.training.distributed import LOOPBACK, PeerLostError
-from vr1_ray.training.rows import Unit, balance, deal, images_of
+from vr1_ray.training.rows import Unit, images_of
 from vr1_ray.types import Prompt
 from vr1_ray.weights.broadcast import Backend, BroadcastGroup
 from vr1_ray.weights.cuda_ipc import SharedBucket
@@ -160,17 +162,14 @@ class TrainerGroup:
         dealt = deal(units, num_ranks=len(self.actors), num_mini_batches=parts)
         pending = {}
         for rank, actor in enumerate(self.actors):
-            mini_batches = [
-                [row for unit in mini_batch for row in unit] for mini_batch in dealt[rank]
-            ]
-            own_units = [unit for mini_batch in dealt[rank] for unit in mini_batch]
-            rows = put(mini_batches, what="rows to train on")
-            images = put(images_of(prompts, own_units), what="their pictures")
-            pending[f"trainer {rank}"] = actor.train_step.remote(rows, images)
+            rows = [list(chain.from_iterable(mini_batch)) for mini_batch in dealt[rank]]
+            images = images_of(prompts, list(chain.from_iterable(dealt[rank])))
+            stored = put(rows, what="rows to train on"), put(images, what="their pictures")
+            pending[f"trainer {rank}"] = actor.train_step.remote(*stored)
         metrics, alarms = self._wait(pending, phase="training")[0]
         for alarm in alarms:
             self.note(f"ALARM step {step}: {alarm}")
-        return metrics
+        return with_shares(metrics, units)
 
     def compute_logprobs(
         self, units: list[Unit], prompts: list[Prompt]
