@@ -14,9 +14,16 @@ from vr1_ray.models.base import (
     check_no_control_token,
 )
 from vr1_ray.models.qwen2_5_vl import Qwen25VLAdapter
+from vr1_ray.models.qwen2_vl import Qwen2VLAdapter
+from vr1_ray.models.qwen3_vl import Qwen3VLAdapter
+from vr1_ray.models.text import TextAdapter
 
 MODELS: dict[str, type[ModelAdapter]] = {  # `model_type` of config.json -> adapter
     "qwen2_5_vl": Qwen25VLAdapter,
+    "qwen2_vl": Qwen2VLAdapter,
+    "qwen3_vl": Qwen3VLAdapter,
+    "qwen2": TextAdapter,
+    "qwen3": TextAdapter,
 }
 
 __all__ = ["MODELS", "ModelAdapter", "ModelBatch", "RenderedPrompt", "load_adapter"]

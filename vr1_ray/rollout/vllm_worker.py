@@ -195,7 +195,9 @@ class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
         heads = [module for module in self.model.modules() if isinstance(module, ParallelLMHead)]
         if len(heads) != 1:
             raise RuntimeError(f"tied embeddings: expected one output head, found {len(heads)}")
-        embedding = self.model.get_language_model().model.embed_tokens
+        has_more = hasattr(self.model, "get_language_model")  # than a language model
+        language_model = self.model.get_language_model() if has_more else self.model
+        embedding = language_model.model.embed_tokens
         heads[0].weight = embedding.weight
         heads[0].quant_method.process_weights_after_loading(heads[0])
 

@@ -40,7 +40,7 @@ def test_an_unreadable_config_is_refused(tmp_path):
 
 def test_an_unknown_family_names_itself_and_the_known_ones(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(ValueError, match=r"'bert'; known: qwen2_5_vl"):
+    with pytest.raises(ValueError, match=r"'bert'; known: .*qwen2_5_vl"):
         load_adapter(ModelConfig(path=str(tmp_path)))
 
 
