@@ -44,6 +44,14 @@ def test_an_unknown_family_names_itself_and_the_known_ones(tmp_path):
         load_adapter(ModelConfig(path=str(tmp_path)))
 
 
+def test_a_family_that_people_ask_for_is_refused_with_the_reason(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mllama"}))
+    with pytest.raises(
+        ValueError, match=r"'mllama' \(vLLM runs no Llama 3\.2 Vision .*\); known: "
+    ):
+        load_adapter(ModelConfig(path=str(tmp_path)))
+
+
 def test_a_folder_without_processor_is_refused(tmp_path):
     (tmp_path / "config.json").write_text((TINY_MODEL / "config.json").read_text())
     with pytest.raises(ValueError, match=r"model\.path=.*processor"):
