@@ -6,6 +6,7 @@ An engine a family, most of half a minute each. Qwen2.5-VL is in tests/integrati
 import asyncio
 
 import pytest
+import torch
 
 from tests.builders import prompt
 from tests.families import FAMILIES, family_config, save_family, sees_pictures
@@ -40,3 +41,18 @@ def test_vllm_agrees_with_transformers_as_started_and_after_syncs(model_type, tm
     finally:
         pair.run(pair.vllm.close())
         loop.close()
+
+
+def test_what_qwen3_vl_adds_to_its_layers_is_zero_again_after_an_update():
+    """Sleep drops it with the weights, and a prompt without pictures gets it as it is."""
+    from vllm.model_executor.models.qwen3_vl import Qwen3VLForConditionalGeneration
+
+    from vr1_ray.rollout.vllm_worker import clear_deepstack
+
+    model = object.__new__(Qwen3VLForConditionalGeneration)
+    torch.nn.Module.__init__(model)
+    model.deepstack_num_level = 2
+    model.deepstack_input_embeds = [torch.full((4, 3), torch.nan) for _ in range(2)]
+    clear_deepstack(model)
+    for added in model._get_deepstack_input_embeds(4).tensors.values():
+        assert not added.any()
