@@ -84,6 +84,8 @@ def plain_logits(adapter, model, row, response_ids):
     ids = torch.tensor([[*prompt_ids, *response_ids]])
     pictures = {}
     if row.images:
-        pictures = adapter.vision_inputs(list(row.images))
-        pictures["mm_token_type_ids"] = (ids == adapter.image_id).int()
+        pictures = adapter.plain_inputs(model, prompt_ids, list(row.images))
+        del pictures["input_ids"]
+        if "mm_token_type_ids" in pictures:
+            pictures["mm_token_type_ids"] = (ids == adapter.image_id).int()
     return model(input_ids=ids, **pictures).logits[0]

@@ -64,9 +64,11 @@ class EnginePair:
         return worst
 
 
-def start_pair(folder, loop, **options):
+def start_pair(folder, loop, *, model=None, **options):
     """Both engines on the model of `folder`; `options` are more of vLLM's own arguments."""
-    model = ModelConfig(path=str(folder), min_pixels=784, max_pixels=50176, max_model_len=256)
+    model = model or ModelConfig(
+        path=str(folder), min_pixels=784, max_pixels=50176, max_model_len=256
+    )
     rollout = RolloutConfig(num_threads=1, kv_cache_gib=0.25, options=options)
     adapter = load_adapter(model)
     vllm, hf = (

@@ -229,7 +229,7 @@ def _model_note(model: str) -> str:
         return "the quickstart's cold-started policy, of 2 M parameters"
     if model == TINY:
         return "2 M parameters, to see all of it work; for real Qwen/Qwen2.5-VL-7B-Instruct or another Qwen2.5-VL"
-    return "a Qwen2.5-VL of any size"
+    return "Qwen2-VL, Qwen2.5-VL or Qwen3-VL Instruct of any size"
 
 
 def _measure(looked: Looked, model: str) -> Lengths | None:

@@ -14,9 +14,24 @@ from vr1_ray.models.base import (
     check_no_control_token,
 )
 from vr1_ray.models.qwen2_5_vl import Qwen25VLAdapter
+from vr1_ray.models.qwen2_vl import Qwen2VLAdapter
+from vr1_ray.models.qwen3_vl import Qwen3VLAdapter
+from vr1_ray.models.text import TextAdapter
 
 MODELS: dict[str, type[ModelAdapter]] = {  # `model_type` of config.json -> adapter
     "qwen2_5_vl": Qwen25VLAdapter,
+    "qwen2_vl": Qwen2VLAdapter,
+    "qwen3_vl": Qwen3VLAdapter,
+    "qwen2": TextAdapter,
+    "qwen3": TextAdapter,
+}
+
+WITHOUT = {  # types that people ask for -> why they have no row
+    "mllama": "vLLM runs no Llama 3.2 Vision after 0.10.2, and its cross-attention is not packed here",
+    "gemma3": "tokens of its images see one another both ways, and packed attention here is causal",
+    "qwen3_5": "its linear attention carries a state over a whole sequence, so that groups can't be packed",
+    "qwen3_vl_moe": "mixtures of experts were not tried here",
+    "internvl": "its adapter is an example, model.adapter=examples/custom_model/internvl.py:InternVLAdapter",
 }
 
 __all__ = ["MODELS", "ModelAdapter", "ModelBatch", "RenderedPrompt", "load_adapter"]
@@ -31,8 +46,9 @@ def load_adapter(config: ModelConfig) -> ModelAdapter:
     """
     model_type = _model_type(config)
     if not config.adapter and model_type not in MODELS:
+        why = f" ({WITHOUT[model_type]})" if model_type in WITHOUT else ""
         raise ValueError(
-            f"model.path={config.path!r}: no adapter for model type {model_type!r}; known: {', '.join(sorted(MODELS))}. "
+            f"model.path={config.path!r}: no adapter for model type {model_type!r}{why}; known: {', '.join(sorted(MODELS))}. "
             "Take one of these, or name your own in model.adapter as package.module:Name."
         )
     found = find(MODELS, config.adapter or model_type, "model.adapter", kind=ModelAdapter)

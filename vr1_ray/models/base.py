@@ -4,7 +4,8 @@ The adapter owns the processor, so engine and trainer see the same token ids and
 the one list of banned ids, so a log-probability means the same on engine, trainer and reference.
 It knows nothing of algorithms, rewards or Ray.
 
-To add a family, write one file with an adapter and add its row to `vr1_ray/models/__init__.py`:
+To add a family, write one file with an adapter and add its row to `vr1_ray/models/__init__.py`. One of transformers'
+that has a chat template derives from `ChatAdapter` (`chat.py`) and needs four methods; in full:
 
     class MyVLAdapter(ModelAdapter):
         model_types = ("my_vl",)                         # `model_type` of its config.json
@@ -106,6 +107,18 @@ class ModelAdapter(ABC):
     @abstractmethod
     def vision_inputs(self, images: Sequence[EncodedImage | Any]) -> dict[str, "torch.Tensor"]:
         """The vision tower's inputs for these images, encoded or opened; a dummy image for an empty list."""
+
+    @abstractmethod
+    def plain_inputs(
+        self,
+        model: "torch.nn.Module",
+        prompt_ids: tuple[int, ...],
+        images: Sequence[EncodedImage | Any],
+    ) -> dict[str, "torch.Tensor"]:
+        """What the transformers model itself takes of one prompt, alone and unpacked: `model(**plain_inputs)`.
+
+        Raises ValueError if placeholders and images don't match.
+        """
 
     @abstractmethod
     def engine_options(self) -> dict[str, Any]:

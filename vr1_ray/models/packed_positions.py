@@ -1,7 +1,8 @@
-"""M-RoPE positions of a packed sequence: a response goes on from its prompt's last position, wherever it stands."""
+"""Positions of a packed sequence: a response goes on from its prompt's last position, wherever it stands."""
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from vr1_ray.models.base import ModelBatch
@@ -38,3 +39,11 @@ def packed_positions(
     positions_3T = (next_G[group_T] + place_T).repeat(3, 1)
     positions_3T[:, is_prompt_T] = of_prompts[:, is_real_GP]
     return positions_3T.unsqueeze(1)
+
+
+def plain_positions(batch: ModelBatch) -> torch.Tensor:
+    """[1, T]: one position a token."""
+    places = places_of(batch.groups)
+    lengths_G = np.array([group.prompt_length for group in batch.groups])
+    before_T = np.where(places.is_prompt_T, 0, lengths_G[places.group_T])
+    return torch.from_numpy(before_T + places.place_T).to(batch.input_ids_T.device).unsqueeze(0)

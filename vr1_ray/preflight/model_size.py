@@ -1,8 +1,7 @@
 """The shape of a model from its config.json alone: parameters, KV cache per token. No weights are read.
 
-The formulas are those of the Qwen2.5-VL family (a decoder with grouped KV heads and a gated MLP, a vision
-tower with a gated MLP and a two-layer merger). Another family gets its own `from_config` and a row in
-SIZES, beside its adapter's row in `vr1_ray/models`.
+Language models are decoders with grouped KV heads and a gated MLP. Each family has a function that reads its config.json
+and a row in SIZES, beside its adapter's row in `vr1_ray/models`.
 """
 
 import json
@@ -30,12 +29,14 @@ class TextShape:
     head_dim: int
     vocab: int
     is_tied: bool  # the head shares the embeddings' weights
+    norms_heads: bool = False  # as Qwen3: norms of queries and keys, and no biases of q, k and v
 
     @property
     def num_parameters(self) -> int:
-        """Embeddings, layers (q, k and v have biases), final norm, head."""
+        """Embeddings, layers, final norm, head."""
         queries, keys = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
-        attention = self.hidden * (2 * queries + 2 * keys) + queries + 2 * keys
+        beside = 2 * self.head_dim if self.norms_heads else queries + 2 * keys
+        attention = self.hidden * (2 * queries + 2 * keys) + beside
         layer = attention + 3 * self.hidden * self.intermediate + 2 * self.hidden
         embeddings = self.vocab * self.hidden * (1 if self.is_tied else 2)
         return embeddings + self.num_layers * layer + self.hidden
@@ -52,26 +53,14 @@ class VisionShape:
     num_layers: int
     hidden: int
     intermediate: int
-    out: int  # the language model's hidden size
     patch: int  # pixels
     merge: int  # patches a side of one vision token
-    temporal_patch: int
-
-    @property
-    def merger_parameters(self) -> int:
-        merged = self.hidden * self.merge**2
-        return self.hidden + merged * (merged + 1) + (merged + 1) * self.out
-
-    @property
-    def tower_parameters(self) -> int:
-        """Patch embedding and blocks, without the merger."""
-        patches = 3 * self.temporal_patch * self.patch**2 * self.hidden
-        attention = 4 * self.hidden * (self.hidden + 1)
-        mlp = 3 * self.hidden * self.intermediate + 2 * self.intermediate + self.hidden
-        return patches + self.num_layers * (attention + mlp + 2 * self.hidden)
+    tower_parameters: int  # patch embedding and blocks, without the merger
+    merger_parameters: int
 
     @property
     def pixels_per_token(self) -> int:
+        """0 for a model that sees no pictures."""
         return (self.patch * self.merge) ** 2
 
 
@@ -110,7 +99,7 @@ def read_model_size(path: str) -> ModelSize:
         published = published_config(path)
         if published is None:
             raise
-        return _qwen2_5_vl(published)
+        return SIZES[published["model_type"]](published)
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
         model_type = raw["model_type"]
@@ -144,33 +133,127 @@ def _config_file(path: str) -> Path:
     )
 
 
-def _qwen2_5_vl(raw: dict[str, Any]) -> ModelSize:
+def _text(raw: dict[str, Any], *, norms_heads: bool = False) -> TextShape:
     """Both layouts: the text settings in `text_config` (transformers 5), or at the top (as published)."""
-    text, vision = raw.get("text_config", raw), raw["vision_config"]
+    text = raw.get("text_config") or raw
     hidden, heads = text["hidden_size"], text["num_attention_heads"]
+    # Qwen3's heads are 128 wide whatever the hidden size; Qwen2's share it among them.
+    head_dim = text.get("head_dim") or (128 if norms_heads else hidden // heads)
+    return TextShape(
+        num_layers=text["num_hidden_layers"],
+        hidden=hidden,
+        intermediate=text["intermediate_size"],
+        num_heads=heads,
+        num_kv_heads=text["num_key_value_heads"],
+        head_dim=head_dim,
+        vocab=text["vocab_size"],
+        is_tied=bool(raw.get("tie_word_embeddings", text.get("tie_word_embeddings", False))),
+        norms_heads=norms_heads,
+    )
+
+
+def _linear(inputs: int, outputs: int) -> int:
+    """Weights and bias of one layer."""
+    return (inputs + 1) * outputs
+
+
+def _patches(vision: dict[str, Any], hidden: int) -> int:
+    return 3 * int(vision.get("temporal_patch_size", 2)) * int(vision["patch_size"]) ** 2 * hidden
+
+
+def _attention(hidden: int) -> int:
+    return 4 * _linear(hidden, hidden)
+
+
+def _merger(hidden: int, merge: int, out: int, *, norm: int) -> int:
+    merged = hidden * merge**2
+    return norm + _linear(merged, merged) + _linear(merged, out)
+
+
+def _qwen2_5_vl(raw: dict[str, Any]) -> ModelSize:
+    vision = raw["vision_config"]
+    layers, hidden, wide = vision["depth"], vision["hidden_size"], vision["intermediate_size"]
+    block = _attention(hidden) + 2 * _linear(hidden, wide) + _linear(wide, hidden) + 2 * hidden
+    merge = vision["spatial_merge_size"]
     return ModelSize(
-        text=TextShape(
-            num_layers=text["num_hidden_layers"],
-            hidden=hidden,
-            intermediate=text["intermediate_size"],
-            num_heads=heads,
-            num_kv_heads=text["num_key_value_heads"],
-            head_dim=text.get("head_dim") or hidden // heads,
-            vocab=text["vocab_size"],
-            is_tied=bool(raw.get("tie_word_embeddings", text.get("tie_word_embeddings", False))),
-        ),
+        text=_text(raw),
         vision=VisionShape(
-            num_layers=vision["depth"],
-            hidden=vision["hidden_size"],
-            intermediate=vision["intermediate_size"],
-            out=vision["out_hidden_size"],
+            num_layers=layers,
+            hidden=hidden,
+            intermediate=wide,
             patch=vision["patch_size"],
-            merge=vision["spatial_merge_size"],
-            temporal_patch=vision.get("temporal_patch_size", 2),
+            merge=merge,
+            tower_parameters=_patches(vision, hidden) + layers * block,
+            merger_parameters=_merger(hidden, merge, vision["out_hidden_size"], norm=hidden),
         ),
     )
 
 
+def _qwen2_vl(raw: dict[str, Any]) -> ModelSize:
+    vision = raw["vision_config"]
+    layers, hidden = vision.get("depth", 32), vision.get("embed_dim", 1280)
+    wide, merge = int(hidden * vision.get("mlp_ratio", 4)), vision.get("spatial_merge_size", 2)
+    block = _attention(hidden) + _linear(hidden, wide) + _linear(wide, hidden) + 4 * hidden
+    return ModelSize(
+        text=_text(raw),
+        vision=VisionShape(
+            num_layers=layers,
+            hidden=hidden,
+            intermediate=wide,
+            patch=vision.get("patch_size", 14),
+            merge=merge,
+            tower_parameters=_patches({"patch_size": 14} | vision, hidden) + layers * block,
+            merger_parameters=_merger(hidden, merge, vision["hidden_size"], norm=2 * hidden),
+        ),
+    )
+
+
+def _qwen3_vl(raw: dict[str, Any]) -> ModelSize:
+    """One merger for the embeddings and one a level of DeepStack, whose norm comes after the patches are merged."""
+    vision = raw["vision_config"]
+    layers, hidden, wide = vision["depth"], vision["hidden_size"], vision["intermediate_size"]
+    block = _attention(hidden) + _linear(hidden, wide) + _linear(wide, hidden) + 4 * hidden
+    merge, out = vision["spatial_merge_size"], vision["out_hidden_size"]
+    learned = (1 + vision["num_position_embeddings"]) * hidden  # the patches' bias, positions
+    deep = _merger(hidden, merge, out, norm=2 * hidden * merge**2)
+    return ModelSize(
+        text=_text(raw, norms_heads=True),
+        vision=VisionShape(
+            num_layers=layers,
+            hidden=hidden,
+            intermediate=wide,
+            patch=vision["patch_size"],
+            merge=merge,
+            tower_parameters=_patches(vision, hidden) + learned + layers * block,
+            merger_parameters=_merger(hidden, merge, out, norm=2 * hidden)
+            + len(vision["deepstack_visual_indexes"]) * deep,
+        ),
+    )
+
+
+NO_VISION = VisionShape(
+    num_layers=0,
+    hidden=0,
+    intermediate=0,
+    patch=0,
+    merge=0,
+    tower_parameters=0,
+    merger_parameters=0,
+)
+
+
+def _qwen2(raw: dict[str, Any]) -> ModelSize:
+    return ModelSize(text=_text(raw), vision=NO_VISION)
+
+
+def _qwen3(raw: dict[str, Any]) -> ModelSize:
+    return ModelSize(text=_text(raw, norms_heads=True), vision=NO_VISION)
+
+
 SIZES: dict[str, Callable[[dict[str, Any]], ModelSize]] = {  # `model_type` -> its arithmetic
     "qwen2_5_vl": _qwen2_5_vl,
+    "qwen2_vl": _qwen2_vl,
+    "qwen3_vl": _qwen3_vl,
+    "qwen2": _qwen2,
+    "qwen3": _qwen3,
 }

@@ -67,6 +67,13 @@ def format_row(adapter: ModelAdapter) -> CheckRow:
             status="bad",
             cure=f"{error!s:.300}; mend the chat template or tokenizer in model.path",
         )
+    if adapter.decode(rendered.prompt_ids).rstrip().endswith("<think>"):
+        return CheckRow(
+            name=name,
+            value="the chat template opens <think> itself",
+            status="bad",
+            cure="a response is to open it; take the Instruct model of the family, or a chat template without it",
+        )
     parsed = parse_response(text)
     if parsed is None or (parsed.thought, parsed.answer) != ("2 + 2 = 4.", "Final Answer:4"):
         return CheckRow(

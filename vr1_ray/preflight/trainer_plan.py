@@ -37,7 +37,7 @@ def trainer_shape(config: RunConfig, size: ModelSize) -> TrainerShape:
     prompt, row = _longest(config)
     tokens = max(trainer.max_tokens_per_micro_batch, row)
     dtype_bytes = DTYPE_BYTES[model.dtype]
-    per_row = min(prompt, model.max_pixels // size.vision.pixels_per_token)
+    per_row = min(prompt, model.max_pixels // max(1, size.vision.pixels_per_token))
     return TrainerShape(
         num_ranks=trainer.num_workers,
         zero_stage=zero_stage(config),
@@ -48,7 +48,9 @@ def trainer_shape(config: RunConfig, size: ModelSize) -> TrainerShape:
         offloads=trainer.offload_optimizer,
         checkpoints_activations=trainer.gradient_checkpointing,
         micro_batch_tokens=tokens,
-        image_tokens=0 if model.freeze_vision_tower else per_row * max(1, tokens // row),
+        image_tokens=0
+        if model.freeze_vision_tower or not size.vision.num_layers
+        else per_row * max(1, tokens // row),
         chunk_tokens=min(trainer.logprob_chunk_tokens, tokens),
         overlaps=trainer.num_gpus_per_worker > 0,
     )

@@ -113,22 +113,11 @@ class HFEngine(RolloutEngine):
     def _prefill_inputs(
         self, prompt_id: str, rendered: RenderedPrompt, images: list[Any]
     ) -> dict[str, torch.Tensor]:
-        device = self._banned.device
-        ids = torch.tensor([rendered.prompt_ids], device=device)
-        self._model.model.rope_deltas = None  # transformers keeps those of the last prompt
-        if not images:
-            return {"input_ids": ids}
-        vision = self.adapter.vision_inputs(images)
-        vision = {name: tensor.to(device) for name, tensor in vision.items()}
-        is_image = ids == self._model.config.image_token_id
-        merge = self._model.config.vision_config.spatial_merge_size
-        wanted = int(vision["image_grid_thw"].prod(-1).sum()) // merge**2
-        if wanted != int(is_image.sum()):
-            raise ValueError(
-                f"prompt {prompt_id}: the engine makes {wanted} vision tokens of its images, the prompt has "
-                f"{int(is_image.sum())} placeholders; both must scale images alike."
-            )
-        return {"input_ids": ids, "mm_token_type_ids": is_image.int(), **vision}
+        try:
+            inputs = self.adapter.plain_inputs(self._model, rendered.prompt_ids, images)
+        except ValueError as error:
+            raise ValueError(f"prompt {prompt_id}: {error}") from error
+        return {name: tensor.to(self._banned.device) for name, tensor in inputs.items()}
 
     def _next_token(
         self, logits_V: torch.Tensor, spec: SamplingSpec, generator: torch.Generator

@@ -174,6 +174,7 @@ class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
 
     def finish_weight_update(self) -> None:
         finalize_layerwise_reload(self.model, self.model_config)
+        clear_deepstack(self.model)
         if self._is_tied:
             self._refresh_tied_head()
         if self.missing:
@@ -195,9 +196,20 @@ class PackedWeightTransfer(WeightTransferEngine[PackedInit, PackedUpdate]):
         heads = [module for module in self.model.modules() if isinstance(module, ParallelLMHead)]
         if len(heads) != 1:
             raise RuntimeError(f"tied embeddings: expected one output head, found {len(heads)}")
-        embedding = self.model.get_language_model().model.embed_tokens
+        has_more = hasattr(self.model, "get_language_model")  # than a language model
+        language_model = self.model.get_language_model() if has_more else self.model
+        embedding = language_model.model.embed_tokens
         heads[0].weight = embedding.weight
         heads[0].quant_method.process_weights_after_loading(heads[0])
+
+
+def clear_deepstack(model: Any) -> None:
+    """Zero what vLLM's Qwen3-VL adds to its first layers, as it was made: text is to get nothing.
+
+    It lies in the memory of the weights, whose contents level 2 of sleep drops, and is no buffer that vLLM would keep.
+    """
+    for held in getattr(model, "deepstack_input_embeds", None) or ():
+        held.zero_()
 
 
 # vLLM warns of a tied head that "failed to load" at each update; `missing` is the check that counts.

@@ -80,7 +80,7 @@ def model_card(
     )
     parts.append(
         '## Use\n\n    vr1 generate POLICY --image figure.png --question "..."\n\n'
-        "or any tool that loads Qwen2.5-VL; examples/serving of vr1_ray has the line for `vllm serve`."
+        "or any tool that loads such a model; examples/serving of vr1_ray has the line for `vllm serve`."
     )
     return "\n\n".join(parts) + "\n"
 

@@ -40,7 +40,15 @@ def test_an_unreadable_config_is_refused(tmp_path):
 
 def test_an_unknown_family_names_itself_and_the_known_ones(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(ValueError, match=r"'bert'; known: qwen2_5_vl"):
+    with pytest.raises(ValueError, match=r"'bert'; known: .*qwen2_5_vl"):
+        load_adapter(ModelConfig(path=str(tmp_path)))
+
+
+def test_a_family_that_people_ask_for_is_refused_with_the_reason(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mllama"}))
+    with pytest.raises(
+        ValueError, match=r"'mllama' \(vLLM runs no Llama 3\.2 Vision .*\); known: "
+    ):
         load_adapter(ModelConfig(path=str(tmp_path)))
 
 

@@ -24,7 +24,8 @@ SMALL = ModelSize(
         is_tied=False,
     ),
     vision=VisionShape(
-        num_layers=2, hidden=8, intermediate=6, out=4, patch=14, merge=2, temporal_patch=2
+        num_layers=2, hidden=8, intermediate=6, patch=14, merge=2, tower_parameters=300,
+        merger_parameters=200,
     ),
 )  # fmt: skip
 T = SMALL.num_parameters

@@ -30,6 +30,23 @@ def test_the_larger_ones_have_transformers_number_of_parameters(tmp_path, name, 
     assert published_size(name, tmp_path).num_parameters == total
 
 
+@pytest.mark.parametrize(
+    ("name", "total"),
+    [  # of the published weights, by their index files
+        ("Qwen2-VL-2B", 2_208_985_600),
+        ("Qwen2-VL-7B", 8_291_375_616),
+        ("Qwen2-VL-72B", 73_405_560_320),
+        ("Qwen3-VL-2B", 2_127_532_032),
+        ("Qwen3-VL-4B", 4_437_815_808),
+        ("Qwen3-VL-8B", 8_767_123_696),
+        ("Qwen3-VL-32B", 33_357_390_064),
+    ],
+)
+def test_a_published_model_is_sized_by_its_name(name, total, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert read_model_size(f"Qwen/{name}-Instruct").num_parameters == total
+
+
 def test_kv_cache_of_7b_takes_57344_bytes_a_token(tmp_path):
     # key and value x 28 layers x 4 KV heads x 128 x 2 bytes
     assert (

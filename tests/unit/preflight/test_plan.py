@@ -1,5 +1,6 @@
 """The plan of a run: each number by hand, and each way not to fit as a row with its cure."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -251,3 +252,23 @@ def test_a_recipes_later_steps_are_sized_as_the_step_before():
     rows = plan_rows(load_config("configs/quickstart.yaml"))
     assert row(rows, "rl: model: size").value == "1.92 M parameters"
     assert is_sound(rows)
+
+
+@pytest.mark.parametrize("name", ["Qwen2-VL-7B", "Qwen3-VL-8B"])
+def test_a_run_of_another_family_is_reckoned_by_its_name(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    config = rl_7b()
+    model = replace(config.model, path=f"Qwen/{name}-Instruct")
+    rows = plan_rows(replace(config, model=model), H100S)
+    assert {found.status for found in rows} == {"ok"}
+    assert any(found.name.startswith("trainer") for found in rows)
+
+
+def test_a_model_of_text_alone_has_no_pictures_in_its_plan(tmp_path):
+    text = {"hidden_size": 4096, "num_hidden_layers": 36, "num_attention_heads": 32}
+    text |= {"num_key_value_heads": 8, "intermediate_size": 12288, "vocab_size": 151936}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3", **text}))
+    config = rl_7b()
+    rows = plan_rows(replace(config, model=replace(config.model, path=str(tmp_path))), H100S)
+    assert {found.status for found in rows} == {"ok"}
+    assert row(rows, "  images of a step, all ranks of the node").value == "0.0 MiB"
