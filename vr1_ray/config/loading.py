@@ -176,7 +176,8 @@ def _found(value: Any, hint: Any = None) -> Any:
     if isinstance(value, list):
         return [_found(item, hint) for item in value]
     if is_dataclass(value):
-        for name, kind in hints_of(type(value)).items():
+        section: type = type(value)
+        for name, kind in hints_of(section).items():
             setattr(value, name, _found(getattr(value, name), kind))
     return value
 

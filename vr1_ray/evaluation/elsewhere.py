@@ -96,7 +96,7 @@ def _cell(row: dict[str, Any], names: tuple[str, ...], file: Path, number: int) 
 
 
 def _count(row: dict[str, Any], name: str, default: int, file: Path, number: int) -> int:
-    value = row.get(name)
+    value: Any = row.get(name)
     try:
         return default if is_empty(value) else int(value)
     except (TypeError, ValueError, OverflowError) as error:

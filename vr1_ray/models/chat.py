@@ -60,7 +60,7 @@ class ChatAdapter(ModelAdapter):
         self.model_config = AutoConfig.from_pretrained(config.path, **self._remote())
         self.processor = self.load_processor()
         self.tokenizer = getattr(self.processor, "tokenizer", self.processor)
-        self.image_processor = getattr(self.processor, "image_processor", None)
+        self.image_processor: Any = getattr(self.processor, "image_processor", None)
         self.saved_pixel_limits = _pixel_limits(getattr(self.image_processor, "size", None))
         self.image_token, self.image_id = self.image_placeholder()
         self._check_tokenizer()
