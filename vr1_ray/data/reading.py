@@ -4,12 +4,13 @@ What an earlier start has read is taken from its index (row_index.py). Other row
 in processes beside this one, a bounded number of rows at a time.
 """
 
+import gc
 import logging
 import pickle
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
@@ -55,7 +56,7 @@ def read_table(
     listed: dict[str, list[str]] = {}
     found: list[ReadRow] = []
     num_rows = 0
-    with closing(_outcomes(table, reading, max_rows)) as outcomes:
+    with _uncollected(), closing(_outcomes(table, reading, max_rows)) as outcomes:
         for place, outcome in outcomes:
             num_rows += 1
             notes.update(outcome.notes)
@@ -75,6 +76,18 @@ def read_table(
         raise DataError(f"{field}: {table.source} has no rows; give a file or split that has")
     _say(notes, listed, table, field)
     return found
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector: rows are millions of objects that stay, and it would look at all again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _outcomes(
