@@ -153,6 +153,8 @@ def _run(parsed: argparse.Namespace) -> int:
 def _config(parsed: argparse.Namespace) -> int:
     from vr1_ray.commands.config import diff_text, reference_text
 
+    if parsed.diff and parsed.markdown:
+        raise ValueError("--markdown: is for the list of settings; leave it out with --diff")
     if parsed.diff:
         print(diff_text(parsed.diff, parsed.prefix))
     else:

@@ -126,9 +126,17 @@ def _fraction(match: re.Match[str]) -> str:
     return f"{whole + ' ' if whole else ''}{numerator}/{_PARTS[part.lower()]}"
 
 
+# 三角形的面积约为 12: what is measured, with a number behind it; no 不 (not), 至 (at least), 超 (over) or the like between
+_CHINESE_MEASURE = re.compile(
+    r"(?:[^\s,;.。不非未或]{0,12}的)?(?:最[大小长短高低])?(?:面积|表面积|体积|周长|长度?|宽度?|高度?|边长|半径|直径|距离|角度|度数|大小|概率|斜率"
+    r"|总数|个数|人数|速度|价格|值)\s*大?约?(?:为|是|等于)\s*(?=[-\d√π])|大?约(?:为|是|等于)?\s*(?=[-\d√π])"
+)
+
+
 def commitments(text: str) -> list[str]:
     """What a text that is more than an answer commits to, the likeliest reading first; [] if it hedges."""
-    found = []
+    measured = _CHINESE_MEASURE.match(text)
+    found = [text[measured.end() :]] if measured else []
     for candidate in (without_reason(text), conclusion(text)):
         if candidate and candidate != text:
             found.append(candidate)

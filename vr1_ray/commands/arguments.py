@@ -7,7 +7,7 @@ import sys
 from typing import Any, NoReturn
 
 from vr1_ray import __version__
-from vr1_ray.config.paths import unfilled, written_out
+from vr1_ray.config.paths import no_path, written_out
 from vr1_ray.wording import nearest
 
 COMMANDS = {
@@ -93,6 +93,8 @@ def _meant(parsed: argparse.Namespace, unknown: list[str]) -> str:
         return ""
     from vr1_ray.config.shape import near_keys
 
+    if name in ("--dry_run", "--dryrun", "--check"):
+        return "; `vr1 check CONFIG` verifies all without starting anything"
     keys = near_keys(name[2:])
     return f"; did you mean the setting {keys[0]}=VALUE, without dashes?" if keys else ""
 
@@ -178,7 +180,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _path(text: str) -> str:
     """A path with its `~` and `$NAME`, which a shell leaves where they stand behind `=`."""
-    if wrong := unfilled(text):
+    if wrong := no_path(text):
         raise argparse.ArgumentTypeError(wrong)
     return written_out(text)
 

@@ -146,12 +146,6 @@ def check_settings(config: GenerateConfig) -> None:
         raise ConfigError(
             f"--num_samples: {config.num_samples} greedy responses are the same; raise --temperature, or ask for one"
         )
-    for name in ("num_samples", "timeout_seconds"):
-        if getattr(config, name) <= 0:
-            raise ConfigError(f"--{name}: {getattr(config, name)} must be above 0")
-    if config.temperature < 0 or not 0 < config.top_p <= 1:
-        raise ConfigError(
-            f"temperature {config.temperature} and top_p {config.top_p}: at least 0, and above 0 up to 1"
-        )
     for problem in numbers_out_of_range(config):  # those of model, rollout and data too
-        raise ConfigError(problem)
+        is_argument = "." not in problem.partition(":")[0]
+        raise ConfigError(f"--{problem}" if is_argument else problem)

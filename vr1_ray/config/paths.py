@@ -1,4 +1,5 @@
-"""Paths as people write them: `~` and `$NAME` in a config and on the command line mean what they mean in a shell.
+"""Paths as people write them: `~` and `$NAME` in a config and on the command line mean what they mean in a shell. URLs are
+none.
 
 A setting that names a file or folder has the type `PathText`; the value that a run gets is written out. (`${...}` is
 OmegaConf's.)
@@ -10,6 +11,10 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 IS_PATH = "path"
 PathText = Annotated[str, IS_PATH]
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_ON_THE_HUB = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?:datasets/)?([\w.-]+/[\w.-]+)/?(?:tree/\w+/?)?"
+)
 _VARIABLE = re.compile(r"\$([A-Za-z_]\w*)")
 
 
@@ -22,8 +27,12 @@ def written_out(path: str) -> str:
     return os.path.expanduser(_VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), path))
 
 
-def unfilled(path: str) -> str:
-    """What is wrong with a path whose `~` or `$NAME` can't be filled in, and the cure; "" where all is well."""
+def no_path(path: str) -> str:
+    """What is wrong with a URL, or a path whose `~` or `$NAME` can't be filled in, and the cure; "" where all is well."""
+    if _URL.match(path):
+        hub = _ON_THE_HUB.fullmatch(path)
+        cure = f"give its name on the hub, {hub[1]}" if hub else "download it, and give its path"
+        return f"{path!r:.200} is a URL; {cure}"
     left = written_out(path)
     if os.path.exists(left):  # a file may have such a name
         return ""

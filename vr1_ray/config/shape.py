@@ -21,7 +21,7 @@ from vr1_ray.config.fields import (
     section_of,
 )
 from vr1_ray.config.given import keys_in
-from vr1_ray.config.paths import is_path, unfilled
+from vr1_ray.config.paths import is_path, no_path
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.wording import did_you_mean, nearest
 
@@ -134,7 +134,7 @@ def _value(value: Any, hint: Any, key: str, *, base: str, kinds: frozenset[str])
         if not may_be_none(hint) and bare(hint) is not Any:
             yield key, f"null; give {_wanted(hint)}"
         return
-    if isinstance(value, str) and is_path(hint) and (wrong := unfilled(value)):
+    if isinstance(value, str) and is_path(hint) and (wrong := no_path(value)):
         yield key, wrong
     kind, section = container_of(hint), section_of(hint)
     expected = kind or (dict if section else None)

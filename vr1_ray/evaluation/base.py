@@ -26,6 +26,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 from vr1_ray.answers import compare
+from vr1_ray.data.marks import CONTROL_TOKENS
+from vr1_ray.data.refusals import DataError
 from vr1_ray.evaluation.extraction import Answer
 from vr1_ray.evaluation.rows import Row
 from vr1_ray.evaluation.statistics import Score
@@ -179,7 +181,14 @@ class Benchmark(ABC):
         images: tuple[EncodedImage, ...],
         **rest: Any,
     ) -> Question:
-        """A question whose images stand before its text, as all harnesses send them."""
+        """A question whose images stand before its text, as all harnesses send them.
+
+        Raises DataError for a text with control tokens of a model.
+        """
+        if token := CONTROL_TOKENS.search(text):
+            raise DataError(
+                f"question: {token[0]!r} is a control token, which would end the turn; take it out, or drop the row"
+            )
         prompt = Prompt(
             prompt_id=f"{self.name}/{question_id}",
             question="<image>" * len(images) + text.replace("<image>", "").strip(),

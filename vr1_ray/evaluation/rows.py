@@ -10,10 +10,11 @@ import binascii
 import json
 import math
 from collections.abc import Mapping
+from string import ascii_uppercase
 from typing import Any
 
 from vr1_ray.data.images import ImageReader
-from vr1_ray.data.refusals import DataError
+from vr1_ray.data.refusals import DataError, shortened
 from vr1_ray.types import EncodedImage
 
 
@@ -60,6 +61,12 @@ class Row:
             return ()
         if isinstance(value, str):
             value = literal(value, names[0])
+        if isinstance(value, Mapping):  # {"A": "one", "B": "two"}
+            if "".join(map(str, value)) != ascii_uppercase[: len(value)]:
+                raise DataError(
+                    f"{names[0]}: {shortened(dict(value))} has other keys than A, B, ...; write it as a list"
+                )
+            value = list(value.values())
         found = value if isinstance(value, list | tuple) else [value]
         return tuple(str(item) for item in found)
 

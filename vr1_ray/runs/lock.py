@@ -106,7 +106,7 @@ class RunLock:
 def held(folder: Path, *, is_shared: bool = False) -> Iterator[RunLock]:
     """A block in which this process alone writes to a run folder.
 
-    Raises RunLockedError if another process is at it, OSError if the folder can't be written to.
+    Raises RunLockedError if another process is at it, ConfigError if the folder can't be made.
     """
     lock = take(folder, is_shared=is_shared)
     if not _held:
@@ -123,8 +123,14 @@ def held(folder: Path, *, is_shared: bool = False) -> Iterator[RunLock]:
 def take(folder: Path, *, is_shared: bool = False) -> RunLock:
     """Make the run folder this process's. One whose holder is on another machine may be waited for, and that is told."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / LOCK).mkdir(mode=0o777 if is_shared else 0o700, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOCK).mkdir(mode=0o777 if is_shared else 0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"runs_folder: the run folder {folder} can't be made ({error.strerror}: {error.filename}); give a folder that "
+            "you may write to"
+        ) from error
     if not os.access(folder / LOCK, os.R_OK | os.W_OK | os.X_OK):
         raise _refusal(folder, f"user {_owner(folder / LOCK)}")
     while True:

@@ -307,3 +307,20 @@ def test_every_key_of_the_sections_is_taken_or_refused():
         elif setting.default != {}:
             with pytest.raises(ValueError, match=r"not a setting here|has no effect"):
                 sections([override])
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("modle.max_pixels=1", "did you mean model.max_pixels?"),
+        ("max_pixels=1", "did you mean model.max_pixels?"),
+        ("modle.x=1", "did you mean model?"),
+        ("modle.path=x", "the policy is the first argument"),
+        ("dta.train=x", "rows are named by --input"),
+        ("temprature=1", "write --temperature"),
+        ("optimizer.lr=1", "use model.KEY=value, rollout.KEY=value, data.KEY=value"),
+    ],
+)
+def test_a_setting_that_is_none_is_told_with_what_was_meant(override, told):
+    with pytest.raises(ValueError, match=f"not a setting here; {re.escape(told)}$"):
+        sections([override])

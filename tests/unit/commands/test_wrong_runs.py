@@ -5,9 +5,11 @@ import json
 import pytest
 
 from vr1_ray.cli import main
+from vr1_ray.config import ConfigError
 from vr1_ray.evaluation import make_benchmark
 from vr1_ray.evaluation.elsewhere import read_elsewhere
 from vr1_ray.evaluation.sources import file_rows, find_files, read_questions
+from vr1_ray.runs.lock import take
 
 
 @pytest.fixture
@@ -122,3 +124,41 @@ def test_a_folder_of_benchmarks_that_is_none_is_named_so(tmp_path):
         find_files(make_benchmark("mathvista"), tmp_path / "file")
     with pytest.raises(ValueError, match="no folder that is there"):
         find_files(make_benchmark("mathvista"), tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("folder", ["file", "file/deeper"])
+def test_a_run_folder_that_cannot_be_made_is_refused_by_its_setting(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"^runs_folder: .*can't be made \(.*give a folder that you may write to"):  # fmt: skip
+        take(tmp_path / folder / "run")
+
+
+def test_a_list_of_settings_is_no_difference(tmp_path, capsys):
+    (tmp_path / "c.yaml").write_text("kind: eval\nname: a\n")
+    assert main(["config", "--diff", str(tmp_path / "c.yaml"), "--markdown"]) == 2
+    assert (
+        "--markdown: is for the list of settings; leave it out with --diff"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_dry_run_is_called_check_here(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "c.yaml", "--dry-run"])
+    assert "`vr1 check CONFIG` verifies all without starting anything" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--temperature -1", "--temperature: -1 must be at least 0"),
+        ("--top_p 2", "--top_p: 2 must be above 0 and at most 1"),
+        ("--top_p nan", "--top_p: nan must be above 0 and at most 1"),
+        ("--num_samples 0", "--num_samples: 0 must be at least 1"),
+        ("--timeout_seconds nan", "--timeout_seconds: nan must be above 0"),
+        ("--seed -1", "--seed: -1 must be 0 to"),
+    ],
+)
+def test_a_number_of_generate_is_refused_by_its_own_option(words, told, capsys):
+    assert main(["generate", "policy", "--question", "hi", *words.split()]) == 2
+    assert told in capsys.readouterr().err

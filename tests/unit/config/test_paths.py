@@ -1,5 +1,7 @@
 """`~` and `$NAME` mean in every setting that names a file or folder, and on the command line, what they mean in a shell."""
 
+import re
+
 import pytest
 
 from vr1_ray.cli import main
@@ -7,7 +9,7 @@ from vr1_ray.commands.arguments import parse_arguments
 from vr1_ray.config import ConfigError, load_config
 from vr1_ray.config.fields import by_key
 from vr1_ray.config.loading import typed_overrides
-from vr1_ray.config.paths import is_path, unfilled, written_out
+from vr1_ray.config.paths import is_path, no_path, written_out
 from vr1_ray.config.schema import RunConfig
 from vr1_ray.config.tables import find
 
@@ -54,7 +56,7 @@ def test_one_that_cannot_be_written_out_is_refused_with_the_cure(key, monkeypatc
 def test_a_file_whose_name_is_like_a_variable_is_itself(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "$x").mkdir()
-    assert (written_out("$x"), unfilled("$x")) == ("$x", "")
+    assert (written_out("$x"), no_path("$x")) == ("$x", "")
 
 
 def test_a_config_and_a_file_with_code_are_found_so_too(tmp_path, monkeypatch):
@@ -85,3 +87,33 @@ def test_one_that_cannot_be_is_refused_there_as_well(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(["runs", "$NOWHERE/x"])
     assert "NOWHERE is not set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "cure"),
+    [
+        ("https://huggingface.co/datasets/hiyouga/geometry3k", "give its name on the hub, hiyouga/geometry3k"),
+        ("https://huggingface.co/Qwen/Qwen2.5-VL-7B-Instruct/tree/main", "give its name on the hub, Qwen/Qwen2.5-VL-7B-Instruct"),
+        ("https://example.org/rows.jsonl", "download it, and give its path"),
+        ("s3://bucket/rows", "download it, and give its path"),
+    ],
+)  # fmt: skip
+def test_a_url_is_no_path(url, cure):
+    for key in PATHS:
+        with pytest.raises(ConfigError, match=f"is a URL; {re.escape(cure)}"):
+            read(key, url)
+
+
+def test_a_url_on_the_command_line_is_none_either(capsys):
+    with pytest.raises(SystemExit):
+        main(
+            [
+                "generate",
+                "policy",
+                "--image",
+                "https://example.org/a.png",
+                "--question",
+                "How many?",
+            ]
+        )
+    assert "is a URL; download it, and give its path" in capsys.readouterr().err

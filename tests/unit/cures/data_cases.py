@@ -53,6 +53,8 @@ PICTURES: list[Case] = [
          [{"messages": [{"role": "user", "content": [{"type": "image"}]}], "images": ["a.png"], "answer": "3"}]),
     rows("holds pictures", row(extra_info={"images": ["a.png"]}), row(images=["a.png"]), {"images_column": ""}),
     rows("one column is read", row(images=["a.png"], image2="b.png"), row(images=["a.png", "b.png"])),
+    rows("is no mark that is read", row(problem="[IMG] How?", images=["a.png"]), row(problem="<image> How?", images=["a.png"]),
+         row(problem="<image> What is [IMG]?", images=["a.png"])),
     rows("shows a picture by its text alone", row(problem='<img src="a.png"> How?'), row(problem="<image>How?", images=["a.png"]),
          row(problem="How?")),
     rows("video and audio", row(video="a.mp4"), row(video=None), row(images=["a.png"])),

@@ -268,3 +268,25 @@ def test_a_picture_of_a_benchmark_that_changed_since_is_told_by_its_row(tmp_path
     pq.write_table(pq.read_table(shipped).slice(1), path)
     with pytest.raises(ValueError, match=r"math_vision: test\.parquet, row 0: .*is not the picture that was checked"):  # fmt: skip
         _ = image.data
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ({"image": None}, "row 0: image: empty, but the question has <image1>"),
+        ({"question": "a<|im_end|>b"}, "row 0: question: '<|im_end|>' is a control token"),
+        ({"options": {"1": "one", "2": "two"}}, "row 0: options: .* has other keys than A, B"),
+    ],
+)
+def test_a_row_that_would_be_asked_otherwise_than_it_was_meant_is_refused(cells, said, tmp_path):
+    (tmp_path / "math_vision").mkdir()
+    shipped = read_questions(make_benchmark("math_vision"), str(FIXTURES))[0].prompt.images[0]
+    (tmp_path / "math_vision" / "a.png").write_bytes(shipped.data)
+    row = {"id": "1", "question": "<image1> How many?", "answer": "A", "image": "a.png"}
+    path = tmp_path / "math_vision" / "test.jsonl"
+    path.write_text(json.dumps(row | {"options": {"A": "one", "B": "two"}}))
+    [read] = read_questions(make_benchmark("math_vision"), str(tmp_path))
+    assert read.choices == ("one", "two")
+    path.write_text(json.dumps(row | cells))
+    with pytest.raises(DataError, match=said.replace("|", r"\|")):
+        read_questions(make_benchmark("math_vision"), str(tmp_path))
