@@ -76,28 +76,33 @@ def make_rows(folder: Path, rows: int, distinct: int, kilobytes: float, kind: st
 def start(folder: Path, kind: str) -> dict[str, Any]:
     """What a run does before its first actor. Seconds are counted from before the libraries are loaded."""
     began = time.monotonic()
-    from vr1_ray.config import DataConfig, ModelConfig, RunConfig
-    from vr1_ray.models import load_adapter
-    from vr1_ray.preflight.inputs import read_demonstrations, read_prompts
+    from vr1_ray.config import CurriculumConfig, DataConfig, ModelConfig, RunConfig, StageConfig
+    from vr1_ray.preflight.inputs import read_inputs
 
     source = str(folder / "rows.jsonl")
     config = RunConfig(
         kind="rl" if kind == "prompts" else "sft",
         name="loading",
         runs_folder=str(folder / "runs"),
+        allow_base_policy=kind == "prompts",
+        curriculum=CurriculumConfig(
+            stages=[StageConfig(max_response_tokens=1024, group_size=8, steps=1)]
+        ),
         model=ModelConfig(path=str(MODEL), max_model_len=8192),
-        data=DataConfig(train=source, demonstrations=[source], max_prompt_tokens=4096),
+        data=DataConfig(train=source, max_prompt_tokens=4096)
+        if kind == "prompts"
+        else DataConfig(demonstrations=[source]),
     )
-    adapter = load_adapter(config.model)
     loaded = time.monotonic()
-    read = read_prompts if kind == "prompts" else read_demonstrations
-    kept, left_out = read(config, adapter)
-    assert not left_out, left_out
+    inputs = read_inputs(config)
+    kept = inputs.prompts or inputs.demonstrations
+    assert not inputs.num_left_out, inputs.num_left_out
     seconds = time.monotonic() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     return {
         "seconds": round(seconds, 1),
         "of_these_libraries": round(loaded - began, 1),
+        "rows_read": len(kept),
         "rows_per_second": round(len(kept) / (time.monotonic() - loaded)),
         "peak_gb_driver": round(peak, 2),
     }

@@ -110,9 +110,9 @@ def trainer_model(folder: Path) -> Any:
     return model
 
 
-def trained_by(folder: Path, model: Any) -> dict[str, int]:
+def trained_by(model: Any) -> dict[str, int]:
     """Parameters with a gradient in RL and, with tower and projector frozen, in the cold start."""
-    tower, projector = load_adapter(ModelConfig(path=str(folder))).vision_modules(model)
+    tower, projector = load_adapter(ModelConfig(path=str(TINY_MODEL))).vision_modules(model)
     found = {"rl": _num_trained(model)}
     tower.requires_grad_(False)
     projector.requires_grad_(False)
@@ -173,7 +173,7 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
         "parameters": {
             "sent": sum(tensor.numel() for _, tensor in sent),
             "engine": sum(weight.numel() for weight in engine.parameters()),
-            **trained_by(folder, trainer),
+            **trained_by(trainer),
         },
         "kv_bytes_per_token": sum(spec.page_size_bytes // spec.block_size for spec in caches),
     }

@@ -44,13 +44,13 @@ class Starts:
         """Nothing to stop."""
 
 
-@pytest.fixture
-def size(local_ray, tmp_path):
+@pytest.fixture(scope="module")
+def size(local_ray, tmp_path_factory):
     """One engine of 1 CPU and a reward actor of half a one; the trainer's one CPU is spoken for."""
     config = RunConfig(
         kind="rl",
         name="sized",
-        runs_folder=str(tmp_path),
+        runs_folder=str(tmp_path_factory.mktemp("runs")),
         trainer=TrainerConfig(num_workers=1, num_cpus_per_worker=1),
         rollout=RolloutConfig(num_cpus_per_engine=1),
         rewards=[RewardSpec(name="hard_format")],
