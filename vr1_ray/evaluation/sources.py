@@ -8,6 +8,7 @@ import csv
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 FIELD = "eval.benchmarks_folder"
 HUB = "hub"
+ASKED = ("question", "problem", "query")  # columns
+_MARK = re.compile(r"<image[ _]?\d*>")
 SUFFIXES = (".parquet", ".jsonl", ".json", ".tsv")
 PATTERNS = (
     "data/{split}-*.parquet",
@@ -64,9 +67,9 @@ def read_questions(
                 images.place = (os.path.abspath(path), number)
             try:
                 check_columns(columns)
-                questions.append(
-                    benchmark.question(Row(columns, images, table=name, number=number))
-                )
+                question = benchmark.question(Row(columns, images, table=name, number=number))
+                _check_pictures(columns, question)
+                questions.append(question)
             except DataError as error:
                 problems.add(number, str(error))
         problems.raise_if_any(number + 1)
@@ -84,6 +87,15 @@ def check_columns(row: Any) -> None:
         raise DataError(row.reason)
     if not isinstance(row, dict):
         raise DataError(f"{shortened(row)} is no row; a row is an object of columns")
+
+
+def _check_pictures(columns: dict[str, Any], question: Question) -> None:
+    """Raises DataError for a row that marks a picture and has none: it would be asked blind."""
+    for name in () if question.prompt.images else ASKED:
+        if mark := _MARK.search(str(columns.get(name, ""))):
+            raise DataError(
+                f"{name}: {mark[0]} marks a picture, but the row has none; put it there, or drop the row"
+            )
 
 
 def _check_ids(benchmark: Benchmark, questions: list[Question]) -> None:

@@ -273,7 +273,7 @@ def test_a_picture_of_a_benchmark_that_changed_since_is_told_by_its_row(tmp_path
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        ({"image": None}, "row 0: image: empty, but the question has <image1>"),
+        ({"image": None}, "row 0: question: <image1> marks a picture, but the row has none"),
         ({"question": "a<|im_end|>b"}, "row 0: question: '<|im_end|>' is a control token"),
         ({"options": {"1": "one", "2": "two"}}, "row 0: options: .* has other keys than A, B"),
     ],

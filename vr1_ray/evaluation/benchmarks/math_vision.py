@@ -6,7 +6,6 @@ Its harness asks for `\\boxed{}`; here the question alone is sent, and a box cou
 import re
 from typing import ClassVar
 
-from vr1_ray.data.refusals import DataError
 from vr1_ray.evaluation.base import Benchmark, OtherSplit, Question, Verdict, by_checker
 from vr1_ray.evaluation.choosing import choice_verdict
 from vr1_ray.evaluation.extraction import Answer, as_choices, number_of
@@ -30,11 +29,6 @@ class MathVision(Benchmark):
 
     def question(self, row: Row) -> Question:
         options = row.items("options", "choices")
-        images = row.images("decoded_image", "image")
-        if not images and (mark := _MARK.search(row.text("question"))):
-            raise DataError(
-                f"image: empty, but the question has {mark[0]}; put the picture there, or drop the row"
-            )
         text = _MARK.sub("", row.text("question")).strip()
         if options and list(options) != list(as_choices(options)):
             lines = [f"({letter}) {option}" for letter, option in as_choices(options).items()]
@@ -46,7 +40,7 @@ class MathVision(Benchmark):
             question_id=row.text("id", "index"),
             text=text,
             answer=row.text("answer"),
-            images=images,
+            images=row.images("decoded_image", "image"),
             choices=options,
             labels=tuple(label for label in labels if label),
         )
