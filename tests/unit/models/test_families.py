@@ -42,7 +42,7 @@ class Family:
         ]
 
     def samples(self, row, seeds=(1, 2)):
-        spec = SamplingSpec(max_response_tokens=12, group_size=len(seeds), temperature=0.8)
+        spec = SamplingSpec(max_response_tokens=8, group_size=len(seeds), temperature=0.8)
         rendered, images = self.adapter.render(row), self.adapter.open_images(row.images)
         call = self.engine.generate(row.prompt_id, rendered, images, spec, list(seeds))
         return asyncio.run(call)
