@@ -281,9 +281,10 @@ def test_an_image_column_beside_problem_is_refused_with_the_setting_that_reads_i
 
 
 def test_other_columns_stay_metadata_where_the_row_has_its_pictures(root):
-    row = {"problem": "q", "answer": "1", "images": "a.png", "image": "b.png", "num_images": 1}
+    row = {"problem": "q", "answer": "1", "images": "a.png", "image": "a.png", "num_images": 1}
     [prompt] = outcome("prompts", root, [row])
-    assert prompt.metadata == {"image": "b.png", "num_images": 1}
+    assert prompt.metadata == {"image": "a.png", "num_images": 1}
+    refused(outcome("prompts", root, [row | {"image": "b.png"}]), "image: pictures stand here")
 
 
 def test_a_question_or_answer_that_reads_like_a_path_is_no_lost_picture(root):
