@@ -32,7 +32,7 @@ def test_the_larger_ones_have_transformers_number_of_parameters(tmp_path, name, 
 
 @pytest.mark.parametrize(
     ("name", "total"),
-    [  # of the published weights, by their index files
+    [  # as their makers state them; no published file was at hand
         ("Qwen2-VL-2B", 2_208_985_600),
         ("Qwen2-VL-7B", 8_291_375_616),
         ("Qwen2-VL-72B", 73_405_560_320),
