@@ -16,7 +16,6 @@ vLLM's caches. Measured on two CPU cores that a training run shared (vLLM 0.32, 
 
 In AsyncLLM the 256 seeded responses came out the same twice, and each group alone as in the full batch,
 to the last bit of their log-probabilities, which agree with transformers to 1e-5 (the tests demand it).
-On a machine with many more busy processes than cores it suffers most: each token crosses three processes.
 
 Where there is Triton, on GPUs, vLLM 0.32 samples with its Model Runner V2, without with V1. What is relied on holds in
 both; tests/as_on_gpu/ runs V2, its kernels through Triton's interpreter, and compares it with transformers:

@@ -4,8 +4,7 @@ What an engine may do is said by its state (`engine_health.py`). This file turns
 between states, and states into calls: starts in the background, weight loads, probes apart from requests.
 A dead engine is always replaced by a new process, whatever was lost: the actor, or vLLM below a live one.
 
-Runs on the driver. Nothing here waits but `wait_until_started` and `sync`: `rollout_pool.py` waits for
-`pending` among its own calls, then calls `tick`.
+Runs on the driver. Nothing here waits but `wait_until_started` and `sync`: `rollout_pool.py` waits for `pending`.
 """
 
 import time

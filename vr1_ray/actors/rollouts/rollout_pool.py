@@ -181,15 +181,9 @@ class RolloutPool:
         return any(request.step == step for request in [*under_way, *self.waiting])
 
     def _timeout(self, step: int) -> ActorTimeoutError:
-        missing = [
-            request.prompt.prompt_id
-            for request in [
-                *(one.request for one in self.sampling.values()),
-                *(scoring.request for scoring in self.scoring.values()),
-                *self.waiting,
-            ]
-            if request.step == step
-        ]
+        under_way = [one.request for one in [*self.sampling.values(), *self.scoring.values()]]
+        unfinished = [*under_way, *self.waiting]
+        missing = [one.prompt.prompt_id for one in unfinished if one.step == step]
         return ActorTimeoutError(
             f"step {step}: {len(missing)} groups unfinished after {self.timeout_seconds:.0f} s, the first of "
             f"prompt {missing[:1]}; raise cluster.step_timeout_seconds if engines are only slow"
