@@ -60,20 +60,10 @@ def fleet_config(
             collective_timeout_seconds=bench.seconds,
             **(trainer or {}),
         ),
-        rollout=RolloutConfig(
-            **{
-                "engine": bench.engine,
-                "num_engines": engines,
-                "num_gpus_per_engine": gpu,
-                "num_cpus_per_engine": cores,
-                "num_threads": bench.pick(cpu=1, gpu=4),
-                "kv_cache_gib": 0.25,
-                "gpu_memory_utilization": 0.3,
-                "max_num_seqs": 64,
-                "verify_weights": True,
-                "health": EngineHealthConfig(probe_seconds=2.0, probe_timeout_seconds=20.0),
-            }
-            | (rollout or {})
+        rollout=_rollout_config(
+            bench,
+            **{"num_engines": engines, "num_gpus_per_engine": gpu, "num_cpus_per_engine": cores}
+            | (rollout or {}),
         ),
         rewards=[
             RewardSpec(name="length_shaping", options={"buffer_share": 1.0}),
@@ -99,6 +89,19 @@ def fleet_config(
             step_timeout_seconds=bench.seconds,
         ),
     )
+
+
+def _rollout_config(bench: Bench, **settings: Any) -> RolloutConfig:
+    common = {
+        "engine": bench.engine,
+        "num_threads": bench.pick(cpu=1, gpu=4),
+        "kv_cache_gib": 0.25,
+        "gpu_memory_utilization": 0.3,
+        "max_num_seqs": 64,
+        "verify_weights": True,
+        "health": EngineHealthConfig(probe_seconds=2.0, probe_timeout_seconds=20.0),
+    }
+    return RolloutConfig(**common | settings)
 
 
 @contextmanager

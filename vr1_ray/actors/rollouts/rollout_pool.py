@@ -181,8 +181,9 @@ class RolloutPool:
         return any(request.step == step for request in [*under_way, *self.waiting])
 
     def _timeout(self, step: int) -> ActorTimeoutError:
-        under_way = [one.request for one in [*self.sampling.values(), *self.scoring.values()]]
-        unfinished = [*under_way, *self.waiting]
+        unfinished = [one.request for one in self.sampling.values()]
+        unfinished += [one.request for one in self.scoring.values()]
+        unfinished += self.waiting
         missing = [one.prompt.prompt_id for one in unfinished if one.step == step]
         return ActorTimeoutError(
             f"step {step}: {len(missing)} groups unfinished after {self.timeout_seconds:.0f} s, the first of "
