@@ -103,8 +103,8 @@ def _why_no_steps(top: Path) -> str:
         return f"run: {top} is of kind {named}, which makes no steps; `{told}` says what it has"
     states = [state for folder in folders if (state := read_state(folder)) is not None]
     if any(state.is_live for state in states):
-        return f"run: {top} has no step to report yet; wait for its first ({told})"
-    return f"run: {top} has no step to report, and no process is at it; start it again ({told})"
+        return f"run: {top} has no step to report yet; wait for its first (`{told}` shows how far it is)"
+    return f"run: {top} has no step to report, and no process is at it; start it again (`{told}` says how it ended)"
 
 
 def _configs(top: Path) -> list[RunConfig]:

@@ -155,7 +155,7 @@ def test_images_are_scaled_as_the_policys_processor_was_saved(policy):
         (["--question", "?", "--temperature", "0", "--num_samples", "2"], "greedy responses are the same"),
         (["--question", "?", "--output", "/proc/none/a.jsonl"], "--output: /proc/none/a.jsonl can't be written"),
         (["--question", "?", "--output", "/proc"], "--output: /proc is a folder"),
-        (["--question", "?", "--top_p", "0"], "top_p 0.0"),
+        (["--question", "?", "--top_p", "0"], "--top_p: 0 must be above 0"),
         (["--question", "?", "--max_tokens", "99999999"], "lower --max_tokens"),
         (["--question", "?", "--set", "trainer.zero_stage=3"], "use model.KEY=value"),
         (["--question", "?", "--set", "model.max_pixels=x"], "max_pixels"),

@@ -39,7 +39,7 @@ def test_a_comparison_prints_a_table_and_writes_the_page_of_both(runs, capsys, m
     ("arguments", "told"),
     [
         (["report", "nobody"], "run 'nobody' is neither a run folder nor a run in"),
-        (["report", "empty"], "has no step to report yet"),
+        (["report", "empty"], "has no step to report, and no process is at it; start it again"),
         (["report", "one", "one"], "is named twice; name each run once"),
         (["report", "one", "--max_mb", "-1"], "--max_mb: -1 is no size of a page"),
         (["report", "one", "--max_mb", "nan"], "--max_mb: nan is no size of a page"),
