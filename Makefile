@@ -30,7 +30,7 @@ test: setup  ## the main paths with real Ray, vLLM and DeepSpeed; the other unit
 	$(BIN)/pytest tests/unit -m "slow and not gpu" -n 2 --dist loadfile
 	$(BIN)/pytest tests/integration -m "not gpu"
 
-test-long: setup  ## slower paths: more as on a GPU, engines that come and go, groups for broadcasts, SIGTERM, bridging, benchmarks, serving
+test-long: setup  ## slower paths: a whole recipe, more as on a GPU, engines that come and go, groups for broadcasts, SIGTERM, bridging, benchmarks, serving
 	$(BIN)/pytest tests/long -m "not gpu"
 	$(BIN)/pytest tests/as_on_gpu -m "slow and not gpu"
 

@@ -172,7 +172,7 @@ HOW: dict[str, Callable[[list[str], Path], None]] = {
     "vr1 report": on_the_tiny_run,
     "vr1 generate": on_the_tiny_run,
     "vr1 scale": parsed,
-    "vr1 init": parsed,  # run by tests/integration/test_your_data.py
+    "vr1 init": parsed,  # and by tests/integration/test_your_data.py
     "vr1 config": parsed,  # and by tests/unit/commands/test_config.py
 }
 
