@@ -21,7 +21,6 @@ from statistics import median, quantiles
 
 import ray
 
-from vr1_ray.actors.rewards.handing import pack
 from vr1_ray.actors.rewards.reward_actor import RewardActor
 from vr1_ray.actors.rewards.reward_pool import RewardPool
 from vr1_ray.config import RewardPoolConfig, RewardSpec, RunConfig
@@ -57,7 +56,7 @@ def measure(
     pool = RewardPool(
         "default",
         pool_config,
-        lambda index: remote.remote(config, "default", pack(config.rewards, "default", {}), index),
+        lambda index: remote.remote(config, "default", index),
         start_timeout_seconds=60,
         note=print,
     )

@@ -7,26 +7,11 @@ import ray
 from tests.builders import TINY_MODEL, prompt
 from vr1_ray.actors.rewards.handing import pack
 from vr1_ray.actors.rewards.reward_actor import RewardActor
-from vr1_ray.actors.rewards.reward_pool import RewardPool
-from vr1_ray.actors.room import placement_options
+from vr1_ray.actors.rewards.reward_pool import RewardPool, placement_options
 from vr1_ray.config import ModelConfig, RolloutConfig, RunConfig
 from vr1_ray.types import Rollout, RolloutGroup, Stage
 
 STAGE = Stage(number=1, max_response_tokens=4, group_size=4, steps=1)
-
-
-def ray_with_judges():
-    """For a fixture: a Ray of this machine, as a node for rewards that has room for two judges."""
-    ray.init(
-        address="local",
-        num_cpus=4,
-        resources={"judge": 2},
-        labels={"role": "rewards"},
-        include_dashboard=False,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
 
 
 def make_config(folder, rewards, **pools):

@@ -58,7 +58,7 @@ def size(local_ray, tmp_path_factory):
         algorithm=AlgorithmConfig(kl_coef=0.0),
     )
 
-    def launch(index, occupied, avoided):
+    def launch(index, occupied):
         group = placement_group([bundle(config.rollout)])
         strategy = PlacementGroupSchedulingStrategy(placement_group=group)
         actor = ray.remote(Starts).options(num_cpus=1, scheduling_strategy=strategy).remote()

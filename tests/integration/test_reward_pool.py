@@ -10,15 +10,7 @@ import pytest
 import ray
 
 from tests.builders import prompt
-from tests.integration.reward_pools import (
-    STAGE,
-    group,
-    make_config,
-    make_pool,
-    ray_with_judges,
-    score_all,
-    stop,
-)
+from tests.integration.reward_pools import STAGE, group, make_config, make_pool, score_all, stop
 from vr1_ray.actors.rewards.reward_actor import InvalidReward
 from vr1_ray.actors.rollouts.engine_place import launcher
 from vr1_ray.actors.rollouts.engine_set import EngineSet
@@ -39,7 +31,18 @@ pytestmark = pytest.mark.ray
 FAILS = "tests.integration.failing_rewards:Fails"
 
 
-local_ray = pytest.fixture(scope="module", autouse=True)(ray_with_judges)
+@pytest.fixture(scope="module", autouse=True)
+def local_ray():
+    ray.init(
+        address="local",
+        num_cpus=4,
+        resources={"judge": 2},
+        labels={"role": "rewards"},
+        include_dashboard=False,
+        log_to_driver=False,
+    )
+    yield
+    ray.shutdown()
 
 
 def test_a_reward_that_hangs_raises_or_exits_costs_only_the_samples_it_failed_on(tmp_path):

@@ -129,16 +129,6 @@ def test_a_budget_over_max_model_len_is_refused(engines):
         engines.run(engines.generate(prompt(6), [1], max_tokens=250))
 
 
-def test_a_request_that_vllm_wants_sent_again_is_and_the_engine_goes_on(engines):
-    """The engine's core forgets a picture that its front end takes for sent: the request ends with "error"."""
-    row = prompt(8)
-    before = engines.run(engines.generate(row, range(3)))
-    engines.run(engines.vllm._engine.engine_core.reset_mm_cache_async())
-    after = engines.run(engines.generate(row, range(3)))
-    assert [one.response_ids for one in after] == [one.response_ids for one in before]
-    engines.run(engines.vllm.check_health())
-
-
 def test_a_response_in_flight_is_finished_with_the_old_weights_before_a_sync(engines):
     async def sync_meanwhile():
         response = asyncio.create_task(engines.generate(prompt(1), [1], max_tokens=150))

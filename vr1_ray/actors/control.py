@@ -172,8 +172,9 @@ class Control:
 
     def close(self) -> None:
         with suppress(OSError):  # it is gone already
-            is_own = self.file.read_text(encoding="utf-8") == self._text
-            if is_own:  # not that of who took the run over
+            if (
+                self.file.read_text(encoding="utf-8") == self._text
+            ):  # not that of who took the run over
                 self.file.unlink()
         ray.kill(self.actor)
 

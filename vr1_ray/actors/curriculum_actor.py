@@ -60,7 +60,7 @@ class CurriculumHandle:
             .remote(config)
         )
         self.timeout_seconds = config.cluster.start_timeout_seconds
-        self.watch = RestartWatch(note, room_seconds=self.timeout_seconds)
+        self.watch = RestartWatch(note)
         self.alarms: list[str] = []
         self.early_ends: list[str] = []  # stages that were left early, with the cause
         self.is_over = False  # no step is left to begin

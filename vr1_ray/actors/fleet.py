@@ -21,8 +21,6 @@ from vr1_ray.actors.rollouts.evaluating import EVALUATION_STEP, evaluate_each, s
 from vr1_ray.actors.rollouts.fleet_size import FleetSize
 from vr1_ray.actors.rollouts.invalid_rollouts import REWARD_LOG, InvalidRollouts
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
-from vr1_ray.actors.rollouts.stepping_back import step_back
-from vr1_ray.actors.room import RoomWatch
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.starting import arrivals, what_starts
 from vr1_ray.actors.training.reference_actor import ReferenceGroup
@@ -98,15 +96,11 @@ class Fleet:
             self.note(self.trainers.describe())
 
     def _wait_for(self, starting: dict[str, Any]) -> None:
-        waiting = self.references.named_actors() if self.references else {}
-        for pool in self.reward_pools:
-            waiting |= pool.named_actors()
         wait_for(
             starting,
             phase="starting the run's actors",
             timeout_seconds=self.start_timeout,
             arrived=arrivals(list(starting), self._tell),
-            look=RoomWatch(waiting, note=self._tell, limit_seconds=self.start_timeout),
         )
 
     def _start_trainers(self, total_updates: int, model_path: str | None) -> dict[str, Any]:
@@ -261,11 +255,9 @@ class Fleet:
         return {"policy_hash": found} if found else {}
 
     def restart_trainers(self) -> None:
-        """Replace all trainer ranks after a TrainerLostError. They have the start weights then, and no step is under way."""
+        """Replace all trainer ranks after a TrainerLostError. They have the start weights then."""
         assert self.trainers is not None
-        if self.engines is not None:
-            self.pool.forget()
-        self.trainers.restart(make_room=lambda: step_back(self.engines))
+        self.trainers.restart()
 
     def reset_reference(self, model_path: str) -> None:
         """Make another policy folder the reference; "" is the policy that the run began with."""

@@ -51,34 +51,6 @@ def how_lost(error: RayError) -> str:
     return next((how for kind, how in LOSSES.items() if isinstance(error, kind)), "")
 
 
-# What CUDA, its driver and NCCL say of a GPU, or of a context on it, that can't go on. An assertion on the device and
-# a lack of memory are none: they would come again.
-DEVICE_FAULTS = re.compile(
-    r"unspecified launch failure|illegal memory access|illegal instruction was encountered|misaligned address"
-    r"|hardware stack error|uncorrectable (?:ECC|NVLink)|\bECC error|\bXid\b|fallen off the bus|GPU is lost"
-    r"|CUDA-capable device\(s\) is/are busy or unavailable|unhandled cuda error|CUDA driver error: (?:unknown|device)"
-    r"|CUBLAS_STATUS_EXECUTION_FAILED|CUDNN_STATUS_EXECUTION_FAILED",
-    re.IGNORECASE,
-)
-
-
-# What a process says of another one; its own GPU is sound.
-TOLD_BY_OTHERS = ("PeerLostError", "BroadcastLostError")
-
-
-def device_fault(error: BaseException) -> str:
-    """What a GPU that failed under a live process is said to have, such as "unspecified launch failure"; "" for none.
-
-    Its process can't use the GPU again, so it is as good as gone.
-
-    Example:
-        device_fault(RuntimeError("CUDA error: unspecified launch failure"))  # "unspecified launch failure"
-    """
-    is_of_another = type(error).__name__ in TOLD_BY_OTHERS
-    found = None if is_of_another else DEVICE_FAULTS.search(str(error))
-    return found[0] if found else ""
-
-
 def _memory(text: str) -> str:
     """Which node, and how much, of the message of Ray's memory monitor."""
     node = re.search(r"IP: ([^,)]+)[^)]*\) was ([^()\n]+?) \(", text)

@@ -5,22 +5,13 @@ Ray tells at once whether an actor waits for room; these are the questions that 
 
 import math
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import ray
 from ray._private import state  # what Ray offers for this in public needs a dashboard
 
-from vr1_ray.actors.waiting import ActorError
-from vr1_ray.config import ReferenceConfig, RewardPoolConfig
-
 Bundle = Mapping[str, float]
-TELL_SECONDS = 15.0  # a process needs a moment to be placed, also where there is room
-
-
-class NoRoomError(ActorError):
-    """The cluster has had no room for an actor for too long. The message names it."""
 
 
 def has_place(actor: Any) -> bool:
@@ -30,68 +21,6 @@ def has_place(actor: Any) -> bool:
         has_place(ray.remote(num_cpus=10_000)(Worker).remote())  # False
     """
     return bool(state.actors(actor._actor_id.hex()).get("Address", {}).get("Port"))
-
-
-class RoomWatch:
-    """For `wait_for`: tells which actors wait for a place, and bounds how long they may.
-
-    Example:
-        watch = RoomWatch({"reference 0": actor}, note=print, limit_seconds=1800.0)
-        watch(["reference 0"])  # in time "reference 0 waits for room in the cluster"; NoRoomError after half an hour
-    """
-
-    def __init__(
-        self, actors: Mapping[str, Any], *, note: Callable[[str], None], limit_seconds: float
-    ) -> None:
-        self.actors, self.note, self.limit_seconds = actors, note, limit_seconds
-        self.placed_at = dict.fromkeys(actors, time.monotonic())  # seen in a place last
-        self.told: set[str] = set()
-
-    def __call__(self, names: Iterable[str]) -> None:
-        """Raises NoRoomError for one of `names` that has waited too long."""
-        for name in self.actors.keys() & set(names):
-            now = time.monotonic()
-            if has_place(self.actors[name]):
-                self.placed_at[name] = now
-                continue
-            waited = now - self.placed_at[name]
-            if waited >= TELL_SECONDS and name not in self.told:
-                self.told.add(name)
-                self.note(f"{name} waits for room in the cluster")
-            if waited >= self.limit_seconds:
-                raise NoRoomError(
-                    f"{name} has found no room in the cluster for {self.limit_seconds:.0f} s; add nodes, or reserve less"
-                )
-
-
-def life_of(actor: Any) -> tuple[str, int]:
-    """What Ray knows of an actor's process: its state, and how often it was started again."""
-    found = state.actors(actor._actor_id.hex())
-    return found.get("State", ""), found.get("NumRestarts", 0)
-
-
-def never_ran(actor: Any) -> bool:
-    """Whether Ray had placed an actor on a node that had died already, and has found out since."""
-    found = state.actors(actor._actor_id.hex())
-    if found.get("State") != "DEAD":
-        return False
-    death = found["DeathCause"].actor_died_error_context
-    return death.never_started and death.reason == death.NODE_DIED
-
-
-def is_gone(actor: Any) -> bool:
-    """Whether Ray knows that an actor's process has ended for good, its node with it or not."""
-    return life_of(actor)[0] == "DEAD"
-
-
-def placement_options(config: RewardPoolConfig | ReferenceConfig) -> dict[str, Any]:
-    """Where the actors of a pool, or of the reference, may run and what they reserve, as options of a Ray actor."""
-    return {
-        "num_cpus": config.num_cpus_per_actor,
-        "num_gpus": config.num_gpus_per_actor,
-        "resources": dict(config.resources),
-        "label_selector": dict(config.label_selector),
-    }
 
 
 def bundle_of(

@@ -17,7 +17,7 @@ from ray.exceptions import (
     RayTaskError,
 )
 
-from vr1_ray.actors.losses import device_fault, how_lost
+from vr1_ray.actors.losses import how_lost
 
 
 class ActorError(RuntimeError):
@@ -32,15 +32,8 @@ class ActorLostError(ActorError):
         self.how = how
 
 
-class DeviceFaultError(ActorLostError):
-    """The GPU of an actor failed under it: the process is there, and can't use it again."""
-
-
 class ActorTimeoutError(ActorError):
     """An actor did not answer in time. The message names actor, phase and limit."""
-
-
-LOOK_SECONDS = 5.0  # between two looks at what is waited for
 
 
 def wait_for(
@@ -50,33 +43,23 @@ def wait_for(
     timeout_seconds: float,
     apart_seconds: float = float("inf"),
     arrived: Callable[[str, float], None] = lambda name, seconds: None,
-    look: Callable[[list[str]], None] = lambda names: None,
 ) -> list[Any]:
     """The results of `pending` (actor name -> object ref), in its order.
 
     All must come within `timeout_seconds`, and the others within `apart_seconds` of the first. `arrived` is told of
-    each, with the seconds it took; `look` gets the names of those that are still waited for, every few seconds, and may
-    raise what says more than a time limit.
+    each, with the seconds it took.
     Raises ActorTimeoutError or ActorError; the first failure found is reported, cause first.
     """
-    began = looked = time.monotonic()
+    began = time.monotonic()
     deadline = began + timeout_seconds
     results: dict[str, Any] = {}
     waiting = {ref: name for name, ref in pending.items()}
     while waiting:
         # One by one as they end, so that a failure shows even while another rank hangs waiting for it.
         ready, _ = ray.wait(
-            list(waiting),
-            num_returns=1,
-            timeout=max(0.0, min(LOOK_SECONDS, deadline - time.monotonic())),
+            list(waiting), num_returns=1, timeout=max(0.0, deadline - time.monotonic())
         )
-        now = time.monotonic()
-        if not ready or now >= looked + LOOK_SECONDS:
-            looked = now
-            look([name for ref, name in waiting.items() if ref not in ready])
         if not ready:
-            if now < deadline:
-                continue
             names = ", ".join(waiting.values())
             seconds = time.monotonic() - began
             raise ActorTimeoutError(f"{phase}: no answer from {names} within {seconds:.0f} s")
@@ -97,9 +80,6 @@ def take(ref: Any, *, actor: str, phase: str, timeout_seconds: float = 60.0) -> 
         return ray.get(ref, timeout=timeout_seconds)
     except RayTaskError as error:
         cause = error.cause if error.cause is not None else error
-        if fault := device_fault(cause):
-            how = f"lost its GPU ({fault})"
-            raise DeviceFaultError(f"{actor} {how}, while {phase}: {cause}", how=how) from error
         raise ActorError(
             f"{cause}\n(raised in {actor}, while {phase}: {type(cause).__name__})"
         ) from error

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from vr1_ray.config.ranges import Above0, Above0To1, CountFrom0, CountFrom1, From0, Share
+from vr1_ray.config.ranges import Above0, Above0To1, CountFrom0, CountFrom1, From0
 
 
 @dataclass
@@ -20,7 +20,6 @@ class EngineHealthConfig:
     restart_delay_seconds: From0 = 1.0  # before the first restart; doubled for each further one
     min_healthy: CountFrom1 = 1  # fewer that serve, for longer than `recovery_seconds`, end the run
     recovery_seconds: Above0 = 900.0  # must cover the start of an engine
-    alarm_share: Share = 0.5  # of the engines; an alarm is told while fewer serve for minutes
 
 
 @dataclass

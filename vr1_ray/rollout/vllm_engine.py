@@ -55,7 +55,6 @@ FINISH_REASONS: dict[str, Literal["finished", "truncated", "aborted"]] = {
     "length": "truncated",
     "abort": "aborted",
 }
-TRIES = 5  # of a response that vLLM wants to be sent again
 
 
 class VLLMEngine(RolloutEngine):
@@ -151,9 +150,7 @@ class VLLMEngine(RolloutEngine):
             [engine_input] = await self._engine.renderer.render_cmpl_async([prompt])
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(
-                        self._sample(prompt_id, rendered, prompt, engine_input, spec, seed)
-                    )
+                    group.create_task(self._sample(prompt_id, rendered, engine_input, spec, seed))
                     for seed in seeds
                 ]
         except* Exception as errors:
@@ -171,25 +168,14 @@ class VLLMEngine(RolloutEngine):
         self,
         prompt_id: str,
         rendered: RenderedPrompt,
-        prompt: dict[str, Any],
         engine_input: Any,
         spec: SamplingSpec,
         seed: int,
     ) -> Sample:
-        """One response. "error" is vLLM's word for "send it again": its picture caches drifted, or a transfer failed."""
+        request_id = f"{prompt_id}-{next(self._request_numbers)}"
         params = self.sampling_params(spec, seed)
-        for _ in range(TRIES):
-            request_id = f"{prompt_id}-{next(self._request_numbers)}"
-            stream = self._engine.generate(dict(engine_input), params, request_id)
-            [output] = [output async for output in stream]  # FINAL_ONLY
-            if output.outputs[0].finish_reason != "error":
-                break
-            # Made anew, so that it brings the picture and not only its hash.
-            [engine_input] = await self._engine.renderer.render_cmpl_async([prompt])
-        else:
-            raise EngineDiedError(
-                f"prompt {prompt_id}: vLLM asked {TRIES} times in a row to send it again"
-            )
+        stream = self._engine.generate(dict(engine_input), params, request_id)
+        [output] = [output async for output in stream]  # FINAL_ONLY
         if tuple(output.prompt_token_ids) != rendered.prompt_ids:
             raise ValueError(
                 f"prompt {prompt_id}: the engine made {counted(len(output.prompt_token_ids), 'prompt token')} of it, the "

@@ -7,8 +7,7 @@ import ray
 
 from vr1_ray.actors.rewards.handing import pack
 from vr1_ray.actors.rewards.reward_actor import RewardActor
-from vr1_ray.actors.rewards.reward_pool import RewardPool
-from vr1_ray.actors.room import placement_options
+from vr1_ray.actors.rewards.reward_pool import RewardPool, placement_options
 from vr1_ray.config import RunConfig
 from vr1_ray.config.objects import Objects
 

@@ -19,13 +19,24 @@ import ray
 from vr1_ray.actors.rewards.outages import Outages
 from vr1_ray.actors.rewards.reward_actor import InvalidReward, Outcome, ScoredCall
 from vr1_ray.actors.rewards.score_request import ScoredGroup, ScoreRequest, Slot
-from vr1_ray.actors.room import TELL_SECONDS, bundle_of, has_place, in_words
+from vr1_ray.actors.room import bundle_of, has_place, in_words
 from vr1_ray.actors.scaling import QueueScaler
-from vr1_ray.actors.waiting import ActorError, ActorLostError, DeviceFaultError, take
-from vr1_ray.config import RewardPoolConfig
+from vr1_ray.actors.waiting import ActorError, ActorLostError, take
+from vr1_ray.config import ReferenceConfig, RewardPoolConfig
 
 MAX_START_FAILURES = 3  # in a row; then the reward itself is broken
 LOOK_SECONDS = 1.0  # between two looks at an actor that waits for room
+TELL_SECONDS = 15.0  # then the user is told that it waits
+
+
+def placement_options(config: RewardPoolConfig | ReferenceConfig) -> dict[str, Any]:
+    """Where the actors of a pool, or of the reference, may run and what they reserve, as options of a Ray actor."""
+    return {
+        "num_cpus": config.num_cpus_per_actor,
+        "num_gpus": config.num_gpus_per_actor,
+        "resources": dict(config.resources),
+        "label_selector": dict(config.label_selector),
+    }
 
 
 class RewardPool:
@@ -67,13 +78,7 @@ class RewardPool:
 
     def starting(self) -> dict[str, Any]:
         """Refs to wait for before the run begins, by actor name."""
-        return {self._name_of(slot): slot.call for slot in self.slots}
-
-    def named_actors(self) -> dict[str, Any]:
-        return {self._name_of(slot): slot.actor for slot in self.slots}
-
-    def _name_of(self, slot: Slot) -> str:
-        return f"reward actor {self.name}/{slot.index}"
+        return {f"reward actor {self.name}/{slot.index}": slot.call for slot in self.slots}
 
     @property
     def actors(self) -> list[Any]:
@@ -110,12 +115,11 @@ class RewardPool:
         if slot is None:  # stopped, since the pool has become smaller
             return []
         request, slot.call, slot.request = slot.request, None, None
-        name = self._name_of(slot)
+        name = f"reward actor {self.name}/{slot.index}"
         try:
             result = take(ref, actor=name, phase=request.where if request else "starting")
         except ActorError as error:
             is_blameless = isinstance(error, ActorLostError) and error.how != "died"
-            is_blameless &= not isinstance(error, DeviceFaultError)  # it would come again there
             return self._failed(slot, request, str(error), is_blameless=is_blameless)
         if request is None:
             slot.is_ready, self.start_failures = True, 0
@@ -139,11 +143,6 @@ class RewardPool:
             finished += self._failed(slot, request, reason)
         self._dispatch()
         return finished
-
-    def forget(self, key: Hashable) -> None:
-        """Its outcomes are wanted no longer; what an actor still answers for it is not looked at."""
-        self.unfinished.pop(key, None)
-        self.queue = deque(one for one in self.queue if one.key != key)
 
     def resize(self, number: int) -> None:
         """Have `number` actors: new ones start in the background; those that wait for room, start or idle are stopped."""
@@ -180,7 +179,9 @@ class RewardPool:
         slot.deadline = now + (self.start_timeout_seconds if slot.has_room else LOOK_SECONDS)
         if not (slot.has_room or slot.is_told) and now - slot.launched >= TELL_SECONDS:
             slot.is_told = True
-            self.note(f"{self._name_of(slot)} waits for room ({in_words(self.bundle)})")
+            self.note(
+                f"reward actor {self.name}/{slot.index} waits for room ({in_words(self.bundle)})"
+            )
 
     def _dispatch(self) -> None:
         self._assign()
@@ -224,8 +225,6 @@ class RewardPool:
 
     def _found(self, request: ScoreRequest, call: ScoredCall, index: int) -> list[ScoredGroup]:
         """Keep what was scored; what was invalid together with others is tried once more alone."""
-        if request.key not in self.unfinished:
-            return []
         wanted, scored = self.unfinished[request.key]
         scored.seconds += call.seconds
         if not all(isinstance(outcome, InvalidReward) for outcome in call.outcomes):
@@ -282,7 +281,7 @@ class RewardPool:
 
     def _start_failed(self, slot: Slot, reason: str, is_blameless: bool) -> None:
         """An actor that can't start is given up, unless it is the last one; one that lost its node starts anew."""
-        name = self._name_of(slot)
+        name = f"reward actor {self.name}/{slot.index}"
         if is_blameless:
             self.slots[self.slots.index(slot)] = self._start(slot.index)
             self.note(f"{reason.splitlines()[0]}; it is started again")

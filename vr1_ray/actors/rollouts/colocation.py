@@ -6,7 +6,7 @@ back only what torch had cached, so an engine awake (`rollout.gpu_memory_utiliza
 check` adds it up.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import ray
@@ -23,7 +23,7 @@ from vr1_ray.config import RunConfig
 def guest_launcher(config: RunConfig, model_path: str | None, seats: Seats) -> Launch:
     """What starts an engine in its seat; `model_path` overrides the policy it starts with."""
 
-    def launch(index: int, occupied: Iterable[str], avoided: Collection[str]) -> EnginePlace:
+    def launch(index: int, occupied: Iterable[str]) -> EnginePlace:
         options = engine_options(config.rollout) | {"num_gpus": 0, "resources": {}}
         remote = ray.remote(RolloutActor).options(**options, **seats.of_engine(index))
         actor: Any = remote.remote(config, index, seats.gpus_of_engine(index))
@@ -49,5 +49,6 @@ def put_to_sleep(engines: EngineSet) -> None:
         calls = [engine.call for engine in engines.wanted if engine.call is not None]
         if not calls:
             return
-        engines.watch.wait(calls, until=engines.next_deadline)
+        limit = max(0.0, engines.next_deadline - engines.clock())
+        ray.wait(calls, num_returns=1, timeout=limit)
         engines.tick()

@@ -57,7 +57,6 @@ class EngineHealth:
         self.restart_at = float("inf")  # when a DEAD engine may be started again
         self._failed_probes = 0
         self._restarts: list[float] = []  # times of those in the window
-        self._given_up_at = float("inf")
 
     def started(self) -> None:
         """It can take calls, with whatever weights it was started with."""
@@ -107,27 +106,18 @@ class EngineHealth:
         """Begin to start it again, or give it up: RETIRED after `max_restarts` within the window."""
         self._expect(DEAD)
         if len(self._restarts) >= self.limits.max_restarts:
-            self.state, self.restart_at = RETIRED, float("inf")
-            self._given_up_at = self.clock()
+            self.state = RETIRED
             self.reason = (
                 f"given up after {len(self._restarts)} restarts within {self._window:g} s "
-                f"(rollout.health.max_restarts), and tried again after as long; the last cause: {self.reason}"
+                f"(rollout.health.max_restarts); the last cause: {self.reason}"
             )
             return
         self._restarts.append(self.clock())
         self.state, self.restart_at = RESTARTING, float("inf")
 
-    def come_back(self) -> bool:
-        """One that was given up may be started again when its restarts are forgotten; whether it is DEAD now."""
-        if self.state != RETIRED or self.clock() - self._given_up_at < self._window:
-            return False
-        self.state, self.restart_at, self._given_up_at = DEAD, self.clock(), float("inf")
-        self._restarts.clear()
-        return True
-
     def retire(self) -> None:
         """It is wanted no longer."""
-        self.state, self.reason, self._given_up_at = RETIRED, "", float("inf")
+        self.state, self.reason = RETIRED, ""
 
     @property
     def _window(self) -> float:
@@ -135,45 +125,6 @@ class EngineHealth:
 
     def _expect(self, *states: EngineState) -> None:
         assert self.state in states, f"{self.state} is none of {', '.join(states)}"
-
-
-ALARM_AFTER_SECONDS = 120.0  # a restart may take as long
-ALARM_AGAIN_SECONDS = 1800.0
-
-
-class EngineFloor:
-    """Tells when for a while less than a share of a run's engines serve: it goes on, but slowly.
-
-    Example:
-        floor = EngineFloor(config.rollout.health, note=print)
-        floor.look(serving=1, wanted=24)     # after two minutes: "ALARM engines: 1 of 24 serve, ..."
-    """
-
-    def __init__(
-        self,
-        limits: EngineHealthConfig,
-        *,
-        note: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.limits, self.note, self.clock = limits, note, clock
-        self._low_since: float | None = None
-        self._alarm_at = float("inf")
-
-    def look(self, serving: int, wanted: int) -> None:
-        """How many engines serve now, asleep ones too, of how many."""
-        now, share = self.clock(), self.limits.alarm_share
-        if serving >= share * wanted:
-            self._low_since, self._alarm_at = None, float("inf")
-            return
-        if self._low_since is None:
-            self._low_since, self._alarm_at = now, now + ALARM_AFTER_SECONDS
-        if now >= self._alarm_at:
-            self._alarm_at = now + ALARM_AGAIN_SECONDS
-            self.note(
-                f"ALARM engines: {serving} of {wanted} serve, for {now - self._low_since:.0f} s; less than "
-                f"rollout.health.alarm_share {share:g} (logs/rollout_*.log say why)"
-            )
 
 
 class HealthyMinimum:

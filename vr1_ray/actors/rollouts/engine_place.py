@@ -5,9 +5,8 @@ and the loss of one gives back its place and no other. A group has one bundle, s
 with tensor parallelism are on one node.
 """
 
-import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +20,6 @@ from ray.util.placement_group import (
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from vr1_ray.actors.rollouts.rollout_actor import RolloutActor
-from vr1_ray.actors.room import bundle_of, free_by_node, nodes_with, times
 from vr1_ray.config import RolloutConfig, RunConfig
 
 
@@ -41,12 +39,6 @@ class EnginePlace:
             return True
         return placement_group_table(self.group).get("state") == "CREATED"
 
-    def node(self) -> str:
-        """Id of the node where it was placed; "" before that, and for a guest."""
-        if self.group is None:
-            return ""
-        return placement_group_table(self.group).get("bundles_to_node_id", {}).get(0) or ""
-
     def give_back(self) -> None:
         """End the actor, with all below it, and free its place."""
         ray.kill(self.actor)
@@ -54,38 +46,15 @@ class EnginePlace:
             remove_placement_group(self.group)
 
 
-# Index, nodes of the other engines, nodes to avoid.
-Launch = Callable[[int, Iterable[str], Collection[str]], EnginePlace]
-AVOID_SECONDS = 900.0
-
-
-class AvoidedNodes:
-    """Nodes where an engine's start failed, for a while: what is broken there (a GPU, a disk) would break the next one.
-
-    Example:
-        avoided = AvoidedNodes()
-        avoided.add(node_id)
-        node_id in avoided.now()   # for AVOID_SECONDS
-    """
-
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
-        self.until: dict[str, float] = {}
-
-    def add(self, node: str) -> None:
-        if node:
-            self.until[node] = self.clock() + AVOID_SECONDS
-
-    def now(self) -> set[str]:
-        return {node for node, until in self.until.items() if until > self.clock()}
+Launch = Callable[[int, Iterable[str]], EnginePlace]  # index, nodes of the other engines
 
 
 def launcher(config: RunConfig, model_path: str | None) -> Launch:
     """What starts an engine of this run; `model_path` overrides the policy it starts with."""
 
-    def launch(index: int, occupied: Iterable[str], avoided: Collection[str]) -> EnginePlace:
+    def launch(index: int, occupied: Iterable[str]) -> EnginePlace:
         rollout = config.rollout.of_engine(index)
-        node = emptiest_node(rollout, occupied, avoided)
+        node = emptiest_node(rollout, occupied)
         group = placement_group(
             [bundle(rollout)],
             strategy="STRICT_PACK",
@@ -123,23 +92,26 @@ def engine_options(rollout: RolloutConfig) -> dict[str, Any]:
 
 def bundle(rollout: RolloutConfig) -> dict[str, float]:
     """What one engine reserves."""
-    return bundle_of(rollout.num_cpus_per_engine, rollout.num_gpus_per_engine, rollout.resources)
+    wanted = {
+        "CPU": rollout.num_cpus_per_engine,
+        "GPU": rollout.num_gpus_per_engine,
+        **rollout.resources,
+    }
+    return {name: amount for name, amount in wanted.items() if amount}
 
 
-def emptiest_node(
-    rollout: RolloutConfig, occupied: Iterable[str], avoided: Collection[str] = ()
-) -> str | None:
-    """Of the nodes that are large enough and have the labels: one with room now, with few engines, with much room.
+def emptiest_node(rollout: RolloutConfig, occupied: Iterable[str]) -> str | None:
+    """Of the nodes that are large enough and have the labels, the one with the fewest engines.
 
-    A hint: if it has no room left now, Ray places the engine elsewhere. None if only nodes to avoid are left.
+    A hint: if it has no room left now, Ray places the engine elsewhere.
     """
+    engines = Counter(occupied)
     wanted, labels = bundle(rollout), rollout.label_selector
-    free, engines = free_by_node(wanted, labels), Counter(occupied)
     fitting = [
         node["NodeID"]
-        for node in nodes_with(labels)
-        if times(wanted, node["Resources"]) and node["NodeID"] in free.keys() - avoided
+        for node in ray.nodes()
+        if node["Alive"]
+        and all(node["Resources"].get(name, 0.0) >= amount for name, amount in wanted.items())
+        and all(node.get("Labels", {}).get(key) == value for key, value in labels.items())
     ]
-    return min(
-        fitting, key=lambda node: (free[node] < 1, engines[node], -free[node], node), default=None
-    )
+    return min(fitting, key=lambda node: (engines[node], node), default=None)

@@ -18,25 +18,19 @@ from vr1_ray.actors.rollouts.engine_health import (
     DEAD,
     HEALTHY,
     LOADED,
-    RESTARTING,
     RETIRED,
-    STALE,
     SUSPECT,
-    EngineFloor,
     EngineHealth,
     HealthyMinimum,
 )
-from vr1_ray.actors.rollouts.engine_place import AvoidedNodes, Launch
-from vr1_ray.actors.rollouts.first_start import until_started
-from vr1_ray.actors.rollouts.watch import Watch
-from vr1_ray.actors.waiting import ActorError, take
+from vr1_ray.actors.rollouts.engine_place import Launch
+from vr1_ray.actors.waiting import ActorError, ActorTimeoutError, take
 from vr1_ray.config import EngineHealthConfig
 
 if TYPE_CHECKING:  # a set is handed its transport, which is built on sets like this one
     from vr1_ray.actors.weights.weight_sync import WeightTransport
 
 LOOK_SECONDS = 1.0  # between two looks at an engine that waits for room
-JOINS = "joins"  # for the first time, which is no loss of those that serve
 
 
 class EngineSet:
@@ -64,10 +58,7 @@ class EngineSet:
     ) -> None:
         self.launch, self.limits, self.note, self.clock = launch, limits, note, clock
         self.start_seconds, self.call_seconds = start_seconds, call_seconds
-        self.avoided = AvoidedNodes(clock=clock)
-        self.watch = Watch(clock)
-        self.floor = EngineFloor(limits, note=note, clock=self.watch.seconds)
-        self.minimum = HealthyMinimum(limits, clock=self.watch.seconds)
+        self.minimum = HealthyMinimum(limits, clock=clock)
         self.transport: WeightTransport | None = None
         self.is_busy: Callable[[Engine], bool] = lambda engine: False  # whether it has requests
         self.is_starting = True  # the run's first engines have not all started
@@ -106,13 +97,12 @@ class EngineSet:
 
         Those that serve are kept before others, older ones before younger ones.
         """
-        self.number = number
         for _ in range(number - len(self.wanted)):
             health = EngineHealth(self.limits, clock=self.clock)
-            arrival = "" if self.is_starting else JOINS
-            engine = Engine(index=self.num_launched, health=health, arrival=arrival)
+            engine = Engine(index=self.num_launched, health=health)
             self.num_launched += 1
             self.engines.append(engine)
+            engine.arrival = "" if self.is_starting else "joins"
             self._start(engine)
         by_use = sorted(self.wanted, key=lambda one: (one.health.state != HEALTHY, one.index))
         for engine in by_use[number:]:
@@ -127,7 +117,7 @@ class EngineSet:
         for engine in self.wanted:
             if engine.phase == LOADING:
                 engine.call, engine.deadline = None, NEVER  # it would answer for the version before
-        self._take_answers()  # one that has just started gets its weights with the others, once
+        self.tick()
         self.transport, transport.checksum = transport, None
         loading = [engine for engine in self.wanted if engine.health.state in LOADED]
         for engine in loading:
@@ -135,19 +125,46 @@ class EngineSet:
         for engine, call in zip(loading, transport.load_all(loading), strict=True):
             self._await_load(engine, call)
         while calls := [e.call for e in loading if e.call is not None and e.phase == LOADING]:
-            self.watch.wait(calls, until=self.next_deadline)
+            ray.wait(calls, num_returns=1, timeout=max(0.0, self.next_deadline - self.clock()))
             self.tick()
         if any(engine.health.state not in LOADED for engine in loading):
             transport.check()  # with a trainer rank its weights are lost, and no engine was to blame
 
     def wait_until_started(self) -> None:
-        """See `first_start.py`."""
-        until_started(self)
+        """Until the engines of the start serve. One without room is not waited for if enough others do.
+
+        Raises ActorError with the engine's own cause first.
+        """
+        deadline = self.clock() + self.start_seconds
+        while starting := [e for e in self.wanted if e.health.state != HEALTHY]:
+            enough = len(self.serving) >= self.limits.min_healthy
+            if enough and not any(engine.has_room for engine in starting):
+                break
+            if self.clock() > deadline:
+                names = ", ".join(engine.name for engine in starting)
+                raise ActorTimeoutError(
+                    f"starting the engines: no answer from {names} within {self.start_seconds:.0f} s"
+                )
+            limit = max(0.0, min(deadline, self.next_deadline) - self.clock())
+            if self.pending:
+                ray.wait(self.pending, num_returns=1, timeout=limit)
+            else:
+                time.sleep(min(limit, LOOK_SECONDS))
+            self.tick()
         self.is_starting = False
 
     def tick(self) -> None:
-        """React to what happened. Raises ActorError if too few engines are left, or if one can't start at all."""
-        self._take_answers()
+        """React to what happened.
+
+        Raises ActorError if too few engines are left (`rollout.health.min_healthy`), or if one can't start at all.
+        """
+        pending = self.pending
+        ready = ray.wait(pending, num_returns=len(pending), timeout=0)[0] if pending else []
+        for engine in self.wanted:
+            if engine.call in ready:
+                self._take_call(engine)
+            if engine.probe in ready:
+                self._take_probe(engine)
         now = self.clock()
         for engine in self.wanted:
             self._look(engine, now)
@@ -156,26 +173,8 @@ class EngineSet:
             engine.bury()
             if not engine.health.reason:  # one that was given up stays, to tell why
                 self.engines.remove(engine)
-        self._count()
-
-    def _take_answers(self) -> None:
-        pending = self.pending
-        ready = ray.wait(pending, num_returns=len(pending), timeout=0)[0] if pending else []
-        for engine in self.wanted:
-            if engine.call in ready:
-                self._take_call(engine)
-            if engine.probe in ready:
-                self._take_probe(engine)
-
-    def _count(self) -> None:
-        """Bring back who was given up for a while and is still wanted, and see that enough serve."""
-        for engine in self.engines:
-            if len(self.wanted) < self.number and engine.health.come_back():
-                engine.arrival = "serves again"
-        if not self.is_starting:
-            there = sum(engine.health.state in LOADED for engine in self.engines)
-            self.floor.look(there, self.number - sum(one.arrival == JOINS for one in self.wanted))
-        if problem := self.minimum.problem(engine.health for engine in self.engines):
+        problem = self.minimum.problem(engine.health for engine in self.engines)
+        if problem:
             raise ActorError(problem)
 
     def lost(self, engine: Engine, reason: str) -> None:
@@ -183,8 +182,6 @@ class EngineSet:
         if engine.health.state == RETIRED:
             engine.bury()
         elif engine.health.state != DEAD:
-            if engine.place is not None and engine.health.state == RESTARTING:
-                self.avoided.add(engine.place.node())
             engine.health.died(reason)
             self._died(engine)
 
@@ -197,9 +194,8 @@ class EngineSet:
             engine.bury()
 
     def _start(self, engine: Engine) -> None:
-        """Ask for a place for one that is RESTARTING, and begin its start there."""
         occupied = [one.node or one.place.likely_node for one in self.wanted if one.place]
-        engine.place = self.launch(engine.index, occupied, self.avoided.now())
+        engine.place = self.launch(engine.index, occupied)
         engine.call, engine.phase, engine.has_room = engine.place.starting, STARTING, False
         engine.deadline = self.clock() + LOOK_SECONDS
 
@@ -228,7 +224,8 @@ class EngineSet:
             answer = take(call, actor=engine.name, phase=phase)
         except ActorError as error:
             if is_interrupted(error):
-                return  # loaded from elsewhere, as one that has just started
+                self._load(engine)
+                return
             if not is_loss(error) and self.is_starting:
                 raise  # the cause is in the settings, and would come again
             self.lost(engine, str(error))
@@ -236,6 +233,7 @@ class EngineSet:
         if phase == STARTING:
             engine.node = answer
             engine.health.started()
+            self._load(engine)
         elif phase == LOADING:
             assert self.transport is not None
             self.transport.check_loaded(engine, *answer)
@@ -257,10 +255,6 @@ class EngineSet:
         """What is due by the clock."""
         if engine.health.state == DEAD and now >= engine.health.restart_at:
             self._restart(engine)
-        elif engine.health.state == RESTARTING and engine.place is None:
-            self._start(engine)  # it had stepped back
-        elif engine.health.state == STALE and engine.call is None:
-            self._load(engine)
         elif engine.call is not None and now >= engine.deadline:
             self._call_is_late(engine, now)
         elif engine.probe is not None and now >= engine.probe_deadline:

@@ -57,19 +57,16 @@ def sample_each(
         steps=0,
     )
     submitted = given = 0
-    try:
-        while given < len(prompts):
-            room = at_once - (submitted - given)
-            if room > 0 and submitted < len(prompts):
-                more = list(prompts[submitted : submitted + room])
-                pool.submit(more, spec, stage, step, is_scored=is_scored)
-                submitted += len(more)
-            groups = pool.steps[step].groups
-            if not groups:
-                pool._advance(step, time.monotonic() + pool.timeout_seconds)
-            for order in list(groups):
-                given += 1
-                yield prompts[order], groups.pop(order)  # its responses are the caller's now
-    finally:
-        # Also where the caller wants no more, or another actor was lost meanwhile.
-        pool.forget(step)
+    while given < len(prompts):
+        room = at_once - (submitted - given)
+        if room > 0 and submitted < len(prompts):
+            more = list(prompts[submitted : submitted + room])
+            pool.submit(more, spec, stage, step, is_scored=is_scored)
+            submitted += len(more)
+        groups = pool.steps[step].groups
+        if not groups:
+            pool._advance(step, time.monotonic() + pool.timeout_seconds)
+        for order in list(groups):
+            given += 1
+            yield prompts[order], groups.pop(order)  # its responses are the caller's now
+    pool.steps.pop(step, None)

@@ -17,6 +17,8 @@ from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
+import ray
+
 from vr1_ray.actors.rewards.reward_actor import InvalidReward
 from vr1_ray.actors.rewards.reward_pool import RewardPool, ScoredGroup
 from vr1_ray.actors.rollouts.engine import is_loss, least_loaded
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from vr1_ray.models import RenderedPrompt
 
 MAX_LOSSES = 5  # engines that may be lost with one request; it may be what kills them
+IDLE_SECONDS = 0.2  # a wait when nothing at all is under way
 
 
 class RolloutPool:
@@ -116,20 +119,6 @@ class RolloutPool:
         found = [state.groups[order] for order in range(state.num_groups)]
         return [group for group in found if group is not None]
 
-    def forget(self, step: int | None = None) -> None:
-        """Drop what is known and under way of a step, or of all: what actors still answer for it is not looked at."""
-
-        def is_kept(request: SampleRequest) -> bool:
-            return step is not None and request.step != step
-
-        self.waiting = deque(request for request in self.waiting if is_kept(request))
-        self.sampling = {ref: one for ref, one in self.sampling.items() if is_kept(one.request)}
-        for key in [key for key, one in self.scoring.items() if not is_kept(one.request)]:
-            del self.scoring[key]
-            for pool in self.reward_pools:
-                pool.forget(key)
-        self.steps = {one: books for one, books in self.steps.items() if step not in (None, one)}
-
     def _advance(self, step: int, deadline: float) -> None:
         """Wait for one event and react to it."""
         ready = self._wait(step, deadline)
@@ -157,7 +146,12 @@ class RolloutPool:
         busy = {one.engine.index for one in self.sampling.values()}
         share = min(1.0, len(busy) / max(1, len(self.engines.serving)))
         began = time.monotonic()
-        ready = self.engines.watch.wait(refs, until=min(limits))
+        limit = max(0.0, min(limits) - began)
+        ready: list[Any] = []
+        if refs:
+            ready, _ = ray.wait(refs, num_returns=1, timeout=limit, fetch_local=False)
+        else:
+            time.sleep(min(limit, IDLE_SECONDS))
         seconds = time.monotonic() - began
         books.exposed_seconds += seconds * is_exposed
         books.busy_seconds += seconds * share

@@ -10,7 +10,7 @@ import ray
 
 from vr1_ray.actors.process import begin_process
 from vr1_ray.actors.restarting import RestartWatch, restarts, this_process
-from vr1_ray.actors.room import RoomWatch, placement_options
+from vr1_ray.actors.rewards.reward_pool import placement_options
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.waiting import put, wait_for
 from vr1_ray.config import RunConfig
@@ -104,7 +104,7 @@ class ReferenceGroup:
         self.timeout = config.cluster.step_timeout_seconds
         self.start_timeout = config.cluster.start_timeout_seconds
         self.model_path = config.model.path
-        self.note, self.watch = note, RestartWatch(note, room_seconds=self.start_timeout)
+        self.watch = RestartWatch(note)
         self.actors: list[Any] = [
             self._launch(index, seats) for index in range(config.reference.num_actors)
         ]
@@ -122,9 +122,6 @@ class ReferenceGroup:
         remote = ray.remote(ReferenceActor).options(**options, **restarts(num_restarts))
         return remote.remote(self.config, index, seats.gpus_of_rank(index) if seats else "")
 
-    def named_actors(self) -> dict[str, Any]:
-        return {f"reference {index}": actor for index, actor in enumerate(self.actors)}
-
     def starting(self) -> dict[str, Any]:
         """Begin loading on every actor; returns the refs to wait for."""
         if self.config.reference.sharded:
@@ -136,15 +133,14 @@ class ReferenceGroup:
 
     def _join(self) -> None:
         """Make the actors ranks of one group."""
-        room = RoomWatch(self.named_actors(), note=self.note, limit_seconds=self.start_timeout)
-        limit: dict[str, Any] = {"timeout_seconds": self.start_timeout, "look": room}
         first = {"reference 0": self.actors[0].listen.remote()}
-        [(address, port)] = wait_for(first, phase="opening the reference's rendezvous", **limit)
+        phase = "opening the reference's rendezvous"
+        [(address, port)] = wait_for(first, phase=phase, timeout_seconds=self.start_timeout)
         joining = {
             f"reference {index}": actor.join.remote(address, port)
             for index, actor in enumerate(self.actors)
         }
-        wait_for(joining, phase="joining the reference", **limit)
+        wait_for(joining, phase="joining the reference", timeout_seconds=self.start_timeout)
 
     def reset(self, model_path: str) -> None:
         """Make another policy folder the reference."""

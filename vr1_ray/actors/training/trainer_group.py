@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.util.placement_group import remove_placement_group
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from vr1_ray.actors.seats import Seats
 from vr1_ray.actors.training.trainer_actor import TrainerActor
-from vr1_ray.actors.training.trainer_place import launch_all, own_placement
 from vr1_ray.actors.waiting import (
     ActorError,
     ActorLostError,
@@ -60,29 +59,38 @@ class TrainerGroup:
         self.timeout = config.cluster.step_timeout_seconds
         self.start_timeout = config.cluster.start_timeout_seconds
         self.step = 0  # the step it works at, for messages
-        self.placement = seats.group if seats else own_placement(config.trainer)
         self._launch()
 
-    def _launch(self, make_room: Callable[[], None] = lambda: None) -> None:
-        """Raises NoRoomError."""
-        self.actors: list[Any] = launch_all(
-            self._launch_rank,
-            self.config.trainer.num_workers,
-            limit_seconds=self.start_timeout,
-            make_room=make_room,
-            note=self.note,
-        )
-
-    def _launch_rank(self, rank: int) -> Any:
+    def _launch(self) -> None:
         trainer = self.config.trainer
-        options: dict[str, Any] = {
-            "num_cpus": trainer.num_cpus_per_worker,
-            "num_gpus": trainer.num_gpus_per_worker,
-            "resources": dict(trainer.resources),
-            **self._place(rank),
-        }
-        remote: Any = ray.remote(TrainerActor).options(**options)
-        return remote.remote(self.config, rank)
+        self.placement = self.seats.group if self.seats else self._own_placement()
+        wait_for(
+            {"trainer placement": self.placement.ready()},
+            phase="reserving the trainer's CPUs and GPUs",
+            timeout_seconds=self.start_timeout,
+        )
+        self.actors: list[Any] = [
+            ray.remote(TrainerActor)
+            .options(
+                num_cpus=trainer.num_cpus_per_worker,
+                num_gpus=trainer.num_gpus_per_worker,
+                resources=dict(trainer.resources),
+                **self._place(rank),
+            )
+            .remote(self.config, rank)
+            for rank in range(trainer.num_workers)
+        ]
+
+    def _own_placement(self) -> PlacementGroup:
+        trainer = self.config.trainer
+        bundle = {"CPU": trainer.num_cpus_per_worker}
+        if trainer.num_gpus_per_worker:
+            bundle["GPU"] = trainer.num_gpus_per_worker
+        return placement_group(
+            [bundle | trainer.resources] * trainer.num_workers,
+            strategy="PACK",
+            bundle_label_selector=[dict(trainer.label_selector)] * trainer.num_workers,
+        )
 
     def _place(self, rank: int) -> dict[str, Any]:
         if self.seats:
@@ -135,16 +143,10 @@ class TrainerGroup:
             )
         return [address for address, _ in answers]
 
-    def restart(self, *, make_room: Callable[[], None] = lambda: None) -> None:
-        """Replace every rank by a new one with the start weights. Raises TrainerLostError if one is lost again.
-
-        The place is kept: who waits for room can't take it meanwhile. What was on a node that died, Ray moves, and
-        `make_room` is called until it has.
-        """
-        for actor in self.actors:
-            ray.kill(actor)
-        make_room()
-        self._launch(make_room)
+    def restart(self) -> None:
+        """Replace every rank by a new one with the start weights. Raises TrainerLostError if one is lost again."""
+        self.release()
+        self._launch()
         starting = self.starting(*self._start_arguments)
         self._wait(starting, phase="starting the trainer again", timeout=self.start_timeout)
 

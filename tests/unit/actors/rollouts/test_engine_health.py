@@ -10,11 +10,9 @@ from vr1_ray.actors.rollouts.engine_health import (
     RETIRED,
     STALE,
     SUSPECT,
-    EngineFloor,
     EngineHealth,
     HealthyMinimum,
 )
-from vr1_ray.actors.rollouts.watch import Watch
 from vr1_ray.config import EngineHealthConfig
 
 
@@ -188,64 +186,3 @@ def test_a_fleet_asleep_for_as_long_as_training_takes_is_not_a_fleet_that_is_los
     assert minimum.problem(engines) is None
     clock.now += 11
     assert minimum.problem(engines).startswith("its process is gone")
-
-
-def test_an_engine_that_was_given_up_comes_back_when_its_restarts_are_forgotten(clock):
-    health = engine(clock, max_restarts=1, restart_window_seconds=600.0)
-    for _ in range(2):
-        health.died("no GPU")
-        health.restart()
-    assert health.state == RETIRED
-    clock.now += 599
-    assert not health.come_back()
-    clock.now += 1
-    assert health.come_back()
-    assert health.state == DEAD
-    assert health.restart_at <= clock.now
-    health.restart()
-    assert health.state == RESTARTING
-
-
-def test_an_engine_that_is_wanted_no_longer_never_comes_back(clock):
-    health = engine(clock, RETIRED)
-    clock.now += 1e9
-    assert not health.come_back()
-    assert health.state == RETIRED
-
-
-def test_a_run_that_goes_on_with_few_of_its_engines_says_so_after_a_while_and_again(clock):
-    notes = []
-    floor = EngineFloor(EngineHealthConfig(), note=notes.append, clock=clock)
-    floor.look(serving=11, wanted=24)
-    clock.now += 119
-    floor.look(serving=1, wanted=24)
-    assert notes == []
-    clock.now += 1
-    floor.look(serving=1, wanted=24)
-    floor.look(serving=1, wanted=24)
-    [told] = notes
-    assert told.startswith(
-        "ALARM engines: 1 of 24 serve, for 120 s; less than rollout.health.alarm_share 0.5"
-    )
-    clock.now += 1800
-    floor.look(serving=1, wanted=24)
-    assert len(notes) == 2
-    floor.look(serving=12, wanted=24)
-    clock.now += 1e6
-    floor.look(serving=12, wanted=24)
-    assert len(notes) == 2
-
-
-def test_time_in_which_nobody_looked_does_not_count_against_an_engine_that_starts():
-    times = iter([0.0, 30.0, 900.0, 930.5])  # two waits of 30 s; between them a trainer's step
-    watch = Watch(lambda: next(times))
-    minimum = HealthyMinimum(EngineHealthConfig(recovery_seconds=60.0), clock=watch.seconds)
-    starting = EngineHealth(EngineHealthConfig())
-    assert minimum.problem([starting]) is None
-    watch.wait([], until=0.0)
-    assert minimum.problem([starting]) is None
-    watch.wait([], until=0.0)
-    assert watch.seconds() == 60.5
-    assert "fewer than rollout.health.min_healthy 1 engines serve, for 60 s" in minimum.problem(
-        [starting]
-    )
