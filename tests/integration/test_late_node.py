@@ -1,6 +1,5 @@
 """A node that joins a running cluster is asked whether it sees the pictures, as those that were there at the start."""
 
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +16,6 @@ from tests.integration.test_picture_sight import (  # noqa: F401  (a fixture)
 )
 from vr1_ray.actors.rollouts.invalid_rollouts import InvalidRollouts
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
-from vr1_ray.actors.rollouts.watch import Watch
 from vr1_ray.config import InvalidRolloutsConfig
 from vr1_ray.types import Rollout, RolloutGroup, SamplingSpec
 
@@ -92,7 +90,6 @@ def test_a_prompt_that_was_submitted_before_the_node_joined_comes_to_its_engine_
         pending=[],
         next_deadline=1e12,
         tick=lambda: None,
-        watch=Watch(time.monotonic),
     )
     pool = RolloutPool(
         engines,
