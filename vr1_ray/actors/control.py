@@ -172,9 +172,8 @@ class Control:
 
     def close(self) -> None:
         with suppress(OSError):  # it is gone already
-            if (
-                self.file.read_text(encoding="utf-8") == self._text
-            ):  # not that of who took the run over
+            is_own = self.file.read_text(encoding="utf-8") == self._text
+            if is_own:  # not that of who took the run over
                 self.file.unlink()
         ray.kill(self.actor)
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from vr1_ray.config import DataConfig
+from vr1_ray.config.paths import written_out
 from vr1_ray.data.forms import answer_column, form_of
 from vr1_ray.data.images import ImageReader
 from vr1_ray.data.lost_pictures import other_pictures
@@ -69,7 +70,7 @@ def look_at(source: str, split: str, given: Mapping[str, Any] = MappingProxyType
     start = replace(DataConfig(split=split), **given)
     config = _columns([row for _, row in rows if isinstance(row, dict)], start)
     config = replace(config, **given)
-    root = Path(config.image_root) if config.image_root else None
+    root = Path(written_out(config.image_root)) if config.image_root else None
     root = root or _image_root(table.root, [row for _, row in rows], config, table.pictures)
     if root is not None and root != table.root and not config.image_root:
         config = replace(config, image_root=str(root))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.config import DataConfig
+from vr1_ray.config.paths import written_out
 from vr1_ray.data.outcomes import Outcome, Reading, RowTask, read_rows
 from vr1_ray.data.refusals import BadRows, DataError, RowProblems, shortened
 from vr1_ray.data.row_index import RowIndex, known_pictures
@@ -47,7 +48,7 @@ def read_table(
         kind=kind,
         field=field,
         source=table.source,
-        root=Path(config.image_root) if config.image_root else table.root,
+        root=Path(written_out(config.image_root)) if config.image_root else table.root,
         pictures=table.pictures,
         max_images=max_images,
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from vr1_ray.config.objects import NO_OBJECTS, named
+from vr1_ray.config.paths import written_out
 from vr1_ray.data.arrow_rows import arrow_files, dataset_rows, parquet_rows
 from vr1_ray.data.csv_rows import csv_rows
 from vr1_ray.data.json_cells import json_rows
@@ -82,6 +83,7 @@ def open_table(
         raise DataError(
             f"{field}: empty; give a .parquet, .jsonl or .json file, a folder, or a hub name"
         )
+    source = written_out(source)  # from Python no config was loaded
     path = Path(source)
     try:
         path.exists()

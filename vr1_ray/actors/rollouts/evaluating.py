@@ -8,7 +8,6 @@ from dataclasses import replace
 from vr1_ray.actors.rollouts.rollout_pool import RolloutPool
 from vr1_ray.types import Prompt, RolloutGroup, SamplingSpec, Stage
 
-AT_ONCE = 1024  # questions of an evaluation: more than any number of engines answers at a time
 EVALUATION_STEP = -1  # seeds and queues of an evaluation never meet those of a training step
 
 
@@ -26,7 +25,7 @@ def evaluate_each(
         prompts,
         spec,
         step=EVALUATION_STEP - attempt,
-        at_once=AT_ONCE,
+        at_once=len(prompts),  # so that no engine waits; a picture goes out with its request
         is_scored=False,
         stage_number=0,
     )
